@@ -1,0 +1,386 @@
+/**
+ * The C library: the few functions that a VMM needs, through `Deno.dlopen`.
+ *
+ * Every wrapper performs one call and, when it fails, reads `errno` before
+ * anything else can run on this thread. `errno` belongs to the OS thread, and a
+ * synchronous FFI call runs on the thread of its isolate, so the cell is looked
+ * up once per isolate and then read as plain memory, without another call.
+ *
+ * Host addresses (HVA) are `bigint`; sizes are `number` of bytes.
+ *
+ * @module
+ */
+
+import { EFAULT, errnoName, errnoText } from "./errno.ts";
+
+const { symbols: libc } = Deno.dlopen("libc.so.6", {
+  __errno_location: { parameters: [], result: "pointer" },
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  ioctl: { parameters: ["i32", "u32", "u32"], result: "i32" },
+  ioctl_buffer: { name: "ioctl", parameters: ["i32", "u32", "buffer"], result: "i32" },
+  mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "usize" },
+  munmap: { parameters: ["usize", "usize"], result: "i32" },
+  mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  process_vm_readv: {
+    parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
+    result: "isize",
+  },
+  pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+  // By number, since older C libraries keep these in librt or lack them.
+  sys_gettid: { name: "syscall", parameters: ["i32"], result: "i32" },
+  sys_timer_create: {
+    name: "syscall",
+    parameters: ["i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
+  sys_timer_settime: {
+    name: "syscall",
+    parameters: ["i32", "i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
+  sys_timer_delete: { name: "syscall", parameters: ["i32", "i32"], result: "i32" },
+});
+
+/** System call numbers (x86-64, arch/x86/entry/syscalls/syscall_64.tbl). */
+const SYS = { gettid: 186, timer_create: 222, timer_settime: 223, timer_delete: 226 } as const;
+
+/**
+ * This thread's `errno`, as memory. Meaningful only straight after a call that
+ * reported failure: success does not clear it.
+ */
+export const errnoCell: Int32Array = new Int32Array(
+  Deno.UnsafePointerView.getArrayBuffer(libc.__errno_location()!, 4, 0),
+);
+
+/**
+ * A call to the C library or the kernel that failed.
+ *
+ * @example
+ * ```ts
+ * import { open, O_RDWR, SystemError } from "./libc.ts";
+ * try {
+ *   open("/does/not/exist", O_RDWR);
+ * } catch (error) {
+ *   if (error instanceof SystemError) console.log(error.code); // "ENOENT"
+ * }
+ * ```
+ */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+  /** The errno's name, such as `"ENOENT"`. */
+  readonly code: string;
+  /** What strerror(3) says of it. */
+  readonly text: string;
+
+  /**
+   * @param call the call that failed, with what tells it from others: `ioctl(KVM_CREATE_VM)`
+   * @param errno the error number
+   */
+  constructor(readonly call: string, readonly errno: number) {
+    super(`${call}: ${errnoText(errno)} (${errnoName(errno)})`);
+    this.code = errnoName(errno);
+    this.text = errnoText(errno);
+  }
+}
+
+/** Passes a result on, or throws what `errno` says when it is -1. */
+function check(call: string, result: number): number {
+  if (result === -1) throw new SystemError(call, errnoCell[0]!);
+  return result;
+}
+
+/** {@linkcode check} for calls whose result is 64 bits wide. */
+function checkLong(call: string, result: bigint): number {
+  if (result === -1n) throw new SystemError(call, errnoCell[0]!);
+  return Number(result);
+}
+
+/** A NUL-terminated string. */
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
+}
+
+/** open(2) flag: read and write. */
+export const O_RDWR = 0o2;
+/** open(2) flag: close on exec. */
+export const O_CLOEXEC = 0o2000000;
+
+/** open(2). @returns the file descriptor. @throws {SystemError} */
+export function open(path: string, flags: number): number {
+  return check(`open(${path})`, libc.open(cString(path), flags, 0));
+}
+
+/** close(2). A second close of a number that was given anew is a bug of the caller's. */
+export function close(fd: number): void {
+  check("close", libc.close(fd));
+}
+
+/** read(2) into a buffer. @returns the number of bytes read. @throws {SystemError} */
+export function read(fd: number, into: Uint8Array<ArrayBuffer>): number {
+  return checkLong("read", libc.read(fd, into, BigInt(into.byteLength)));
+}
+
+/** write(2) of a buffer. @returns the number of bytes written. @throws {SystemError} */
+export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
+  return checkLong("write", libc.write(fd, bytes, BigInt(bytes.byteLength)));
+}
+
+/**
+ * ioctl(2) with a number for its argument, unchecked: -1 means failure, and
+ * {@linkcode errnoCell} then says why. All numbers, so a call allocates nothing:
+ * this is the one that the run loop makes.
+ */
+export const rawIoctl: (fd: number, request: number, argument: number) => number = libc.ioctl;
+
+/**
+ * ioctl(2) with a number for its argument.
+ *
+ * @param name what errors call it, such as `KVM_CREATE_VM`
+ * @returns what the kernel returned
+ * @throws {SystemError}
+ */
+export function ioctl(name: string, fd: number, request: number, argument = 0): number {
+  return check(`ioctl(${name})`, libc.ioctl(fd, request, argument));
+}
+
+/** ioctl(2) with a pointer to bytes, which the kernel may read and write. @throws {SystemError} */
+export function ioctlBuffer(
+  name: string,
+  fd: number,
+  request: number,
+  bytes: Uint8Array<ArrayBuffer>,
+): number {
+  return check(`ioctl(${name})`, libc.ioctl_buffer(fd, request, bytes));
+}
+
+/** mmap(2) protections. */
+export const PROT = { NONE: 0, READ: 1, WRITE: 2, EXEC: 4 } as const;
+
+/** mmap(2) flags (asm-generic/mman.h). */
+export const MAP = {
+  SHARED: 0x01,
+  PRIVATE: 0x02,
+  FIXED: 0x10,
+  ANONYMOUS: 0x20,
+  NORESERVE: 0x4000,
+} as const;
+
+/** madvise(2) advice (asm-generic/mman-common.h). */
+export const MADV = {
+  DONTNEED: 4,
+  HUGEPAGE: 14,
+  POPULATE_READ: 22,
+  POPULATE_WRITE: 23,
+} as const;
+
+/** What mmap(2) is asked for; all but the size have the usual defaults. */
+export interface MmapOptions {
+  /** Where to map: a wish, or with `MAP.FIXED` an order. Default 0: anywhere. */
+  readonly address?: bigint;
+  /** `PROT` bits. Default: read and write. */
+  readonly protection?: number;
+  /** `MAP` bits. Default: private and anonymous. */
+  readonly flags?: number;
+  /** The file, or -1 for none. */
+  readonly fd?: number;
+  /** Offset into the file in bytes. */
+  readonly offset?: number;
+}
+
+/**
+ * mmap(2).
+ *
+ * @returns the host virtual address
+ * @throws {SystemError}
+ */
+export function mmap(sizeBytes: number, options: MmapOptions = {}): bigint {
+  const address = libc.mmap(
+    options.address ?? 0n,
+    BigInt(sizeBytes),
+    options.protection ?? PROT.READ | PROT.WRITE,
+    options.flags ?? MAP.PRIVATE | MAP.ANONYMOUS,
+    options.fd ?? -1,
+    BigInt(options.offset ?? 0),
+  );
+  if (address === 0xffff_ffff_ffff_ffffn) {
+    throw new SystemError(`mmap(0x${sizeBytes.toString(16)} bytes)`, errnoCell[0]!);
+  }
+  return address;
+}
+
+/** munmap(2). @throws {SystemError} */
+export function munmap(address: bigint, sizeBytes: number): void {
+  check("munmap", libc.munmap(address, BigInt(sizeBytes)));
+}
+
+/** mprotect(2) with `PROT` bits. @throws {SystemError} */
+export function mprotect(address: bigint, sizeBytes: number, protection: number): void {
+  check("mprotect", libc.mprotect(address, BigInt(sizeBytes), protection));
+}
+
+/** madvise(2) with one of `MADV`. @throws {SystemError} */
+export function madvise(address: bigint, sizeBytes: number, advice: number): void {
+  check("madvise", libc.madvise(address, BigInt(sizeBytes), advice));
+}
+
+/**
+ * Memory of this process as an `ArrayBuffer`. It has no owner: whoever unmaps
+ * the memory first takes the buffer away with {@linkcode releaseView}.
+ */
+export function viewMemory(address: bigint, sizeBytes: number): ArrayBuffer {
+  return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(address)!, sizeBytes, 0);
+}
+
+/**
+ * Detaches a buffer from {@linkcode viewMemory}: every typed array on it gets
+ * the length 0, so that a late access is `undefined` or a `TypeError` and not a
+ * read of memory that is gone.
+ */
+export function releaseView(buffer: ArrayBuffer): void {
+  buffer.transfer(0);
+}
+
+/**
+ * The host virtual address of a buffer's first byte. Naming the `ArrayBuffer`
+ * moves a small array's bytes off the garbage-collected heap, where they stay put.
+ */
+export function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
+  const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes.buffer));
+  return start + BigInt(bytes.byteOffset);
+}
+
+/** memfd_create(2) with MFD_CLOEXEC. @returns the file descriptor. @throws {SystemError} */
+export function memfdCreate(name: string): number {
+  return check("memfd_create", libc.memfd_create(cString(name), 1));
+}
+
+/** ftruncate(2). @throws {SystemError} */
+export function ftruncate(fd: number, sizeBytes: number): void {
+  check("ftruncate", libc.ftruncate(fd, BigInt(sizeBytes)));
+}
+
+/** eventfd(2) with EFD_CLOEXEC and EFD_NONBLOCK. @returns the file descriptor. */
+export function eventfd(initial = 0): number {
+  return check("eventfd", libc.eventfd(initial, O_CLOEXEC | 0o4000));
+}
+
+/**
+ * Copies memory of this process with process_vm_readv(2), which reports an
+ * unreadable source instead of raising a signal.
+ *
+ * @returns the number of bytes that could be read, 0 when none could
+ * @throws {SystemError} for any failure but an unreadable source
+ */
+export function copyFromSelf(address: bigint, into: Uint8Array<ArrayBuffer>): number {
+  const local = new BigUint64Array([addressOf(into), BigInt(into.byteLength)]);
+  const remote = new BigUint64Array([address, BigInt(into.byteLength)]);
+  const copied = libc.process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n);
+  if (copied === -1n) {
+    const errno = errnoCell[0]!;
+    if (errno === EFAULT) return 0;
+    throw new SystemError("process_vm_readv", errno);
+  }
+  return Number(copied);
+}
+
+/** The calling OS thread's id: gettid(2). */
+export function gettid(): number {
+  return libc.sys_gettid(SYS.gettid);
+}
+
+/** Bytes in the kernel's sigset_t, which is what `KVM_SET_SIGNAL_MASK` takes. */
+export const KERNEL_SIGSET_BYTES = 8;
+/** Bytes in glibc's sigset_t. */
+const SIGSET_BYTES = 128;
+
+/**
+ * The set that holds one signal, in glibc's layout: bit n-1 for signal n.
+ */
+function signalSet(signal: number): Uint8Array<ArrayBuffer> {
+  const set = new Uint8Array(SIGSET_BYTES);
+  set[(signal - 1) >> 3] = 1 << ((signal - 1) & 7);
+  return set;
+}
+
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+
+/**
+ * Blocks a signal in the calling thread (pthread_sigmask(3)).
+ *
+ * @returns the mask as it was, for {@linkcode restoreSignalMask}
+ */
+export function blockSignal(signal: number): Uint8Array<ArrayBuffer> {
+  const previous = new Uint8Array(SIGSET_BYTES);
+  const errno = libc.pthread_sigmask(SIG_BLOCK, signalSet(signal), previous);
+  if (errno !== 0) throw new SystemError("pthread_sigmask", errno);
+  return previous;
+}
+
+/** Sets the calling thread's signal mask. */
+export function restoreSignalMask(mask: Uint8Array<ArrayBuffer>): void {
+  const errno = libc.pthread_sigmask(SIG_SETMASK, mask, null);
+  if (errno !== 0) throw new SystemError("pthread_sigmask", errno);
+}
+
+/**
+ * Takes a blocked, pending signal off the calling thread without waiting
+ * (sigtimedwait(2) at a zero timeout).
+ *
+ * @returns whether one was pending
+ */
+export function takePendingSignal(signal: number): boolean {
+  return libc.sigtimedwait(signalSet(signal), null, new Uint8Array(16)) === signal;
+}
+
+const CLOCK_MONOTONIC = 1;
+const SIGEV_THREAD_ID = 4;
+
+/**
+ * A POSIX timer that sends `signal` to the calling thread
+ * (timer_create(2), SIGEV_THREAD_ID on CLOCK_MONOTONIC).
+ *
+ * @returns the timer's id
+ * @throws {SystemError}
+ */
+export function createThreadTimer(signal: number): number {
+  const event = new DataView(new ArrayBuffer(64)); // struct sigevent
+  event.setInt32(8, signal, true);
+  event.setInt32(12, SIGEV_THREAD_ID, true);
+  event.setInt32(16, gettid(), true);
+  const id = new Int32Array(1);
+  check(
+    "timer_create",
+    libc.sys_timer_create(SYS.timer_create, CLOCK_MONOTONIC, new Uint8Array(event.buffer), id),
+  );
+  return id[0]!;
+}
+
+/**
+ * Arms a timer to expire once, or disarms it (timer_settime(2)).
+ *
+ * @param delayMs milliseconds from now; 0 disarms
+ */
+export function armTimer(id: number, delayMs: number): void {
+  const nanoseconds = Math.ceil(delayMs * 1e6);
+  const spec = new BigInt64Array([ // struct itimerspec: interval, value
+    0n,
+    0n,
+    BigInt(Math.floor(nanoseconds / 1e9)),
+    BigInt(nanoseconds % 1e9),
+  ]);
+  check("timer_settime", libc.sys_timer_settime(SYS.timer_settime, id, 0, spec, null));
+}
+
+/** timer_delete(2). */
+export function deleteTimer(id: number): void {
+  check("timer_delete", libc.sys_timer_delete(SYS.timer_delete, id));
+}

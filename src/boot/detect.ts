@@ -1,0 +1,71 @@
+/**
+ * What an image is, and the plan to boot it.
+ *
+ * @module
+ */
+
+import { isElf, planElf } from "./elf.ts";
+import { planFlat } from "./flat.ts";
+import { ImageError } from "./image.ts";
+import { findMultibootHeader, planMultiboot } from "./multiboot.ts";
+import { BOOT_PROTOCOLS, type BootOptions, type BootPlan, type BootProtocol } from "./plan.ts";
+
+const BOOT_SECTOR_BYTES = 512;
+const REAL_MODE_NAME = /\.(bin16|boot)$/;
+const OTHER_FLAT_NAMES: readonly [RegExp, BootProtocol][] = [
+  [/\.bin32$/, "flat32"],
+  [/\.bin64$/, "flat64"],
+];
+
+/**
+ * Which protocol boots an image: by its headers, and for flat images by its name.
+ *
+ * @param name the file's name
+ * @throws {ImageError} when nothing fits
+ */
+export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
+  if (image.length === 0) throw new ImageError("the file is empty");
+  if (findMultibootHeader(image)) return "multiboot";
+  if (isElf(image)) return "elf";
+  const signed = image.length === BOOT_SECTOR_BYTES && image[510] === 0x55 && image[511] === 0xaa;
+  if (signed || REAL_MODE_NAME.test(name)) return "flat16";
+  const byName = OTHER_FLAT_NAMES.find(([pattern]) => pattern.test(name));
+  if (byName) return byName[1];
+  throw new ImageError(
+    "not a format that vmexit knows; if it is a flat binary, say how to enter it: --boot flat16, " +
+      `flat32 or flat64 (all choices: auto, ${BOOT_PROTOCOLS.join(", ")})`,
+  );
+}
+
+/**
+ * Plans the boot of an image.
+ *
+ * @param name the file's name, for `auto`
+ * @throws {ImageError} when the image is malformed or does not fit
+ *
+ * @example
+ * ```ts
+ * import { planBoot } from "./detect.ts";
+ * const ram = [{ gpa: 0, sizeBytes: 1 << 20 }];
+ * const plan = planBoot(new Uint8Array([0xf4]), "halt.bin16", "auto", { ram });
+ * console.log(plan.entry.rip); // 0x7c00n
+ * ```
+ */
+export function planBoot(
+  image: Uint8Array,
+  name: string,
+  protocol: BootProtocol | "auto",
+  options: BootOptions,
+): BootPlan {
+  const chosen = protocol === "auto" ? detectProtocol(image, name) : protocol;
+  switch (chosen) {
+    case "flat16":
+    case "flat32":
+    case "flat64":
+      return planFlat(image, chosen, options);
+    case "elf":
+      return planElf(image, options);
+    case "multiboot":
+      return planMultiboot(image, options);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The states in which guests start: the tables that a state needs, and the
+ * registers that make it.
+ *
+ * @module
+ */
+
+import type { Vcpu } from "../kvm/vcpu.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { CR0, CR4, EFER } from "../x86/control_registers.ts";
+import { identityMap } from "../x86/page_tables.ts";
+import { encodeGdt, flatSegment, realModeSegment } from "../x86/segments.ts";
+import type { BootPlan, EntryState, Placement } from "./plan.ts";
+
+const CODE_SELECTOR = 0x08;
+const DATA_SELECTOR = 0x10;
+/** Where the stack of protected-mode and long-mode guests ends. */
+const STACK_END = 0x10_0000;
+/** RFLAGS with nothing set but bit 1, which always is (SDM volume 1, 3.4.3). */
+const RFLAGS_RESET = 2n;
+
+function flatSegments(bits: 32 | 64) {
+  return {
+    code: flatSegment({ type: "code", bits, selector: CODE_SELECTOR }),
+    data: flatSegment({ type: "data", bits, selector: DATA_SELECTOR }),
+  };
+}
+
+function putGdt(placement: Placement, bits: 32 | 64): { base: bigint; limit: number } {
+  const { code, data } = flatSegments(bits);
+  const bytes = encodeGdt([code, data]);
+  return { base: placement.putTable("GDT", bytes), limit: bytes.length - 1 };
+}
+
+function stackEnd(placement: Placement): bigint {
+  return BigInt(Math.min(STACK_END, placement.ram[0]!.sizeBytes));
+}
+
+/** Protected mode without paging, with flat 4 GiB segments; puts the GDT into memory. */
+export function protectedEntry(
+  placement: Placement,
+  rip: bigint,
+  registers: EntryState["registers"] = {},
+): EntryState {
+  const gdt = putGdt(placement, 32);
+  return { mode: "protected", rip, rsp: stackEnd(placement), gdt, registers };
+}
+
+/**
+ * Long mode at CPL 0: puts the GDT into memory, and page tables that map all RAM
+ * and at least the first 4 GiB to itself, writable and user-accessible.
+ */
+export function longEntry(placement: Placement, rip: bigint): EntryState {
+  const last = placement.ram.at(-1)!;
+  const { cr3, tables } = identityMap({
+    sizeBytes: BigInt(last.gpa) + BigInt(last.sizeBytes),
+    allocate: (pages) => placement.findPages("page tables", pages * 4096),
+  });
+  for (const { gpa, bytes } of tables) placement.put("page tables", gpa, bytes);
+  const gdt = putGdt(placement, 64);
+  return { mode: "long", rip, rsp: stackEnd(placement), gdt, cr3 };
+}
+
+/** Writes a plan into guest memory and sets the processor up to start it. */
+export function enter(plan: BootPlan, memory: GuestMemory, vcpu: Vcpu): void {
+  for (const { gpa, bytes } of plan.segments) memory.write(gpa, bytes);
+  const { mode, rip, rsp, registers, gdt, cr3 } = plan.entry;
+  const sregs = vcpu.sregs();
+  if (mode === "real") {
+    const data = realModeSegment(0);
+    sregs.cs = realModeSegment(0, "code");
+    for (const name of ["ds", "es", "fs", "gs", "ss"] as const) sregs[name] = data;
+  } else {
+    const { code, data } = flatSegments(mode === "long" ? 64 : 32);
+    sregs.cs = code;
+    for (const name of ["ds", "es", "fs", "gs", "ss"] as const) sregs[name] = data;
+    sregs.gdt = { base: gdt!.base, limit: gdt!.limit, padding: [0, 0, 0] };
+    sregs.cr0 |= CR0.PE;
+  }
+  if (mode === "long") {
+    sregs.cr0 |= CR0.PG;
+    sregs.cr3 = cr3!;
+    sregs.cr4 |= CR4.PAE;
+    sregs.efer |= EFER.LME | EFER.LMA;
+  }
+  vcpu.setSregs(sregs);
+  vcpu.setRegs({ ...registers, rip, rsp, rflags: RFLAGS_RESET });
+}

@@ -1,0 +1,179 @@
+/**
+ * A boot plan: what goes where in guest memory, and the state in which the
+ * processor starts. A loader turns an image into a plan without touching a
+ * guest; {@linkcode enter} carries the plan out.
+ *
+ * @module
+ */
+
+import type { Json } from "../exits/describe.ts";
+import { hex } from "../hex.ts";
+import { isRam, type RamRange } from "../memory/guest_memory.ts";
+import { ImageError } from "./image.ts";
+
+/** The boot protocols that an image can be booted by. */
+export const BOOT_PROTOCOLS = ["flat16", "flat32", "flat64", "elf", "multiboot"] as const;
+
+/** One of {@linkcode BOOT_PROTOCOLS}. */
+export type BootProtocol = typeof BOOT_PROTOCOLS[number];
+
+/** A file that is handed to the guest beside the image. */
+export interface BootModule {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What a loader is told. */
+export interface BootOptions {
+  /** Guest RAM, in ascending order. */
+  readonly ram: readonly RamRange[];
+  /** The kernel's command line. */
+  readonly commandLine?: string;
+  /** Files for the guest: an initial RAM disk, Multiboot modules. */
+  readonly modules?: readonly BootModule[];
+  /** Where a flat image is loaded. */
+  readonly loadAddress?: bigint;
+  /** Where a flat image is entered. */
+  readonly entry?: bigint;
+}
+
+/** Bytes for guest memory. */
+export interface Segment {
+  readonly name: string;
+  readonly gpa: bigint;
+  readonly bytes: Uint8Array;
+  /** How much memory it takes: `bytes` and zeros behind them. */
+  readonly sizeBytes: number;
+}
+
+/** The state in which the processor starts. */
+export interface EntryState {
+  /** Real mode, protected mode without paging, or long mode. */
+  readonly mode: "real" | "protected" | "long";
+  readonly rip: bigint;
+  readonly rsp: bigint;
+  /** Further general registers; the others are 0. */
+  readonly registers?: { readonly rax?: bigint; readonly rbx?: bigint; readonly rdx?: bigint };
+  /** The global descriptor table, except in real mode. */
+  readonly gdt?: { readonly base: bigint; readonly limit: number };
+  /** The page tables' root, in long mode. */
+  readonly cr3?: bigint;
+}
+
+/** A field of an image or of what is made for it, for `inspect`. */
+export type Fact = readonly [name: string, value: Json];
+
+/** What is to be done to boot an image. */
+export interface BootPlan {
+  readonly protocol: BootProtocol;
+  /** The image in a few words: `ELF64 executable for x86-64`. */
+  readonly description: string;
+  readonly segments: readonly Segment[];
+  readonly entry: EntryState;
+  readonly facts: readonly Fact[];
+  /** What the user asked for and this image has no use for. */
+  readonly warnings: readonly string[];
+}
+
+/** Tables made for an image go below this address if they fit. */
+const LOW_TABLES = { start: 0x1000n, end: 0x7000n } as const;
+const PAGE = 0x1000n;
+
+/**
+ * Keeps track of what is where in guest memory while a plan is made.
+ */
+export class Placement {
+  readonly segments: Segment[] = [];
+
+  constructor(readonly ram: readonly RamRange[]) {}
+
+  /**
+   * Puts bytes at an address.
+   *
+   * @param sizeBytes the memory it takes; the rest is zeros
+   * @throws {ImageError} when that is not RAM or not free
+   */
+  put(name: string, gpa: bigint, bytes: Uint8Array, sizeBytes = bytes.length): void {
+    if (sizeBytes === 0) return;
+    if (!isRam(this.ram, gpa, sizeBytes)) {
+      const ends = this.ram.map((r) => `${hex(r.gpa)}..${hex(r.gpa + r.sizeBytes)}`).join(", ");
+      throw new ImageError(
+        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) is not within guest RAM (${ends}); ` +
+          "give the guest more with --memory",
+      );
+    }
+    const other = this.#overlap(gpa, BigInt(sizeBytes));
+    if (other) {
+      throw new ImageError(
+        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) overlaps ${other.name} ` +
+          `at [${hex(other.gpa)}, +${hex(other.sizeBytes)})`,
+      );
+    }
+    this.segments.push({ name, gpa, bytes, sizeBytes });
+  }
+
+  /**
+   * Finds free pages for tables: below 0x7000, else at the end of RAM below 4 GiB.
+   *
+   * @throws {ImageError} when there is no room
+   */
+  findPages(name: string, sizeBytes: number): bigint {
+    const size = (BigInt(sizeBytes) + PAGE - 1n) & ~(PAGE - 1n);
+    const lowEnd = BigInt(this.ram[0]!.sizeBytes);
+    const end = lowEnd < LOW_TABLES.end ? lowEnd : LOW_TABLES.end;
+    for (let gpa = LOW_TABLES.start; gpa + size <= end; gpa += PAGE) {
+      if (!this.#overlap(gpa, size)) return gpa;
+    }
+    for (let gpa = (lowEnd - size) & ~(PAGE - 1n); gpa >= LOW_TABLES.end;) {
+      const other = this.#overlap(gpa, size);
+      if (!other) return gpa;
+      gpa = (other.gpa - size) & ~(PAGE - 1n);
+    }
+    throw new ImageError(
+      `no room in guest RAM for ${name} (${hex(size)} bytes); give the guest more with --memory`,
+    );
+  }
+
+  /** Puts bytes wherever tables go. @returns the address */
+  putTable(name: string, bytes: Uint8Array): bigint {
+    const gpa = this.findPages(name, bytes.length);
+    this.put(name, gpa, bytes);
+    return gpa;
+  }
+
+  /** The first page boundary behind everything that lies below 4 GiB. */
+  endOfLowSegments(): bigint {
+    let end = 0n;
+    for (const { gpa, sizeBytes } of this.segments) {
+      const last = gpa + BigInt(sizeBytes);
+      if (gpa < 1n << 32n && last > end) end = last;
+    }
+    return (end + PAGE - 1n) & ~(PAGE - 1n);
+  }
+
+  #overlap(gpa: bigint, sizeBytes: bigint): Segment | undefined {
+    return this.segments.find((other) =>
+      gpa < other.gpa + BigInt(other.sizeBytes) && other.gpa < gpa + sizeBytes
+    );
+  }
+}
+
+/** Warnings for options that an image has no use for. */
+export function unusedOptions(
+  protocol: BootProtocol,
+  options: BootOptions,
+  names: readonly ("commandLine" | "modules" | "loadAddress" | "entry")[],
+): string[] {
+  const flags = {
+    commandLine: "--append",
+    modules: "--initrd",
+    loadAddress: "--load-address",
+    entry: "--entry",
+  } as const;
+  return names
+    .filter((name) => {
+      const given = options[name];
+      return given !== undefined && (typeof given === "bigint" || given.length > 0);
+    })
+    .map((name) => `${flags[name]} has no meaning for a ${protocol} image`);
+}

@@ -1,0 +1,186 @@
+/**
+ * The port bus and the MMIO bus: which device claims an address.
+ *
+ * @module
+ */
+
+import { hex } from "../hex.ts";
+import type { BusRange, Device } from "./device.ts";
+
+/** Two devices want the same address: a bug of whoever puts the machine together. */
+export class BusOverlapError extends Error {
+  override readonly name = "BusOverlapError";
+}
+
+interface Claim extends BusRange {
+  readonly device: Device;
+}
+
+/** Number of I/O ports (SDM volume 1, 19.3). */
+const PORTS = 0x10000;
+/** In the port map: nobody's. */
+const NOBODY = 0;
+
+/**
+ * The 64 Ki I/O ports. Looking a port up is one array access.
+ *
+ * @example
+ * ```ts
+ * import { PortBus } from "./bus.ts";
+ * import { DebugConsole } from "./debugcon.ts";
+ * const bus = new PortBus();
+ * bus.add({ start: 0xe9, size: 1 }, new DebugConsole((byte) => console.log(byte)));
+ * bus.write(0xe9, 1, 0x48); // 72
+ * console.log(bus.read(0x1234, 2).toString(16)); // "ffff": nobody answers
+ * ```
+ */
+export class PortBus {
+  readonly #claims: Claim[] = [];
+  readonly #owner = new Uint8Array(PORTS);
+
+  /** @throws {BusOverlapError} @throws {RangeError} */
+  add(range: BusRange, device: Device): void {
+    const { start, size } = range;
+    if (size <= 0 || start < 0 || start + size > PORTS || this.#claims.length === 255) {
+      throw new RangeError(`${device.name}: no such ports: ${hex(start)}+${hex(size)}`);
+    }
+    for (let port = start; port < start + size; port++) {
+      const owner = this.deviceAt(port);
+      if (owner) {
+        throw new BusOverlapError(`${device.name} and ${owner.name} both claim port ${hex(port)}`);
+      }
+    }
+    this.#claims.push({ start, size, device });
+    this.#owner.fill(this.#claims.length, start, start + size);
+  }
+
+  /** The device that answers at a port, if any. */
+  deviceAt(port: number): Device | undefined {
+    const owner = this.#owner[port]!;
+    return owner === NOBODY ? undefined : this.#claims[owner - 1]!.device;
+  }
+
+  /** Whether any device answers at a port. */
+  claims(port: number): boolean {
+    return this.#owner[port] !== NOBODY;
+  }
+
+  /**
+   * What the guest reads: from the port's device, or byte by byte from each
+   * port's; where nobody answers, all ones.
+   *
+   * @param sizeBytes 1, 2 or 4
+   */
+  read(port: number, sizeBytes: number): number {
+    const owner = this.#owner[port]!;
+    if (owner !== NOBODY) {
+      const { device, start, size } = this.#claims[owner - 1]!;
+      const offset = port - start;
+      if (sizeBytes <= device.accessBytes && offset + sizeBytes <= size) {
+        return device.read(offset, sizeBytes);
+      }
+    }
+    if (sizeBytes === 1) return 0xff;
+    let value = 0;
+    for (let i = 0; i < sizeBytes; i++) {
+      value += this.read((port + i) & 0xffff, 1) * 2 ** (8 * i);
+    }
+    return value;
+  }
+
+  /** What the guest writes: to the port's device, or byte by byte to each port's. */
+  write(port: number, sizeBytes: number, value: number): void {
+    const owner = this.#owner[port]!;
+    if (owner !== NOBODY) {
+      const { device, start, size } = this.#claims[owner - 1]!;
+      const offset = port - start;
+      if (sizeBytes <= device.accessBytes && offset + sizeBytes <= size) {
+        device.write(offset, sizeBytes, value);
+        return;
+      }
+    }
+    if (sizeBytes === 1) return;
+    for (let i = 0; i < sizeBytes; i++) {
+      this.write((port + i) & 0xffff, 1, (value >>> (8 * i)) & 0xff);
+    }
+  }
+}
+
+/**
+ * Guest physical addresses outside RAM. GPAs are numbers here: devices live
+ * below 2^53, and an address above is nobody's.
+ */
+export class MmioBus {
+  readonly #claims: Claim[] = [];
+
+  /** @throws {BusOverlapError} @throws {RangeError} */
+  add(range: BusRange, device: Device): void {
+    const { start, size } = range;
+    if (size <= 0 || start < 0 || !Number.isSafeInteger(start + size)) {
+      throw new RangeError(`${device.name}: no such addresses: ${hex(start)}+${hex(size)}`);
+    }
+    const other = this.#claims.find((claim) =>
+      start < claim.start + claim.size && claim.start < start + size
+    );
+    if (other) {
+      throw new BusOverlapError(`${device.name} and ${other.device.name} overlap at ${hex(start)}`);
+    }
+    this.#claims.push({ start, size, device });
+  }
+
+  /** The device that answers at a GPA, if any. */
+  deviceAt(gpa: number): Device | undefined {
+    return this.#find(gpa)?.device;
+  }
+
+  /** Fills `data` with what the guest reads: all ones where nobody answers. */
+  read(gpa: number, data: Uint8Array): void {
+    this.#each(gpa, data, (claim, offset, view, at, sizeBytes) => {
+      const value = claim ? claim.device.read(offset, sizeBytes) : 0xff;
+      for (let i = 0; i < sizeBytes; i++) view[at + i] = (value >>> (8 * i)) & 0xff;
+    });
+  }
+
+  /** Takes what the guest writes; where nobody listens it is gone. */
+  write(gpa: number, data: Uint8Array): void {
+    this.#each(gpa, data, (claim, offset, view, at, sizeBytes) => {
+      if (!claim) return;
+      let value = 0;
+      for (let i = 0; i < sizeBytes; i++) value += view[at + i]! * 2 ** (8 * i);
+      claim.device.write(offset, sizeBytes, value);
+    });
+  }
+
+  #find(gpa: number): Claim | undefined {
+    for (const claim of this.#claims) {
+      if (gpa >= claim.start && gpa < claim.start + claim.size) return claim;
+    }
+    return undefined;
+  }
+
+  /** Cuts an access into pieces that a device understands: whole, or bytes. */
+  #each(
+    gpa: number,
+    data: Uint8Array,
+    piece: (
+      claim: Claim | undefined,
+      offset: number,
+      data: Uint8Array,
+      at: number,
+      sizeBytes: number,
+    ) => void,
+  ): void {
+    const claim = this.#find(gpa);
+    if (
+      claim && data.length <= claim.device.accessBytes &&
+      gpa - claim.start + data.length <= claim.size
+    ) {
+      piece(claim, gpa - claim.start, data, 0, data.length);
+      return;
+    }
+    for (let i = 0; i < data.length; i++) {
+      const owner = this.#find(gpa + i);
+      piece(owner, owner ? gpa + i - owner.start : 0, data, i, 1);
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * What a device is to the buses.
+ *
+ * @module
+ */
+
+/** A half-open range of ports or of guest physical addresses: `[start, start + size)`. */
+export interface BusRange {
+  readonly start: number;
+  readonly size: number;
+}
+
+/**
+ * A device on a bus. Offsets count from the range's start; values are unsigned
+ * numbers of `sizeBytes` bytes. A device never throws for what a guest does.
+ */
+export interface Device {
+  /** What the trace calls it: `uart0`. */
+  readonly name: string;
+  /**
+   * The widest access that the device understands, in bytes. The bus cuts wider
+   * ones, and those that cross the range's end, into bytes.
+   */
+  readonly accessBytes: 1 | 2 | 4;
+  /** The guest reads. */
+  read(offset: number, sizeBytes: number): number;
+  /** The guest writes. */
+  write(offset: number, sizeBytes: number, value: number): void;
+}
+
+/** Where a device's output bytes go. Called for every byte: it must be cheap and not throw. */
+export type ByteSink = (byte: number) => void;

@@ -1,0 +1,45 @@
+/**
+ * The UAPI's counted arrays: a header that begins with a 32-bit count, then
+ * that many structs (`kvm_cpuid2`, `kvm_msrs`).
+ *
+ * @module
+ */
+
+import {
+  decode,
+  encode,
+  type Layout,
+  type PartialStruct,
+  type StructOf,
+} from "../../ffi/layout.ts";
+
+/** A counted array's shape. */
+export interface Counted<L extends Layout> {
+  /** Bytes before the first entry, of which the first four are the count. */
+  readonly headerBytes: number;
+  /** One entry. */
+  readonly entry: L;
+}
+
+/** Lays entries out behind a header that counts them. */
+export function encodeCounted<L extends Layout>(
+  { headerBytes, entry }: Counted<L>,
+  entries: readonly PartialStruct<L>[],
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(headerBytes + entries.length * entry.size);
+  new DataView(bytes.buffer).setUint32(0, entries.length, true);
+  entries.forEach((value, i) => encode(entry, value, bytes, headerBytes + i * entry.size));
+  return bytes;
+}
+
+/** Reads the entries, as many as the header counts unless told otherwise. */
+export function decodeCounted<L extends Layout>(
+  { headerBytes, entry }: Counted<L>,
+  bytes: Uint8Array<ArrayBuffer>,
+  count: number = new DataView(bytes.buffer).getUint32(0, true),
+): StructOf<L>[] {
+  return Array.from(
+    { length: count },
+    (_, i) => decode(entry, bytes, headerBytes + i * entry.size),
+  );
+}

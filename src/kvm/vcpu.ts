@@ -1,0 +1,360 @@
+/**
+ * One virtual CPU: its state, and `KVM_RUN`.
+ *
+ * @module
+ */
+
+import * as ioctls from "../../ffi/kvm_ioctls.ts";
+import { KVM_CAP } from "../../ffi/kvm_caps.ts";
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
+import * as structs from "../../ffi/vcpu_structs.ts";
+import { KVM_ENABLE_CAP_STRUCT } from "../../ffi/kvm_structs.ts";
+import { EAGAIN, EFAULT, EHWPOISON, EINTR } from "../../ffi/errno.ts";
+import {
+  errnoCell,
+  KERNEL_SIGSET_BYTES,
+  MAP,
+  mmap,
+  munmap,
+  rawIoctl,
+  releaseView,
+  viewMemory,
+} from "../../ffi/libc.ts";
+import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
+import { type Counted, decodeCounted, encodeCounted } from "./counted.ts";
+import { Descriptor } from "./descriptor.ts";
+import type { Capability } from "./kvm.ts";
+import type { CpuidEntry, Msr, Vm } from "./vm.ts";
+
+/** General registers (`struct kvm_regs`). */
+export type Regs = StructOf<typeof structs.KVM_REGS>;
+/** Segment, control and system registers (`struct kvm_sregs`). */
+export type Sregs = StructOf<typeof structs.KVM_SREGS>;
+/** x87 and SSE state (`struct kvm_fpu`). */
+export type Fpu = StructOf<typeof structs.KVM_FPU>;
+/** Debug registers (`struct kvm_debugregs`). */
+export type DebugRegs = StructOf<typeof structs.KVM_DEBUGREGS>;
+/** Pending and injected events (`struct kvm_vcpu_events`). */
+export type VcpuEvents = StructOf<typeof structs.KVM_VCPU_EVENTS>;
+/** What KVM says of a guest virtual address (`struct kvm_translation`). */
+export type Translation = StructOf<typeof structs.KVM_TRANSLATION>;
+
+/**
+ * What `KVM_RUN` came back with, decided by its return and errno before any
+ * exit is decoded. A number, since the run loop sees one for every exit.
+ */
+export const RunResult = {
+  /** It returned 0: the exit reason and its payload are valid. */
+  exit: 0,
+  /** EFAULT or EHWPOISON, and the exit is `MEMORY_FAULT`: that payload is valid. */
+  annotatedFault: 1,
+  /** EFAULT or EHWPOISON, and KVM says no more: no payload is valid. */
+  unannotatedFault: 2,
+  /** EINTR: a signal, or the immediate exit that was asked for. Not a guest exit. */
+  interrupted: 3,
+  /** EAGAIN: the vCPU is not runnable yet. Not a guest exit; run it again. */
+  notRunnable: 4,
+  /** Any other errno: the exit reason is undefined, only the errno means something. */
+  failed: 5,
+} as const;
+
+/** One of {@linkcode RunResult}. */
+export type RunResult = typeof RunResult[keyof typeof RunResult];
+
+const CPUID: Counted<typeof structs.KVM_CPUID_ENTRY2> = {
+  headerBytes: 8,
+  entry: structs.KVM_CPUID_ENTRY2,
+};
+const MSRS: Counted<typeof structs.KVM_MSR_ENTRY> = {
+  headerBytes: 8,
+  entry: structs.KVM_MSR_ENTRY,
+};
+
+const EXIT_REASON = KVM_RUN_STRUCT.fields.exit_reason[0] / 4;
+const IMMEDIATE_EXIT = KVM_RUN_STRUCT.fields.immediate_exit[0];
+const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0] / 4;
+
+/**
+ * An open vCPU with its mapped `struct kvm_run`. Run it on the thread that made it.
+ *
+ * @example
+ * ```ts
+ * import { Kvm } from "./kvm.ts";
+ * import { RunResult } from "./vcpu.ts";
+ * using kvm = Kvm.open();
+ * using vm = kvm.createVm();
+ * using vcpu = vm.createVcpu(0);
+ * // No memory: the fetch of the first instruction is an exit.
+ * console.log(vcpu.run() === RunResult.exit, vcpu.exitReason);
+ * ```
+ */
+export class Vcpu extends Descriptor {
+  /** The mapped `struct kvm_run`, with the pages of port data behind it. */
+  readonly area: Uint8Array<ArrayBuffer>;
+  /** The errno of the last {@linkcode run} that did not return an exit. */
+  lastErrno = 0;
+
+  readonly #words: Uint32Array;
+  readonly #address: bigint;
+  readonly #rawFd: number;
+
+  /** @param areaBytes how much of the descriptor to map */
+  constructor(fd: number, readonly id: number, areaBytes: number, vm: Vm) {
+    super(`vCPU ${id}`, fd, vm);
+    this.#rawFd = fd;
+    try {
+      this.#address = mmap(areaBytes, { fd, flags: MAP.SHARED });
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+    const buffer = viewMemory(this.#address, areaBytes);
+    this.area = new Uint8Array(buffer);
+    this.#words = new Uint32Array(buffer);
+  }
+
+  protected override release(): void {
+    if (this.#words === undefined) return;
+    const size = this.area.byteLength;
+    releaseView(this.area.buffer);
+    munmap(this.#address, size);
+  }
+
+  /**
+   * Enters the guest until something needs the VMM: `KVM_RUN`.
+   *
+   * `exit_reason` is set to `UNKNOWN` first, unless an immediate exit was asked
+   * for, since a fault without an annotation would otherwise show the previous
+   * reason on older kernels.
+   *
+   * @returns how much of `kvm_run` may be read; nothing that a guest can cause throws
+   * @throws {DisposedError}
+   */
+  run(): RunResult {
+    const words = this.#words;
+    if (words.length === 0) return this.fd as never;
+    if (this.area[IMMEDIATE_EXIT] === 0) words[EXIT_REASON] = KVM_EXIT.UNKNOWN;
+    if (rawIoctl(this.#rawFd, ioctls.KVM_RUN, 0) !== -1) return RunResult.exit;
+    const errno = errnoCell[0]!;
+    this.lastErrno = errno;
+    switch (errno) {
+      case EFAULT:
+      case EHWPOISON:
+        return words[EXIT_REASON] === KVM_EXIT.MEMORY_FAULT
+          ? RunResult.annotatedFault
+          : RunResult.unannotatedFault;
+      case EINTR:
+        return RunResult.interrupted;
+      case EAGAIN:
+        return RunResult.notRunnable;
+      default:
+        return RunResult.failed;
+    }
+  }
+
+  /**
+   * Finishes an exit that is half done (`IO`, `MMIO`, `X86_RDMSR`, …: the data of
+   * a read, the step of RIP past the instruction) without entering the guest.
+   *
+   * @returns `interrupted` once the state is whole; `exit` when finishing one
+   *   exit led to the next part of the same instruction, which wants serving first
+   */
+  completePending(): RunResult {
+    this.immediateExit = true;
+    try {
+      return this.run();
+    } finally {
+      this.immediateExit = false;
+    }
+  }
+
+  /** `kvm_run.exit_reason`: valid where {@linkcode run} said so. */
+  get exitReason(): number {
+    return this.#words[EXIT_REASON]!;
+  }
+
+  /** `kvm_run.immediate_exit`: makes `KVM_RUN` finish what is pending and come back. */
+  get immediateExit(): boolean {
+    return this.area[IMMEDIATE_EXIT] === 1;
+  }
+
+  set immediateExit(value: boolean) {
+    this.area[IMMEDIATE_EXIT] = value ? 1 : 0;
+  }
+
+  /** `kvm_run.kvm_valid_regs`: which registers every exit leaves in `kvm_run` (`KVM_SYNC_X86_*`). */
+  set syncRegs(mask: number) {
+    this.#words[VALID_REGS] = mask;
+  }
+
+  /** `KVM_GET_REGS`. */
+  regs(): Regs {
+    return this.get("KVM_GET_REGS", ioctls.KVM_GET_REGS, structs.KVM_REGS);
+  }
+
+  /** `KVM_SET_REGS`: what is left out becomes zero. */
+  setRegs(regs: PartialStruct<typeof structs.KVM_REGS>): void {
+    this.set("KVM_SET_REGS", ioctls.KVM_SET_REGS, structs.KVM_REGS, regs);
+  }
+
+  /** `KVM_GET_SREGS`. */
+  sregs(): Sregs {
+    return this.get("KVM_GET_SREGS", ioctls.KVM_GET_SREGS, structs.KVM_SREGS);
+  }
+
+  /** `KVM_SET_SREGS`. */
+  setSregs(sregs: Sregs): void {
+    this.set("KVM_SET_SREGS", ioctls.KVM_SET_SREGS, structs.KVM_SREGS, sregs);
+  }
+
+  /** `KVM_GET_FPU`. */
+  fpu(): Fpu {
+    return this.get("KVM_GET_FPU", ioctls.KVM_GET_FPU, structs.KVM_FPU);
+  }
+
+  /** `KVM_SET_FPU`. */
+  setFpu(fpu: PartialStruct<typeof structs.KVM_FPU>): void {
+    this.set("KVM_SET_FPU", ioctls.KVM_SET_FPU, structs.KVM_FPU, fpu);
+  }
+
+  /** `KVM_GET_XSAVE`: the XSAVE area, 4096 bytes. */
+  xsave(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(structs.KVM_XSAVE.size);
+    this.exchange("KVM_GET_XSAVE", ioctls.KVM_GET_XSAVE, bytes);
+    return bytes;
+  }
+
+  /** `KVM_SET_XSAVE`. @param area 4096 bytes */
+  setXsave(area: Uint8Array<ArrayBuffer>): void {
+    if (area.byteLength !== structs.KVM_XSAVE.size) {
+      throw new RangeError(`an XSAVE area has 4096 bytes, got ${area.byteLength}`);
+    }
+    this.exchange("KVM_SET_XSAVE", ioctls.KVM_SET_XSAVE, area);
+  }
+
+  /** `KVM_GET_MSRS`: the values, as many as KVM could read before the first it could not. */
+  msrs(indices: readonly number[]): Msr[] {
+    const bytes = encodeCounted(MSRS, indices.map((index) => ({ index })));
+    const count = this.exchange("KVM_GET_MSRS", ioctls.KVM_GET_MSRS, bytes);
+    return decodeCounted(MSRS, bytes, count).map(({ index, data }) => ({ index, data }));
+  }
+
+  /** `KVM_SET_MSRS`. @returns how many were set before the first that KVM refused */
+  setMsrs(msrs: readonly Msr[]): number {
+    const bytes = encodeCounted(MSRS, msrs);
+    return this.exchange("KVM_SET_MSRS", ioctls.KVM_SET_MSRS, bytes);
+  }
+
+  /** `KVM_GET_LAPIC`: the local APIC's register page, 1024 bytes. Needs the in-kernel irqchip. */
+  lapic(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(structs.KVM_LAPIC_STATE.size);
+    this.exchange("KVM_GET_LAPIC", ioctls.KVM_GET_LAPIC, bytes);
+    return bytes;
+  }
+
+  /** `KVM_SET_LAPIC`. @param registers 1024 bytes */
+  setLapic(registers: Uint8Array<ArrayBuffer>): void {
+    if (registers.byteLength !== structs.KVM_LAPIC_STATE.size) {
+      throw new RangeError(`a local APIC has 1024 bytes, got ${registers.byteLength}`);
+    }
+    this.exchange("KVM_SET_LAPIC", ioctls.KVM_SET_LAPIC, registers);
+  }
+
+  /** `KVM_GET_MP_STATE`: one of `KVM_MP_STATE`. */
+  mpState(): number {
+    return this.get("KVM_GET_MP_STATE", ioctls.KVM_GET_MP_STATE, structs.KVM_MP_STATE_STRUCT)
+      .mp_state;
+  }
+
+  /** `KVM_SET_MP_STATE`. */
+  setMpState(state: number): void {
+    this.set("KVM_SET_MP_STATE", ioctls.KVM_SET_MP_STATE, structs.KVM_MP_STATE_STRUCT, {
+      mp_state: state,
+    });
+  }
+
+  /** `KVM_GET_VCPU_EVENTS`. */
+  events(): VcpuEvents {
+    return this.get("KVM_GET_VCPU_EVENTS", ioctls.KVM_GET_VCPU_EVENTS, structs.KVM_VCPU_EVENTS);
+  }
+
+  /** `KVM_SET_VCPU_EVENTS`. */
+  setEvents(events: PartialStruct<typeof structs.KVM_VCPU_EVENTS>): void {
+    this.set(
+      "KVM_SET_VCPU_EVENTS",
+      ioctls.KVM_SET_VCPU_EVENTS,
+      structs.KVM_VCPU_EVENTS,
+      events,
+    );
+  }
+
+  /** `KVM_GET_DEBUGREGS`. */
+  debugRegs(): DebugRegs {
+    return this.get("KVM_GET_DEBUGREGS", ioctls.KVM_GET_DEBUGREGS, structs.KVM_DEBUGREGS);
+  }
+
+  /** `KVM_SET_DEBUGREGS`. */
+  setDebugRegs(registers: PartialStruct<typeof structs.KVM_DEBUGREGS>): void {
+    this.set("KVM_SET_DEBUGREGS", ioctls.KVM_SET_DEBUGREGS, structs.KVM_DEBUGREGS, registers);
+  }
+
+  /** `KVM_SET_CPUID2`: what the guest's CPUID instruction answers. */
+  setCpuid2(entries: readonly PartialStruct<typeof structs.KVM_CPUID_ENTRY2>[]): void {
+    this.exchange("KVM_SET_CPUID2", ioctls.KVM_SET_CPUID2, encodeCounted(CPUID, entries));
+  }
+
+  /** `KVM_GET_CPUID2`. @param room how many entries to make room for */
+  cpuid2(room = 256): CpuidEntry[] {
+    const bytes = encodeCounted(CPUID, Array.from({ length: room }, () => ({})));
+    this.exchange("KVM_GET_CPUID2", ioctls.KVM_GET_CPUID2, bytes);
+    return decodeCounted(CPUID, bytes);
+  }
+
+  /** `KVM_SET_GUEST_DEBUG`: single step, breakpoints (`KVM_GUESTDBG` flags). */
+  setGuestDebug(debug: PartialStruct<typeof structs.KVM_GUEST_DEBUG>): void {
+    this.set(
+      "KVM_SET_GUEST_DEBUG",
+      ioctls.KVM_SET_GUEST_DEBUG,
+      structs.KVM_GUEST_DEBUG,
+      debug,
+    );
+  }
+
+  /** `KVM_TRANSLATE`: a guest virtual address by the vCPU's present paging mode. */
+  translate(gva: bigint): Translation {
+    return this.get("KVM_TRANSLATE", ioctls.KVM_TRANSLATE, structs.KVM_TRANSLATION, {
+      linear_address: gva,
+    });
+  }
+
+  /** `KVM_INTERRUPT`: queues an interrupt where there is no in-kernel irqchip. */
+  interrupt(vector: number): void {
+    this.set("KVM_INTERRUPT", ioctls.KVM_INTERRUPT, structs.KVM_INTERRUPT_STRUCT, { irq: vector });
+  }
+
+  /** `KVM_NMI`: queues a non-maskable interrupt. */
+  nmi(): void {
+    this.call("KVM_NMI", ioctls.KVM_NMI);
+  }
+
+  /**
+   * `KVM_SET_SIGNAL_MASK`: the thread's signal mask while the guest runs.
+   *
+   * @param blocked the first 8 bytes are the kernel's sigset_t: bit n-1 for signal n
+   */
+  setSignalMask(blocked: Uint8Array): void {
+    const bytes = new Uint8Array(4 + KERNEL_SIGSET_BYTES);
+    new DataView(bytes.buffer).setUint32(0, KERNEL_SIGSET_BYTES, true);
+    bytes.set(blocked.subarray(0, KERNEL_SIGSET_BYTES), 4);
+    this.exchange("KVM_SET_SIGNAL_MASK", ioctls.KVM_SET_SIGNAL_MASK, bytes);
+  }
+
+  /** `KVM_ENABLE_CAP` on the vCPU. */
+  enableCap(capability: Capability, ...args: bigint[]): void {
+    this.set("KVM_ENABLE_CAP", ioctls.KVM_ENABLE_CAP, KVM_ENABLE_CAP_STRUCT, {
+      cap: KVM_CAP[capability],
+      args,
+    });
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * A machine: KVM, a VM with its RAM, devices and vCPU, put together.
+ *
+ * @module
+ */
+
+import { KVM_SYNC_X86_REGS } from "../../ffi/kvm_run.ts";
+import { enter } from "../boot/entry.ts";
+import type { BootPlan } from "../boot/plan.ts";
+import { MmioBus, PortBus } from "../devices/bus.ts";
+import { DebugConsole } from "../devices/debugcon.ts";
+import { DebugExit } from "../devices/debug_exit.ts";
+import type { ByteSink } from "../devices/device.ts";
+import { Uart16550, UART_PORTS } from "../devices/uart16550.ts";
+import { ExitDecoder } from "../exits/decode.ts";
+import { ThreadAlarm } from "../kvm/alarm.ts";
+import { Kvm } from "../kvm/kvm.ts";
+import { missingCapability } from "../kvm/unavailable.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import type { Vm } from "../kvm/vm.ts";
+import { GuestMemory } from "../memory/guest_memory.ts";
+import { MmioIo, PortIo } from "./access.ts";
+import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
+import type { Outcome } from "./outcome.ts";
+import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
+import { RunStatistics } from "./statistics.ts";
+
+/** `bare`: no interrupt controller, HLT ends the run. `pc`: in-kernel irqchip and PIT. */
+export type MachineType = "bare" | "pc";
+
+/** What is done about I/O and MMIO that no device claims, besides reading all ones. */
+export type UnclaimedPolicy = "ignore" | "warn" | "stop";
+
+/** What a machine is to be. */
+export interface MachineOptions extends DebugOptions {
+  /** Guest RAM in bytes, a multiple of 4096. */
+  readonly memoryBytes: number;
+  /** Default `bare`. */
+  readonly type?: MachineType;
+  /** The KVM device. Default `/dev/kvm`. */
+  readonly kvmPath?: string;
+  /** Where COM1 and the debug consoles write. Default: nowhere. */
+  readonly output?: ByteSink;
+  /** Who looks at exits. Default: nobody. */
+  readonly observer?: ExitObserver;
+  /** Count by port and GPA and measure time. Default false. */
+  readonly detailed?: boolean;
+  /** End the run after so many exits. Default: never. */
+  readonly maxExits?: number;
+  /** Default `ignore`. */
+  readonly unclaimed?: UnclaimedPolicy;
+  /** Told once of each port and page that nobody claims, under `warn`. */
+  readonly onUnclaimed?: (space: "port" | "gpa", address: number) => void;
+}
+
+/** Where Intel processors keep what they need for real mode: outside RAM, below 4 GiB. */
+const IDENTITY_MAP_GPA = 0xfffb_c000n;
+const TSS_GPA = 0xfffb_d000;
+const COM1 = 0x3f8;
+const DEBUGCON = 0xe9;
+const FIRMWARE_DEBUGCON = 0x402;
+const DEBUG_EXIT = { start: 0xf4, size: 4 };
+/** After so many different unclaimed ports and pages no more warnings are given. */
+const MAX_UNCLAIMED_WARNINGS = 32;
+const PAGE_BYTES = 4096;
+
+const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {} };
+
+/**
+ * A virtual machine, ready to boot and run on the calling thread.
+ *
+ * @example
+ * ```ts
+ * import { planBoot } from "../boot/detect.ts";
+ * import { Machine } from "./machine.ts";
+ * using machine = new Machine({ memoryBytes: 1 << 20 });
+ * const halt = new Uint8Array([0xf4]);
+ * machine.boot(planBoot(halt, "", "flat16", { ram: machine.memory.ranges }));
+ * console.log(machine.runFor(1000)); // { kind: "halt" }
+ * ```
+ */
+export class Machine implements Disposable {
+  readonly memory: GuestMemory;
+  readonly vm: Vm;
+  readonly vcpu: Vcpu;
+  readonly ports = new PortBus();
+  readonly mmio = new MmioBus();
+  readonly statistics: RunStatistics;
+  readonly #stack: DisposableStack;
+  readonly #context: RunContext;
+  readonly #alarm: ThreadAlarm;
+
+  /**
+   * @throws {KvmUnavailableError} when KVM or a capability is missing
+   * @throws {SystemError} when the host refuses something, such as the memory
+   */
+  constructor(options: MachineOptions) {
+    using stack = new DisposableStack();
+    const kvm = stack.use(Kvm.open(options.kvmPath));
+    // The RAM comes before the VM, which must let go of it before it is unmapped.
+    this.memory = stack.use(new GuestMemory(options.memoryBytes));
+    this.vm = stack.use(kvm.createVm());
+    this.memory.attach(this.vm);
+    this.vm.setIdentityMapAddress(IDENTITY_MAP_GPA);
+    this.vm.setTssAddress(TSS_GPA);
+    if (options.type === "pc") {
+      requirePcCapabilities(kvm);
+      this.vm.createIrqchip();
+      this.vm.createPit2();
+    }
+    this.vcpu = this.vm.createVcpu(0);
+    this.vcpu.setCpuid2(kvm.supportedCpuid());
+    this.vcpu.syncRegs = KVM_SYNC_X86_REGS;
+    this.#alarm = stack.use(new ThreadAlarm());
+    this.#alarm.guard(this.vcpu);
+    this.statistics = new RunStatistics(options.detailed ?? false);
+    this.#context = this.#makeContext(options);
+    this.#addDevices(options.output ?? (() => {}));
+    this.#stack = stack.move();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+  }
+
+  /** Loads an image as planned and sets the vCPU up to start it. */
+  boot(plan: BootPlan): void {
+    enter(plan, this.memory, this.vcpu);
+  }
+
+  /** Makes the run end with this outcome at the next exit, unless it already has one. */
+  stop(outcome: Outcome): void {
+    this.#context.stop ??= outcome;
+  }
+
+  /**
+   * Runs the guest, for at most so long.
+   *
+   * @returns how the run ended, or `undefined` when it may go on
+   */
+  runFor(milliseconds: number): Outcome | undefined {
+    this.#alarm.arm(milliseconds);
+    try {
+      return runLoop(this.#context);
+    } finally {
+      this.#alarm.disarm();
+    }
+  }
+
+  #makeContext(options: MachineOptions): RunContext {
+    const { vcpu, statistics } = this;
+    const debug = new GuestDebug(vcpu, options);
+    const warned = new Set<string>();
+    const policy = options.unclaimed ?? "ignore";
+    return {
+      vcpu,
+      statistics,
+      decoder: new ExitDecoder(vcpu.area),
+      ports: new PortIo(vcpu.area, this.ports),
+      mmio: new MmioIo(vcpu.area, this.mmio),
+      observer: options.observer ?? NO_OBSERVER,
+      maxExits: options.maxExits ?? Infinity,
+      unclaimed(space, address) {
+        if (policy === "warn" && warned.size < MAX_UNCLAIMED_WARNINGS) {
+          const place = space === "port" ? address : address - address % PAGE_BYTES;
+          const key = `${space}${place}`;
+          if (!warned.has(key)) {
+            warned.add(key);
+            options.onUnclaimed?.(space, address);
+          }
+        }
+        return policy === "stop";
+      },
+      debugged: (exit) => debug.handle(exit),
+      stop: undefined,
+    };
+  }
+
+  #addDevices(output: ByteSink): void {
+    this.ports.add({ start: COM1, size: UART_PORTS }, new Uart16550(output));
+    this.ports.add({ start: DEBUGCON, size: 1 }, new DebugConsole(output));
+    this.ports.add({ start: FIRMWARE_DEBUGCON, size: 1 }, new DebugConsole(output, "debugcon2"));
+    const debugExit = new DebugExit((value) => this.stop({ kind: "debug_exit", value }));
+    this.ports.add(DEBUG_EXIT, debugExit);
+  }
+}
+
+function requirePcCapabilities(kvm: Kvm): void {
+  for (const name of ["IRQCHIP", "PIT2"] as const) {
+    if (kvm.checkExtension(name) === 0) throw missingCapability(name, "--machine pc");
+  }
+}

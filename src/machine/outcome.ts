@@ -1,0 +1,120 @@
+/**
+ * How a run ended: its exit code and its words.
+ *
+ * @module
+ */
+
+import { debugExitCode } from "../devices/debug_exit.ts";
+import { detailsText } from "../exits/describe.ts";
+import type { VmExit } from "../exits/exit.ts";
+import { errnoName, errnoText } from "../../ffi/errno.ts";
+import { hex } from "../hex.ts";
+
+/** Why a run ended. */
+export type Outcome =
+  | { readonly kind: "halt" }
+  | { readonly kind: "power_off" }
+  | { readonly kind: "reset" }
+  | { readonly kind: "debug_exit"; readonly value: number }
+  | { readonly kind: "shutdown"; readonly rip?: bigint }
+  | {
+    readonly kind: "memory_fault";
+    readonly errno: number;
+    readonly gpa?: bigint;
+    readonly size?: bigint;
+    readonly rip?: bigint;
+  }
+  | { readonly kind: "internal_error"; readonly exit: VmExit }
+  | { readonly kind: "fail_entry"; readonly exit: VmExit }
+  | { readonly kind: "unhandled"; readonly exit: VmExit }
+  | { readonly kind: "max_exits"; readonly limit: number }
+  | { readonly kind: "run_failed"; readonly errno: number }
+  | { readonly kind: "timeout"; readonly timeoutMs: number }
+  | { readonly kind: "interrupted"; readonly signal: string }
+  | { readonly kind: "output_closed" }
+  | { readonly kind: "output_failed"; readonly what: string };
+
+/** The name of an outcome. */
+export type OutcomeKind = Outcome["kind"];
+
+/**
+ * The process exit code of an outcome: even, but for a guest's own choice by the
+ * debug-exit port, which is always odd.
+ */
+export function exitCodeOf(outcome: Outcome): number {
+  switch (outcome.kind) {
+    case "halt":
+    case "power_off":
+    case "reset":
+    case "output_closed":
+      return 0;
+    case "debug_exit":
+      return debugExitCode(outcome.value);
+    case "output_failed":
+      return 10;
+    case "memory_fault":
+      return 20;
+    case "shutdown":
+      return 22;
+    case "internal_error":
+      return 24;
+    case "fail_entry":
+      return 26;
+    case "unhandled":
+      return 28;
+    case "max_exits":
+      return 30;
+    case "run_failed":
+      return 32;
+    case "timeout":
+      return 124;
+    case "interrupted":
+      return 130;
+  }
+}
+
+function at(rip: bigint | undefined): string {
+  return rip === undefined ? "" : ` rip=${hex(rip)}`;
+}
+
+/** An outcome in words. */
+export function describeOutcome(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "halt":
+      return "guest halted (HLT)";
+    case "power_off":
+      return "guest powered off";
+    case "reset":
+      return "guest asked for a reset";
+    case "debug_exit":
+      return `guest wrote ${hex(outcome.value)} to the debug-exit port`;
+    case "memory_fault": {
+      const { gpa, size, errno, rip } = outcome;
+      const where = gpa === undefined ? "gpa=unknown" : `gpa=${hex(gpa)}`;
+      const length = size === undefined ? "" : ` size=${hex(size)}`;
+      return `memory fault: ${where}${length} errno=${errnoName(errno)}${at(rip)}`;
+    }
+    case "shutdown":
+      return `guest shut down by a triple fault${at(outcome.rip)}`;
+    case "internal_error":
+      return `KVM internal error:${detailsText(outcome.exit)}${at(outcome.exit.rip)}`;
+    case "fail_entry":
+      return `KVM could not enter the guest:${detailsText(outcome.exit)}`;
+    case "unhandled":
+      return `nobody handles this exit: ${outcome.exit.reason}${detailsText(outcome.exit)}` +
+        at(outcome.exit.rip);
+    case "max_exits":
+      return `stopped after ${outcome.limit} exits (--max-exits)`;
+    case "run_failed":
+      return `KVM_RUN failed: ${errnoText(outcome.errno)} (${errnoName(outcome.errno)}); ` +
+        "no exit reason is available";
+    case "timeout":
+      return `timeout after ${outcome.timeoutMs} ms`;
+    case "interrupted":
+      return `interrupted (${outcome.signal})`;
+    case "output_closed":
+      return "whoever read the output closed it";
+    case "output_failed":
+      return `cannot write ${outcome.what}`;
+  }
+}
