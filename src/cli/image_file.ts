@@ -1,0 +1,132 @@
+/**
+ * Reads the files that a command line names.
+ *
+ * @module
+ */
+
+import { ImageError } from "../boot/image.ts";
+import { BOOT_PROTOCOLS, type BootModule, type BootOptions, type BootPlan } from "../boot/plan.ts";
+import { planBoot } from "../boot/detect.ts";
+import { hex } from "../hex.ts";
+import { PAGE_BYTES, ramLayout } from "../memory/guest_memory.ts";
+import type { ParsedOptions } from "./options.ts";
+import { UsageError } from "./usage_error.ts";
+import { parseAddress, parseChoice, parseSize } from "./values.ts";
+
+const DEFAULT_MEMORY = "128M";
+/** Larger files are no images. */
+const MAX_FILE_BYTES = 2 ** 31;
+const CHUNK_BYTES = 1 << 20;
+
+/**
+ * A whole file, or what comes out of a pipe.
+ *
+ * @throws {ImageError} when it cannot be read or does not end
+ */
+export function readImageFile(path: string): Uint8Array {
+  try {
+    using file = Deno.openSync(path);
+    const { size, isDirectory, isFile } = file.statSync();
+    if (isDirectory) throw new ImageError(`${path} is a directory, not an image`);
+    if (size > MAX_FILE_BYTES) throw tooLarge(path);
+    return isFile ? readSized(file, size) : readStream(file, path);
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    if (error instanceof Deno.errors.NotFound) throw new ImageError(`${path} does not exist`);
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new ImageError(`${path} cannot be read: permission denied; see its mode and owner`);
+    }
+    throw new ImageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function readSized(file: Deno.FsFile, size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let done = 0;
+  while (done < size) {
+    const read = file.readSync(bytes.subarray(done));
+    if (read === null) break;
+    done += read;
+  }
+  return bytes.subarray(0, done);
+}
+
+function readStream(file: Deno.FsFile, path: string): Uint8Array {
+  let bytes = new Uint8Array(CHUNK_BYTES);
+  let done = 0;
+  for (;;) {
+    if (done === bytes.length) {
+      if (done * 2 > MAX_FILE_BYTES) throw tooLarge(path);
+      const larger = new Uint8Array(done * 2);
+      larger.set(bytes);
+      bytes = larger;
+    }
+    const read = file.readSync(bytes.subarray(done));
+    if (read === null) return bytes.subarray(0, done);
+    done += read;
+  }
+}
+
+function tooLarge(path: string): ImageError {
+  return new ImageError(
+    `${path} is larger than ${hex(MAX_FILE_BYTES)} bytes, the most that is read`,
+  );
+}
+
+/** An image as its command line wants it booted. */
+export interface PlannedImage {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly memoryBytes: number;
+  readonly plan: BootPlan;
+}
+
+/**
+ * Reads the image and its modules and plans the boot: the options that `run`
+ * and `inspect` share.
+ *
+ * @throws {UsageError} @throws {ImageError}
+ */
+export function planImage(options: ParsedOptions): PlannedImage {
+  const path = options.operands[0]!;
+  const memoryBytes = parseMemory(options.value("memory") ?? DEFAULT_MEMORY);
+  const protocol = parseChoice("--boot", options.value("boot") ?? "auto", [
+    "auto",
+    ...BOOT_PROTOCOLS,
+  ]);
+  const address = (name: "load-address" | "entry"): bigint | undefined => {
+    const text = options.value(name);
+    return text === undefined ? undefined : parseAddress(`--${name}`, text);
+  };
+  const loadAddress = address("load-address");
+  const entry = address("entry");
+  const modules: BootModule[] = options.values("initrd").map((name) => ({
+    name,
+    bytes: readImageFile(name),
+  }));
+  const boot: BootOptions = {
+    ram: ramLayout(memoryBytes),
+    commandLine: options.value("append") ?? "",
+    modules,
+    ...(loadAddress === undefined ? {} : { loadAddress }),
+    ...(entry === undefined ? {} : { entry }),
+  };
+  const image = readImageFile(path);
+  try {
+    const plan = planBoot(image, path, protocol, boot);
+    return { path, sizeBytes: image.length, memoryBytes, plan };
+  } catch (error) {
+    if (error instanceof ImageError) throw new ImageError(`${path}: ${error.message}`);
+    throw error;
+  }
+}
+
+function parseMemory(text: string): number {
+  const bytes = parseSize("--memory", text);
+  if (bytes < PAGE_BYTES || bytes % PAGE_BYTES !== 0) {
+    throw new UsageError(
+      `--memory: ${hex(bytes)} bytes is not a whole number of pages of ${hex(PAGE_BYTES)}`,
+    );
+  }
+  return bytes;
+}

@@ -1,0 +1,120 @@
+/**
+ * The command line: which command, and what becomes of errors.
+ *
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+import { COMMANDS, parseOptions } from "./options.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Exit codes of errors that keep a guest from running. */
+const CODES = { usage: 2, image: 4, unavailable: 6, bug: 8, output: 10 } as const;
+
+/**
+ * Runs a command line. Commands are loaded when they are needed.
+ *
+ * @param args the arguments behind the program's name
+ * @returns the exit code
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    return await report(error);
+  }
+}
+
+async function dispatch([name, ...args]: readonly string[]): Promise<number> {
+  if (name === "--version" || name === "-V") return print(`vmexit ${config.version}\n`);
+  if (name === "--help" || name === "-h") return await help();
+  if (name === undefined) {
+    throw new UsageError("a command is missing; try vmexit help, or vmexit run IMAGE");
+  }
+  const command = COMMANDS.find((c) => c.name === name);
+  if (!command) {
+    throw new UsageError(`unknown command "${name}"`, {
+      given: name,
+      choices: COMMANDS.map((c) => c.name),
+    });
+  }
+  const options = parseOptions(command, args);
+  if (options.flag("help")) return await help(name);
+  switch (name) {
+    case "run": {
+      const { run } = await import("./run.ts");
+      return await run(options);
+    }
+    case "inspect": {
+      const { inspect } = await import("./inspect.ts");
+      return print(inspect(options));
+    }
+    case "doctor": {
+      const { doctor } = await import("./doctor.ts");
+      const { text, exitCode } = doctor(options);
+      print(text);
+      return exitCode;
+    }
+    default:
+      return await help(options.operands[0]);
+  }
+}
+
+async function help(name?: string): Promise<number> {
+  const { commandHelp, generalHelp } = await import("./help.ts");
+  if (name === undefined) return print(generalHelp());
+  const command = COMMANDS.find((c) => c.name === name);
+  if (!command) {
+    throw new UsageError(`there is no command "${name}"`, {
+      given: name,
+      choices: COMMANDS.map((c) => c.name),
+    });
+  }
+  return print(commandHelp(command));
+}
+
+/** Writes to stdout. A closed reader is none of our business. */
+function print(text: string): number {
+  writeAll(Deno.stdout, text);
+  return 0;
+}
+
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+/** Says what went wrong, in one line but for a bug, and which exit code that is. */
+async function report(error: unknown): Promise<number> {
+  const name = error instanceof Error ? error.name : "";
+  const message = error instanceof Error ? error.message : String(error);
+  const fail = (code: number, text: string): number => {
+    try {
+      writeAll(Deno.stderr, `vmexit: ${text}\n`);
+    } catch { /* There is nowhere left to say it. */ }
+    return code;
+  };
+  if (error instanceof UsageError) return fail(CODES.usage, await error.withSuggestion());
+  switch (name) {
+    case "ImageError":
+      return fail(CODES.image, message);
+    case "KvmUnavailableError":
+    case "HostLimitError":
+      return fail(CODES.unavailable, message);
+    case "OutputError":
+      return fail(CODES.output, `cannot write ${message}`);
+    default: {
+      const stack = error instanceof Error ? error.stack ?? message : message;
+      return fail(
+        CODES.bug,
+        `internal error, a bug in vmexit ${config.version}: ${stack}\n` +
+          "vmexit: please report it with this text, the command line and the output of " +
+          "vmexit doctor",
+      );
+    }
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * `vmexit run`: boots an image and shows its exits.
+ *
+ * @module
+ */
+
+import type { BootPlan } from "../boot/plan.ts";
+import { portName } from "../exits/port_names.ts";
+import { hex } from "../hex.ts";
+import { KVM_DEVICE } from "../kvm/kvm.ts";
+import { Machine, type MachineOptions, type MachineType } from "../machine/machine.ts";
+import { exitCodeOf, type Outcome } from "../machine/outcome.ts";
+import { OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
+import { outcomeText } from "../trace/record.ts";
+import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
+import { Tracer } from "../trace/tracer.ts";
+import { planImage } from "./image_file.ts";
+import type { ParsedOptions } from "./options.ts";
+import { UsageError } from "./usage_error.ts";
+import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
+
+/** How long the guest runs before the event loop gets a turn and buffers are flushed. */
+const SLICE_MS = 100;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** What `run` is told beside the image. */
+interface RunOptions {
+  readonly timeoutMs: number;
+  readonly quiet: boolean;
+  readonly format: "text" | "json";
+  readonly traceFile: string | undefined;
+  readonly wanted: Uint8Array;
+  readonly machine: Omit<MachineOptions, "memoryBytes">;
+}
+
+/**
+ * Runs the command.
+ *
+ * @returns the exit code
+ * @throws {UsageError} @throws {ImageError} @throws {KvmUnavailableError}
+ */
+export async function run(parsed: ParsedOptions): Promise<number> {
+  const options = parseRunOptions(parsed);
+  const { plan, memoryBytes } = planImage(parsed);
+  using traceFile = options.traceFile === undefined ? undefined : openTraceFile(options.traceFile);
+  let machine: Machine | undefined;
+  const onFailure = (failure: OutputFailure) => machine?.stop(outputOutcome(failure));
+  const stderr = new OutputBuffer(Deno.stderr, "stderr", onFailure);
+  const stdout = new OutputBuffer(Deno.stdout, "guest output to stdout", onFailure);
+  const trace = traceFile ? new OutputBuffer(traceFile, options.traceFile!, onFailure) : stderr;
+  const tracer = new Tracer(trace, {
+    format: options.format,
+    wanted: options.wanted,
+    summary: !options.quiet,
+    color: !traceFile && Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
+  });
+  machine = new Machine({
+    ...options.machine,
+    memoryBytes,
+    observer: tracer,
+    detailed: !options.quiet,
+    output: guestOutput(stdout, trace),
+    onUnclaimed: (space, address) => tracer.warn(unclaimedText(space, address)),
+  });
+  using _ = machine;
+  plan.warnings.forEach((warning) => tracer.warn(warning));
+  const outcome = await runMachine(machine, plan, tracer, options.timeoutMs, () => {
+    trace.flush();
+    stdout.flush();
+  });
+  stdout.flush();
+  const final = stdout.failure && outcome.kind !== "output_failed"
+    ? outputOutcome(stdout.failure)
+    : outcome;
+  tracer.end(final);
+  if (traceFile) {
+    stderr.text(outcomeText(final));
+    stderr.flush();
+  }
+  if (trace.failure && !trace.failure.closed) throw new OutputError(trace.failure.message);
+  return exitCodeOf(final);
+}
+
+/** The trace or the guest's output cannot be written: exit code 10. */
+export class OutputError extends Error {
+  override readonly name = "OutputError";
+}
+
+function outputOutcome(failure: OutputFailure): Outcome {
+  return failure.closed
+    ? { kind: "output_closed" }
+    : { kind: "output_failed", what: failure.message };
+}
+
+function openTraceFile(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { write: true, create: true, truncate: true });
+  } catch (error) {
+    throw new OutputError(`--trace-file: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Where serial output goes. On a terminal a whole line is shown as soon as it is
+ * there, behind the exits that led to it.
+ */
+function guestOutput(stdout: OutputBuffer, trace: OutputBuffer): (byte: number) => void {
+  if (!Deno.stdout.isTerminal()) return (byte) => stdout.byte(byte);
+  return (byte) => {
+    stdout.byte(byte);
+    if (byte === 0x0a) {
+      trace.flush();
+      stdout.flush();
+    }
+  };
+}
+
+/** Runs the guest to its end, with a turn for signals between slices. */
+async function runMachine(
+  machine: Machine,
+  plan: BootPlan,
+  tracer: Tracer,
+  timeoutMs: number,
+  onPause: () => void,
+): Promise<Outcome> {
+  const handlers = SIGNALS.map((signal) => {
+    const handler = () => machine.stop({ kind: "interrupted", signal });
+    Deno.addSignalListener(signal, handler);
+    return () => Deno.removeSignalListener(signal, handler);
+  });
+  try {
+    machine.boot(plan);
+    tracer.begin(machine.statistics);
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const left = deadline - performance.now();
+      if (left <= 0) return { kind: "timeout", timeoutMs };
+      const outcome = machine.runFor(Math.min(SLICE_MS, left));
+      if (outcome) return outcome;
+      onPause();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  } finally {
+    handlers.forEach((remove) => remove());
+  }
+}
+
+function unclaimedText(space: "port" | "gpa", address: number): string {
+  const name = space === "port" ? portName(address) : undefined;
+  const place = name === undefined ? hex(address) : `${hex(address)} (${name})`;
+  return `no device claims ${space} ${place}: reads give all ones, writes are lost`;
+}
+
+function parseRunOptions(parsed: ParsedOptions): RunOptions {
+  const quietByFlag = parsed.flag("quiet");
+  const spec = quietByFlag ? "none" : parsed.value("trace") ?? "all";
+  const type = parseChoice("--machine", parsed.value("machine") ?? "auto", ["auto", "bare", "pc"]);
+  const timeout = parsed.value("timeout");
+  const maxExits = parsed.value("max-exits");
+  const cpus = parseCount("--cpus", parsed.value("cpus") ?? "1");
+  if (cpus > 1) throw new UsageError(`--cpus: this version runs one vCPU, not ${cpus}`);
+  const breakpoints = parsed.values("break").map((text) => parseAddress("--break", text));
+  if (breakpoints.length > 4) {
+    throw new UsageError(`--break: x86 has four breakpoints, not ${breakpoints.length}`);
+  }
+  return {
+    timeoutMs: timeout === undefined ? Infinity : parseDuration("--timeout", timeout),
+    quiet: spec === "none",
+    format: parseChoice("--format", parsed.value("format") ?? "text", ["text", "json"]),
+    traceFile: parsed.value("trace-file"),
+    wanted: parseTrace(spec),
+    machine: {
+      type: type === "auto" ? "bare" : type satisfies MachineType,
+      kvmPath: parsed.value("kvm") ?? KVM_DEVICE,
+      unclaimed: parseChoice("--unclaimed", parsed.value("unclaimed") ?? "warn", [
+        "ignore",
+        "warn",
+        "stop",
+      ]),
+      singleStep: parsed.flag("single-step"),
+      breakpoints,
+      ...(maxExits === undefined ? {} : { maxExits: parseCount("--max-exits", maxExits) }),
+    },
+  };
+}
+
+function parseTrace(spec: string): Uint8Array {
+  try {
+    return parseTraceSpec(spec);
+  } catch (error) {
+    if (!(error instanceof TraceSpecError)) throw error;
+    throw new UsageError(`--trace: ${error.message}`, {
+      given: error.given,
+      choices: traceNames(),
+    });
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Which exits a trace shows: the value of `--trace`.
+ *
+ * @module
+ */
+
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import type { ExitReasonName } from "../exits/exit.ts";
+
+/** Exit reasons by number: nonzero where an exit is to be shown. */
+export type TraceMask = Uint8Array;
+
+/** Names for groups of reasons that people think of together. */
+export const TRACE_CLASSES: Readonly<Record<string, readonly ExitReasonName[]>> = {
+  io: ["IO", "MMIO"],
+  msr: ["X86_RDMSR", "X86_WRMSR"],
+  fault: ["MEMORY_FAULT"],
+  hypercall: ["HYPERCALL", "HYPERV", "XEN", "TDX"],
+  irq: ["IRQ_WINDOW_OPEN", "SET_TPR", "TPR_ACCESS", "IOAPIC_EOI", "NMI"],
+  debug: ["DEBUG", "EXCEPTION"],
+  error: ["UNKNOWN", "SHUTDOWN", "FAIL_ENTRY", "INTERNAL_ERROR", "SYSTEM_EVENT", "NOTIFY"],
+};
+
+/** A name in a trace specification that is no reason and no class. */
+export class TraceSpecError extends Error {
+  override readonly name = "TraceSpecError";
+  /** @param given the name */
+  constructor(readonly given: string) {
+    super(`"${given}" is no exit reason and no class of them`);
+  }
+}
+
+/** Every name that a specification may have. */
+export function traceNames(): string[] {
+  return ["all", "none", ...Object.keys(TRACE_CLASSES), ...Object.keys(KVM_EXIT)];
+}
+
+/**
+ * Reads a specification: `all`, `none`, or a comma list of reasons and classes,
+ * in upper or lower case.
+ *
+ * @throws {TraceSpecError}
+ *
+ * @example
+ * ```ts
+ * import { parseTraceSpec } from "./spec.ts";
+ * console.log(parseTraceSpec("io,hlt")[5]); // 1: KVM_EXIT_HLT is 5
+ * ```
+ */
+export function parseTraceSpec(spec: string): TraceMask {
+  const mask = new Uint8Array(256);
+  for (const part of spec.split(",")) {
+    const name = part.trim();
+    const reasons = TRACE_CLASSES[name.toLowerCase()];
+    const code = (KVM_EXIT as Record<string, number>)[name.toUpperCase()];
+    if (name.toLowerCase() === "all") mask.fill(1);
+    else if (name.toLowerCase() === "none") mask.fill(0);
+    else if (reasons) reasons.forEach((reason) => mask[KVM_EXIT[reason]] = 1);
+    else if (code !== undefined) mask[code] = 1;
+    else throw new TraceSpecError(name);
+  }
+  return mask;
+}

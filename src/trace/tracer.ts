@@ -1,0 +1,93 @@
+/**
+ * Writes the trace of a run: exits as they happen, warnings, the summary.
+ *
+ * @module
+ */
+
+import type { VmExit } from "../exits/exit.ts";
+import type { Outcome } from "../machine/outcome.ts";
+import type { ExitObserver } from "../machine/run_loop.ts";
+import type { RunStatistics } from "../machine/statistics.ts";
+import type { OutputBuffer } from "./output_buffer.ts";
+import {
+  COLOR,
+  exitJson,
+  exitText,
+  outcomeJson,
+  outcomeText,
+  PLAIN,
+  summaryText,
+  warningJson,
+} from "./record.ts";
+import type { TraceMask } from "./spec.ts";
+
+/** How a trace looks. */
+export interface TraceStyle {
+  readonly format: "text" | "json";
+  /** Which exits to show. */
+  readonly wanted: TraceMask;
+  /** Whether to end with a summary. */
+  readonly summary: boolean;
+  /** Colour, in text. */
+  readonly color: boolean;
+}
+
+/** Exits that are written out at once, for whoever waits for them. */
+const UNUSUAL = new Set<VmExit["reason"]>([
+  "MEMORY_FAULT",
+  "INTERNAL_ERROR",
+  "FAIL_ENTRY",
+  "SHUTDOWN",
+  "UNKNOWN",
+  "UNRECOGNIZED",
+  "SYSTEM_EVENT",
+]);
+
+/** The observer that writes what it sees. */
+export class Tracer implements ExitObserver {
+  readonly wanted: TraceMask;
+  readonly #palette;
+  #statistics: RunStatistics | undefined;
+  #startedAt = 0;
+
+  constructor(readonly out: OutputBuffer, readonly style: TraceStyle) {
+    this.wanted = style.wanted;
+    this.#palette = style.color ? COLOR : PLAIN;
+  }
+
+  /** The guest is about to run for the first time. @param statistics where exits are counted */
+  begin(statistics: RunStatistics): void {
+    this.#statistics = statistics;
+    this.#startedAt = performance.now();
+  }
+
+  exit(exit: VmExit, cpu: number, handler: string | undefined): void {
+    const { exits: n, leftAt } = this.#statistics!;
+    const tUs = (leftAt - this.#startedAt) * 1000;
+    const record = { n, tUs, cpu, exit, handler };
+    this.out.text(
+      this.style.format === "json" ? exitJson(record) : exitText(record, this.#palette),
+    );
+    if (UNUSUAL.has(exit.reason)) this.out.flush();
+  }
+
+  /** Something that the user should know, on a line of its own. */
+  warn(message: string): void {
+    this.out.text(
+      this.style.format === "json" ? warningJson(message) : `vmexit: warning: ${message}\n`,
+    );
+  }
+
+  /** The run has ended: writes the summary and the outcome. */
+  end(outcome: Outcome): void {
+    const statistics = this.#statistics!;
+    const record = { outcome, statistics, tUs: (performance.now() - this.#startedAt) * 1000 };
+    if (this.style.format === "json") {
+      this.out.text(outcomeJson(record));
+    } else {
+      if (this.style.summary) this.out.text(summaryText(record));
+      this.out.text(outcomeText(outcome));
+    }
+    this.out.flush();
+  }
+}
