@@ -158,6 +158,8 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 /** An address could not be accessed: KVM's answer to a guest access that it cannot map. */
 export const EFAULT = 14;
+/** An argument makes no sense. */
+export const EINVAL = 22;
 /** As `EFAULT`, of a host page that has a hardware error. */
 export const EHWPOISON = 133;
 

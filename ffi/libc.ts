@@ -32,6 +32,11 @@ const { symbols: libc } = Deno.dlopen("libc.so.6", {
     parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
     result: "isize",
   },
+  process_vm_writev: {
+    parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
+    result: "isize",
+  },
+  mremap: { parameters: ["usize", "usize", "usize", "i32", "usize"], result: "usize" },
   pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
   // By number, since older C libraries keep these in librt or lack them.
@@ -272,23 +277,66 @@ export function eventfd(initial = 0): number {
   return check("eventfd", libc.eventfd(initial, O_CLOEXEC | 0o4000));
 }
 
+/** An iovec for each side of a process_vm_readv(2) or process_vm_writev(2) call. */
+function vectors(
+  address: bigint,
+  bytes: Uint8Array<ArrayBuffer>,
+): [BigUint64Array, BigUint64Array] {
+  const size = BigInt(bytes.byteLength);
+  return [new BigUint64Array([addressOf(bytes), size]), new BigUint64Array([address, size])];
+}
+
+/** How many bytes were copied; none where the memory cannot be accessed. */
+function copied(call: string, result: bigint): number {
+  if (result !== -1n) return Number(result);
+  const errno = errnoCell[0]!;
+  if (errno === EFAULT) return 0;
+  throw new SystemError(call, errno);
+}
+
 /**
- * Copies memory of this process with process_vm_readv(2), which reports an
- * unreadable source instead of raising a signal.
+ * Copies memory of this process with process_vm_readv(2), which reports memory
+ * that cannot be read instead of raising a signal.
  *
  * @returns the number of bytes that could be read, 0 when none could
- * @throws {SystemError} for any failure but an unreadable source
+ * @throws {SystemError} for any failure but unreadable memory
  */
 export function copyFromSelf(address: bigint, into: Uint8Array<ArrayBuffer>): number {
-  const local = new BigUint64Array([addressOf(into), BigInt(into.byteLength)]);
-  const remote = new BigUint64Array([address, BigInt(into.byteLength)]);
-  const copied = libc.process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n);
-  if (copied === -1n) {
-    const errno = errnoCell[0]!;
-    if (errno === EFAULT) return 0;
-    throw new SystemError("process_vm_readv", errno);
+  const [local, remote] = vectors(address, into);
+  return copied(
+    "process_vm_readv",
+    libc.process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n),
+  );
+}
+
+/** The same towards memory that may not be writable: process_vm_writev(2). */
+export function copyToSelf(address: bigint, bytes: Uint8Array<ArrayBuffer>): number {
+  const [local, remote] = vectors(address, bytes);
+  return copied(
+    "process_vm_writev",
+    libc.process_vm_writev(Deno.pid, local, 1n, remote, 1n, 0n),
+  );
+}
+
+/**
+ * Moves a mapping onto another address, whose mapping it replaces in one step
+ * (mremap(2) with MREMAP_MAYMOVE and MREMAP_FIXED).
+ *
+ * @throws {SystemError}
+ */
+export function moveMapping(from: bigint, sizeBytes: number, to: bigint): void {
+  const size = BigInt(sizeBytes);
+  if (libc.mremap(from, size, size, 3, to) === 0xffff_ffff_ffff_ffffn) {
+    throw new SystemError("mremap", errnoCell[0]!);
   }
-  return Number(copied);
+}
+
+/**
+ * madvise(2) that answers with the errno, 0 for success: for advice whose
+ * failure is the answer, such as `MADV.POPULATE_READ`.
+ */
+export function tryMadvise(address: bigint, sizeBytes: number, advice: number): number {
+  return libc.madvise(address, BigInt(sizeBytes), advice) === -1 ? errnoCell[0]! : 0;
 }
 
 /** The calling OS thread's id: gettid(2). */

@@ -178,7 +178,7 @@ export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
   const placement = new Placement(options.ram);
   placeElf(elf, placement);
   const rip = physicalEntry(elf);
-  if (!placement.segments.some((s) => rip >= s.gpa && rip < s.gpa + BigInt(s.sizeBytes))) {
+  if (!placement.holds(rip)) {
     throw new ImageError(`ELF header: e_entry ${hex(elf.entry)} lies in no loaded segment`);
   }
   const long = elf.bits === 64;

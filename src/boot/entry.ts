@@ -37,13 +37,9 @@ function stackEnd(placement: Placement): bigint {
 }
 
 /** Protected mode without paging, with flat 4 GiB segments; puts the GDT into memory. */
-export function protectedEntry(
-  placement: Placement,
-  rip: bigint,
-  registers: EntryState["registers"] = {},
-): EntryState {
+export function protectedEntry(placement: Placement, rip: bigint): EntryState {
   const gdt = putGdt(placement, 32);
-  return { mode: "protected", rip, rsp: stackEnd(placement), gdt, registers };
+  return { mode: "protected", rip, rsp: stackEnd(placement), gdt };
 }
 
 /**

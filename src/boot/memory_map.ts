@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RamRange } from "../memory/guest_memory.ts";
+import type { RamRange } from "../memory/ram.ts";
 
 /** Address range types (ACPI 6.5 table 15.2). */
 export const MemoryType = { ram: 1, reserved: 2 } as const;
@@ -24,25 +24,35 @@ const BIOS_START = 0xf_0000;
 /** The end of the low megabyte. */
 const HIGH_MEMORY = 0x10_0000;
 
+/** No map has more entries. */
+export const MAX_MAP_ENTRIES = 8;
+
 /**
  * RAM as a guest may use it: the low megabyte has the PC's reserved parts, and
  * what lies between 640 KiB and the BIOS is not mentioned.
+ *
+ * @param tablesStart from here to the end of RAM below 4 GiB there are tables
+ *   made for the guest: reserved. Default: that RAM's end
  */
-export function pcMemoryMap(ram: readonly RamRange[]): MemoryMapEntry[] {
+export function pcMemoryMap(
+  ram: readonly RamRange[],
+  tablesStart: number = ram[0]!.sizeBytes,
+): MemoryMapEntry[] {
   const [low, ...others] = ram;
   const end = low!.sizeBytes;
-  const pieces: MemoryMapEntry[] = [
-    { gpa: 0, sizeBytes: CONVENTIONAL_END, type: MemoryType.ram },
-    {
-      gpa: CONVENTIONAL_END,
-      sizeBytes: VIDEO_START - CONVENTIONAL_END,
-      type: MemoryType.reserved,
-    },
-    { gpa: BIOS_START, sizeBytes: HIGH_MEMORY - BIOS_START, type: MemoryType.reserved },
-    { gpa: HIGH_MEMORY, sizeBytes: end - HIGH_MEMORY, type: MemoryType.ram },
-    ...others.map((range) => ({ ...range, type: MemoryType.ram })),
+  const { ram: free, reserved } = MemoryType;
+  const pieces: [start: number, end: number, type: number][] = [
+    [0, Math.min(CONVENTIONAL_END, tablesStart), free],
+    [tablesStart, CONVENTIONAL_END, reserved],
+    [CONVENTIONAL_END, VIDEO_START, reserved],
+    [BIOS_START, HIGH_MEMORY, reserved],
+    [HIGH_MEMORY, tablesStart, free],
+    [Math.max(HIGH_MEMORY, tablesStart), end, reserved],
   ];
-  return pieces
-    .map((p) => p.gpa < end ? { ...p, sizeBytes: Math.min(p.sizeBytes, end - p.gpa) } : p)
-    .filter((p) => p.sizeBytes > 0 && (p.gpa < end || p.gpa >= 2 ** 32));
+  return [
+    ...pieces
+      .map(([from, to, type]) => ({ gpa: from, sizeBytes: Math.min(to, end) - from, type }))
+      .filter(({ sizeBytes }) => sizeBytes > 0),
+    ...others.map((range) => ({ ...range, type: free })),
+  ];
 }

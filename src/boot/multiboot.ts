@@ -7,11 +7,11 @@
  */
 
 import { hex } from "../hex.ts";
-import { HIGH_RAM_START, type RamRange } from "../memory/guest_memory.ts";
+import { HIGH_RAM_START } from "../memory/ram.ts";
 import { elfFacts, isElf, parseElf, physicalEntry, placeElf } from "./elf.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
-import { MemoryType, pcMemoryMap } from "./memory_map.ts";
+import { MAX_MAP_ENTRIES, type MemoryMapEntry, MemoryType, pcMemoryMap } from "./memory_map.ts";
 import { type BootOptions, type BootPlan, type Fact, Placement, unusedOptions } from "./plan.ts";
 
 const HEADER_MAGIC = 0x1badb002;
@@ -93,6 +93,10 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
   if (rip >= 1n << 32n) {
     throw new ImageError(`Multiboot: entry ${hex(rip)} is above 4 GiB, where 32-bit code ends`);
   }
+  if (!placement.holds(rip)) {
+    throw new ImageError(`Multiboot: entry ${hex(rip)} lies in no loaded segment`);
+  }
+  const entry = protectedEntry(placement, rip);
   const info = putInformation(placement, options);
   const warnings = unusedOptions("multiboot", options, ["loadAddress", "entry"]);
   if (header.flags & WANT_VIDEO) {
@@ -101,7 +105,7 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
   return {
     protocol: "multiboot",
     description: `Multiboot 1 kernel (${byAddresses ? "loaded by its header" : "ELF"})`,
-    entry: protectedEntry(placement, rip, { rax: LOADER_MAGIC, rbx: info }),
+    entry: { ...entry, registers: { rax: LOADER_MAGIC, rbx: info } },
     segments: placement.segments,
     facts: [
       ["header_offset", hex(header.offset)],
@@ -183,16 +187,17 @@ function putInformation(placement: Placement, options: BootOptions): bigint {
     placement.put(`module ${name}`, start, bytes);
     return { start, end: start + BigInt(bytes.length), text: cString("module name", name) };
   });
-  const map = pcMemoryMap(placement.ram);
   const commandLine = cString("command line (--append)", options.commandLine ?? "");
   const loaderName = cString("loader name", LOADER_NAME);
 
   const mapAt = INFO_BYTES;
-  const modulesAt = mapAt + map.length * MAP_ENTRY_BYTES;
+  const modulesAt = mapAt + MAX_MAP_ENTRIES * MAP_ENTRY_BYTES;
   let stringsAt = modulesAt + modules.length * MODULE_BYTES;
   const strings = [commandLine, loaderName, ...modules.map((m) => m.text)];
   const total = strings.reduce((sum, text) => sum + text.length, stringsAt);
   const base = placement.findPages("Multiboot information", total);
+  // The map has to know where all tables are, itself included.
+  const map = pcMemoryMap(placement.ram, placement.tablesStart);
   const bytes = new Uint8Array(total);
   const view = new DataView(bytes.buffer);
   const put = (at: number, value: number | bigint): void => view.setUint32(at, Number(value), true);
@@ -204,8 +209,8 @@ function putInformation(placement: Placement, options: BootOptions): bigint {
   };
 
   put(AT.flags, INFO.memory | INFO.commandLine | INFO.modules | INFO.map | INFO.name);
-  put(AT.memLower, lowMemoryKiB(placement.ram));
-  put(AT.memUpper, highMemoryKiB(placement.ram));
+  put(AT.memLower, ramKiB(map, 0));
+  put(AT.memUpper, ramKiB(map, 0x10_0000));
   put(AT.commandLine, putString(commandLine));
   put(AT.loaderName, putString(loaderName));
   put(AT.modulesCount, modules.length);
@@ -239,14 +244,10 @@ function modulePlace(placement: Placement, sizeBytes: number): bigint {
   return start;
 }
 
-function lowMemoryKiB(ram: readonly RamRange[]): number {
-  const first = pcMemoryMap(ram)[0]!;
-  return Math.floor(first.sizeBytes / 1024);
-}
-
-function highMemoryKiB(ram: readonly RamRange[]): number {
-  const high = pcMemoryMap(ram).find((e) => e.type === MemoryType.ram && e.gpa === 0x10_0000);
-  return Math.floor((high?.sizeBytes ?? 0) / 1024);
+/** How much RAM there is from an address on, up to what is no RAM. */
+function ramKiB(map: readonly MemoryMapEntry[], gpa: number): number {
+  const entry = map.find((e) => e.type === MemoryType.ram && e.gpa === gpa);
+  return Math.floor((entry?.sizeBytes ?? 0) / 1024);
 }
 
 function cString(what: string, text: string): Uint8Array {

@@ -8,7 +8,7 @@
 
 import type { Json } from "../exits/describe.ts";
 import { hex } from "../hex.ts";
-import { isRam, type RamRange } from "../memory/guest_memory.ts";
+import { isRam, type RamRange } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
 
 /** The boot protocols that an image can be booted by. */
@@ -84,8 +84,16 @@ const PAGE = 0x1000n;
  */
 export class Placement {
   readonly segments: Segment[] = [];
+  #tablesStart: number;
 
-  constructor(readonly ram: readonly RamRange[]) {}
+  constructor(readonly ram: readonly RamRange[]) {
+    this.#tablesStart = ram[0]!.sizeBytes;
+  }
+
+  /** Where tables at the end of RAM below 4 GiB begin: the end of that RAM if there are none. */
+  get tablesStart(): number {
+    return this.#tablesStart;
+  }
 
   /**
    * Puts bytes at an address.
@@ -126,7 +134,10 @@ export class Placement {
     }
     for (let gpa = (lowEnd - size) & ~(PAGE - 1n); gpa >= LOW_TABLES.end;) {
       const other = this.#overlap(gpa, size);
-      if (!other) return gpa;
+      if (!other) {
+        this.#tablesStart = Math.min(this.#tablesStart, Number(gpa));
+        return gpa;
+      }
       gpa = (other.gpa - size) & ~(PAGE - 1n);
     }
     throw new ImageError(
@@ -139,6 +150,11 @@ export class Placement {
     const gpa = this.findPages(name, bytes.length);
     this.put(name, gpa, bytes);
     return gpa;
+  }
+
+  /** Whether something was put where this address is. */
+  holds(gpa: bigint): boolean {
+    return this.#overlap(gpa, 1n) !== undefined;
   }
 
   /** The first page boundary behind everything that lies below 4 GiB. */

@@ -8,7 +8,7 @@ import { ImageError } from "../boot/image.ts";
 import { BOOT_PROTOCOLS, type BootModule, type BootOptions, type BootPlan } from "../boot/plan.ts";
 import { planBoot } from "../boot/detect.ts";
 import { hex } from "../hex.ts";
-import { PAGE_BYTES, ramLayout } from "../memory/guest_memory.ts";
+import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import type { ParsedOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseSize } from "./values.ts";

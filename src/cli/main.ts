@@ -7,6 +7,7 @@
 import config from "../../deno.json" with { type: "json" };
 import { COMMANDS, parseOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
+import { parseChoice } from "./values.ts";
 
 /** Exit codes of errors that keep a guest from running. */
 const CODES = { usage: 2, image: 4, unavailable: 6, bug: 8, output: 10 } as const;
@@ -51,7 +52,10 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     }
     case "doctor": {
       const { doctor } = await import("./doctor.ts");
-      const { text, exitCode } = doctor(options);
+      const { text, exitCode } = doctor({
+        kvmPath: options.value("kvm") ?? "/dev/kvm",
+        format: parseChoice("--format", options.value("format") ?? "text", ["text", "json"]),
+      });
       print(text);
       return exitCode;
     }
@@ -98,6 +102,7 @@ async function report(error: unknown): Promise<number> {
     } catch { /* There is nowhere left to say it. */ }
     return code;
   };
+  if (name === "HoleError") return fail(CODES.usage, `--hole: ${message}`);
   if (error instanceof UsageError) return fail(CODES.usage, await error.withSuggestion());
   switch (name) {
     case "ImageError":

@@ -7,6 +7,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { BOOT_PROTOCOLS } from "../boot/plan.ts";
+import { HOLE_KINDS } from "../memory/hole.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** One option of a command. */
@@ -81,6 +82,26 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: "unclaimed",
         value: "POLICY",
         help: "I/O that no device claims: ignore, warn (default, once each), stop",
+      },
+      {
+        name: "hole",
+        value: "GPA+SIZE:KIND",
+        repeat: true,
+        help: `make a range of RAM bad: ${HOLE_KINDS.join(", ")}`,
+      },
+      {
+        name: "fault-policy",
+        value: "POLICY",
+        help: "memory faults: resolve (default) tries to repair them, report does not",
+      },
+      {
+        name: "fault-retries",
+        value: "N",
+        help: "how often a fault that comes back is resolved again (default 3)",
+      },
+      {
+        name: "verbose",
+        help: "dump registers, page walk and all accesses of a memory fault",
       },
       { name: "single-step", help: "exit after each instruction" },
       {

@@ -14,6 +14,7 @@ import { OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
 import { outcomeText } from "../trace/record.ts";
 import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
 import { Tracer } from "../trace/tracer.ts";
+import { parseHole } from "./hole_option.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -30,6 +31,7 @@ interface RunOptions {
   readonly format: "text" | "json";
   readonly traceFile: string | undefined;
   readonly wanted: Uint8Array;
+  readonly verbose: boolean;
   readonly machine: Omit<MachineOptions, "memoryBytes">;
 }
 
@@ -52,6 +54,7 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     format: options.format,
     wanted: options.wanted,
     summary: !options.quiet,
+    verbose: options.verbose,
     color: !traceFile && Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
   });
   machine = new Machine({
@@ -136,7 +139,8 @@ async function runMachine(
       const left = deadline - performance.now();
       if (left <= 0) return { kind: "timeout", timeoutMs };
       const outcome = machine.runFor(Math.min(SLICE_MS, left));
-      if (outcome) return outcome;
+      if (outcome) return await machine.explain(outcome);
+      await machine.settle();
       onPause();
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
@@ -159,6 +163,7 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
   const maxExits = parsed.value("max-exits");
   const cpus = parseCount("--cpus", parsed.value("cpus") ?? "1");
   if (cpus > 1) throw new UsageError(`--cpus: this version runs one vCPU, not ${cpus}`);
+  const retries = parsed.value("fault-retries");
   const breakpoints = parsed.values("break").map((text) => parseAddress("--break", text));
   if (breakpoints.length > 4) {
     throw new UsageError(`--break: x86 has four breakpoints, not ${breakpoints.length}`);
@@ -169,6 +174,7 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
     format: parseChoice("--format", parsed.value("format") ?? "text", ["text", "json"]),
     traceFile: parsed.value("trace-file"),
     wanted: parseTrace(spec),
+    verbose: parsed.flag("verbose"),
     machine: {
       type: type === "auto" ? "bare" : type satisfies MachineType,
       kvmPath: parsed.value("kvm") ?? KVM_DEVICE,
@@ -177,6 +183,12 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
         "warn",
         "stop",
       ]),
+      holes: parsed.values("hole").map(parseHole),
+      faultPolicy: parseChoice("--fault-policy", parsed.value("fault-policy") ?? "resolve", [
+        "resolve",
+        "report",
+      ]),
+      ...(retries === undefined ? {} : { faultRetries: parseCount("--fault-retries", retries) }),
       singleStep: parsed.flag("single-step"),
       breakpoints,
       ...(maxExits === undefined ? {} : { maxExits: parseCount("--max-exits", maxExits) }),

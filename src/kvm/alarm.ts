@@ -20,8 +20,11 @@ import type { Vcpu } from "./vcpu.ts";
 /** The first real-time signal that glibc leaves to programs (SIGRTMIN). */
 const ALARM_SIGNAL = 34;
 
+/** How many alarms this thread has, and its signal mask as it was before the first. */
+const thread = { alarms: 0, outerMask: new Uint8Array() };
+
 /**
- * The calling thread's alarm.
+ * An alarm of the calling thread. A thread may have several, one set at a time.
  *
  * @example
  * ```ts
@@ -32,13 +35,12 @@ const ALARM_SIGNAL = 34;
  * ```
  */
 export class ThreadAlarm implements Disposable {
-  readonly #outerMask: Uint8Array<ArrayBuffer>;
   readonly #timer: number;
   #disposed = false;
 
   constructor() {
-    this.#outerMask = blockSignal(ALARM_SIGNAL);
     this.#timer = createThreadTimer(ALARM_SIGNAL);
+    if (thread.alarms++ === 0) thread.outerMask = blockSignal(ALARM_SIGNAL);
   }
 
   [Symbol.dispose](): void {
@@ -46,12 +48,13 @@ export class ThreadAlarm implements Disposable {
     this.#disposed = true;
     deleteTimer(this.#timer);
     takePendingSignal(ALARM_SIGNAL);
-    restoreSignalMask(this.#outerMask);
+    // While another alarm is left its signal must stay blocked: it would end the process.
+    if (--thread.alarms === 0) restoreSignalMask(thread.outerMask);
   }
 
   /** Lets the alarm interrupt this vCPU, which runs on the alarm's thread. */
   guard(vcpu: Vcpu): void {
-    const mask = this.#outerMask.slice();
+    const mask = thread.outerMask.slice();
     const bit = ALARM_SIGNAL - 1;
     mask[bit >> 3]! &= ~(1 << (bit & 7));
     vcpu.setSignalMask(mask);
@@ -64,7 +67,9 @@ export class ThreadAlarm implements Disposable {
 
   /** Takes the alarm back. @returns whether it had gone off */
   disarm(): boolean {
+    // Newer kernels drop a timer's pending signal when it is set anew, older ones do not.
+    const wentOff = takePendingSignal(ALARM_SIGNAL);
     armTimer(this.#timer, 0);
-    return takePendingSignal(ALARM_SIGNAL);
+    return takePendingSignal(ALARM_SIGNAL) || wentOff;
   }
 }

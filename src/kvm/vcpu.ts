@@ -10,7 +10,6 @@ import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
 import * as structs from "../../ffi/vcpu_structs.ts";
 import { KVM_ENABLE_CAP_STRUCT } from "../../ffi/kvm_structs.ts";
-import { EAGAIN, EFAULT, EHWPOISON, EINTR } from "../../ffi/errno.ts";
 import {
   errnoCell,
   KERNEL_SIGSET_BYTES,
@@ -25,7 +24,10 @@ import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
 import { type Counted, decodeCounted, encodeCounted } from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";
 import type { Capability } from "./kvm.ts";
+import { classifyFailure, RunResult } from "./run_result.ts";
 import type { CpuidEntry, Msr, Vm } from "./vm.ts";
+
+export { RunResult };
 
 /** General registers (`struct kvm_regs`). */
 export type Regs = StructOf<typeof structs.KVM_REGS>;
@@ -39,28 +41,6 @@ export type DebugRegs = StructOf<typeof structs.KVM_DEBUGREGS>;
 export type VcpuEvents = StructOf<typeof structs.KVM_VCPU_EVENTS>;
 /** What KVM says of a guest virtual address (`struct kvm_translation`). */
 export type Translation = StructOf<typeof structs.KVM_TRANSLATION>;
-
-/**
- * What `KVM_RUN` came back with, decided by its return and errno before any
- * exit is decoded. A number, since the run loop sees one for every exit.
- */
-export const RunResult = {
-  /** It returned 0: the exit reason and its payload are valid. */
-  exit: 0,
-  /** EFAULT or EHWPOISON, and the exit is `MEMORY_FAULT`: that payload is valid. */
-  annotatedFault: 1,
-  /** EFAULT or EHWPOISON, and KVM says no more: no payload is valid. */
-  unannotatedFault: 2,
-  /** EINTR: a signal, or the immediate exit that was asked for. Not a guest exit. */
-  interrupted: 3,
-  /** EAGAIN: the vCPU is not runnable yet. Not a guest exit; run it again. */
-  notRunnable: 4,
-  /** Any other errno: the exit reason is undefined, only the errno means something. */
-  failed: 5,
-} as const;
-
-/** One of {@linkcode RunResult}. */
-export type RunResult = typeof RunResult[keyof typeof RunResult];
 
 const CPUID: Counted<typeof structs.KVM_CPUID_ENTRY2> = {
   headerBytes: 8,
@@ -81,7 +61,7 @@ const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0] / 4;
  * @example
  * ```ts
  * import { Kvm } from "./kvm.ts";
- * import { RunResult } from "./vcpu.ts";
+ * import { RunResult } from "./run_result.ts";
  * using kvm = Kvm.open();
  * using vm = kvm.createVm();
  * using vcpu = vm.createVcpu(0);
@@ -136,21 +116,8 @@ export class Vcpu extends Descriptor {
     if (words.length === 0) return this.fd as never;
     if (this.area[IMMEDIATE_EXIT] === 0) words[EXIT_REASON] = KVM_EXIT.UNKNOWN;
     if (rawIoctl(this.#rawFd, ioctls.KVM_RUN, 0) !== -1) return RunResult.exit;
-    const errno = errnoCell[0]!;
-    this.lastErrno = errno;
-    switch (errno) {
-      case EFAULT:
-      case EHWPOISON:
-        return words[EXIT_REASON] === KVM_EXIT.MEMORY_FAULT
-          ? RunResult.annotatedFault
-          : RunResult.unannotatedFault;
-      case EINTR:
-        return RunResult.interrupted;
-      case EAGAIN:
-        return RunResult.notRunnable;
-      default:
-        return RunResult.failed;
-    }
+    this.lastErrno = errnoCell[0]!;
+    return classifyFailure(this.lastErrno, words[EXIT_REASON]!);
   }
 
   /**

@@ -125,7 +125,7 @@ export class Vm extends Descriptor {
       structs.KVM_CREATE_GUEST_MEMFD_STRUCT,
       { size: BigInt(sizeBytes), flags },
     );
-    return new GuestMemfd("the guest_memfd", fd);
+    return new GuestMemfd("the guest_memfd", fd, this);
   }
 
   /** `KVM_SET_MEMORY_ATTRIBUTES`: makes a range of guest memory private or shared. */

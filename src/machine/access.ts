@@ -8,6 +8,7 @@
 import { KVM_EXIT_IO } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_EXIT_OFFSET, KVM_RUN_IO, KVM_RUN_MMIO } from "../../ffi/kvm_run.ts";
 import type { MmioBus, PortBus } from "../devices/bus.ts";
+import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
 
 const IO = KVM_RUN_IO.fields;
 const MMIO = KVM_RUN_MMIO.fields;
@@ -70,12 +71,41 @@ export class MmioIo {
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
   }
 
+  /** Whether the guest writes. */
+  get isWrite(): boolean {
+    return this.#area[BASE + MMIO.is_write[0]] !== 0;
+  }
+
   /** Writes what the guest wrote to the bus, or answers what it reads. */
   serve(): void {
+    const data = this.#data();
+    if (this.isWrite) this.bus.write(this.gpa, data);
+    else this.bus.read(this.gpa, data);
+  }
+
+  /**
+   * Makes the access to memory, on the guest's behalf: KVM has taken the data of
+   * a store out of the instruction, and completes a load with what is put here, so
+   * that neither is lost or done twice when the guest goes on.
+   *
+   * @returns whether the memory took it
+   */
+  serveFrom(memory: GuestMemory): boolean {
+    const data = this.#data();
+    const gpa = BigInt(this.gpa);
+    try {
+      if (this.isWrite) memory.write(gpa, data);
+      else data.set(memory.read(gpa, data.length));
+      return true;
+    } catch (error) {
+      if (error instanceof GuestMemoryError) return false;
+      throw error;
+    }
+  }
+
+  #data(): Uint8Array {
     const at = BASE + MMIO.data[0];
     const size = Math.min(8, this.#view.getUint32(BASE + MMIO.len[0], true));
-    const data = this.#area.subarray(at, at + size);
-    if (this.#area[BASE + MMIO.is_write[0]]) this.bus.write(this.gpa, data);
-    else this.bus.read(this.gpa, data);
+    return this.#area.subarray(at, at + size);
   }
 }

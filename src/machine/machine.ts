@@ -4,6 +4,7 @@
  * @module
  */
 
+import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import { KVM_SYNC_X86_REGS } from "../../ffi/kvm_run.ts";
 import { enter } from "../boot/entry.ts";
 import type { BootPlan } from "../boot/plan.ts";
@@ -14,12 +15,16 @@ import type { ByteSink } from "../devices/device.ts";
 import { Uart16550, UART_PORTS } from "../devices/uart16550.ts";
 import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
-import { Kvm } from "../kvm/kvm.ts";
+import { type Capability, Kvm } from "../kvm/kvm.ts";
 import { missingCapability } from "../kvm/unavailable.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
+import type { Hole, HoleKind } from "../memory/hole.ts";
+import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
+import { loadDecoder } from "../x86/instruction.ts";
 import { MmioIo, PortIo } from "./access.ts";
+import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import type { Outcome } from "./outcome.ts";
 import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
@@ -32,9 +37,11 @@ export type MachineType = "bare" | "pc";
 export type UnclaimedPolicy = "ignore" | "warn" | "stop";
 
 /** What a machine is to be. */
-export interface MachineOptions extends DebugOptions {
+export interface MachineOptions extends DebugOptions, FaultOptions {
   /** Guest RAM in bytes, a multiple of 4096. */
   readonly memoryBytes: number;
+  /** Ranges of RAM to make bad. */
+  readonly holes?: readonly Hole[];
   /** Default `bare`. */
   readonly type?: MachineType;
   /** The KVM device. Default `/dev/kvm`. */
@@ -64,7 +71,7 @@ const DEBUG_EXIT = { start: 0xf4, size: 4 };
 const MAX_UNCLAIMED_WARNINGS = 32;
 const PAGE_BYTES = 4096;
 
-const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {} };
+const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {}, fault: () => {} };
 
 /**
  * A virtual machine, ready to boot and run on the calling thread.
@@ -89,6 +96,7 @@ export class Machine implements Disposable {
   readonly #stack: DisposableStack;
   readonly #context: RunContext;
   readonly #alarm: ThreadAlarm;
+  readonly #debug: GuestDebug;
 
   /**
    * @throws {KvmUnavailableError} when KVM or a capability is missing
@@ -98,8 +106,9 @@ export class Machine implements Disposable {
     using stack = new DisposableStack();
     const kvm = stack.use(Kvm.open(options.kvmPath));
     // The RAM comes before the VM, which must let go of it before it is unmapped.
-    this.memory = stack.use(new GuestMemory(options.memoryBytes));
-    this.vm = stack.use(kvm.createVm());
+    this.memory = stack.use(new GuestMemory(options.memoryBytes, options.holes));
+    const type = requireHoleCapabilities(kvm, this.memory.holes);
+    this.vm = stack.use(kvm.createVm(type));
     this.memory.attach(this.vm);
     this.vm.setIdentityMapAddress(IDENTITY_MAP_GPA);
     this.vm.setTssAddress(TSS_GPA);
@@ -114,6 +123,8 @@ export class Machine implements Disposable {
     this.#alarm = stack.use(new ThreadAlarm());
     this.#alarm.guard(this.vcpu);
     this.statistics = new RunStatistics(options.detailed ?? false);
+    const memory = options.type === "pc" ? undefined : this.memory;
+    this.#debug = new GuestDebug(this.vcpu, options, memory);
     this.#context = this.#makeContext(options);
     this.#addDevices(options.output ?? (() => {}));
     this.#stack = stack.move();
@@ -123,9 +134,11 @@ export class Machine implements Disposable {
     this.#stack.dispose();
   }
 
-  /** Loads an image as planned and sets the vCPU up to start it. */
+  /** Loads an image as planned, makes the holes, and sets the vCPU up to start it. */
   boot(plan: BootPlan): void {
     enter(plan, this.memory, this.vcpu);
+    this.memory.punch();
+    this.#debug.start(plan.entry.rip);
   }
 
   /** Makes the run end with this outcome at the next exit, unless it already has one. */
@@ -134,12 +147,12 @@ export class Machine implements Disposable {
   }
 
   /**
-   * Runs the guest, for at most so long.
+   * Runs the guest, for at most so long; with `Infinity`, until the run ends.
    *
    * @returns how the run ended, or `undefined` when it may go on
    */
   runFor(milliseconds: number): Outcome | undefined {
-    this.#alarm.arm(milliseconds);
+    if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
     try {
       return runLoop(this.#context);
     } finally {
@@ -147,17 +160,41 @@ export class Machine implements Disposable {
     }
   }
 
+  /**
+   * Gets ready what cannot be done while the run loop runs. Call it between two
+   * calls of {@linkcode runFor}: it returns at once when nothing waits.
+   */
+  async settle(): Promise<void> {
+    if (this.#context.pending) await loadDecoder();
+  }
+
+  /** Adds to an outcome what takes a look at the guest's code: call it once, at the end. */
+  async explain(outcome: Outcome): Promise<Outcome> {
+    if (outcome.kind !== "memory_fault") return outcome;
+    await loadDecoder();
+    const { fault, state } = outcome;
+    return { ...outcome, fault: this.#context.faults.explain(fault, state) };
+  }
+
   #makeContext(options: MachineOptions): RunContext {
     const { vcpu, statistics } = this;
-    const debug = new GuestDebug(vcpu, options);
     const warned = new Set<string>();
     const policy = options.unclaimed ?? "ignore";
+    const { memory } = this;
+    const mmio = new MmioIo(vcpu.area, this.mmio);
+    const resolvers = [
+      new LazyResolver(memory),
+      new RebindResolver(memory),
+      new AttributesResolver(memory),
+    ];
     return {
       vcpu,
+      memory,
+      mmio,
       statistics,
       decoder: new ExitDecoder(vcpu.area),
       ports: new PortIo(vcpu.area, this.ports),
-      mmio: new MmioIo(vcpu.area, this.mmio),
+      faults: new FaultHandler(vcpu, memory, mmio, options, resolvers),
       observer: options.observer ?? NO_OBSERVER,
       maxExits: options.maxExits ?? Infinity,
       unclaimed(space, address) {
@@ -171,8 +208,9 @@ export class Machine implements Disposable {
         }
         return policy === "stop";
       },
-      debugged: (exit) => debug.handle(exit),
+      debugged: (exit) => this.#debug.handle(exit),
       stop: undefined,
+      pending: undefined,
     };
   }
 
@@ -183,6 +221,26 @@ export class Machine implements Disposable {
     const debugExit = new DebugExit((value) => this.stop({ kind: "debug_exit", value }));
     this.ports.add(DEBUG_EXIT, debugExit);
   }
+}
+
+/** Checks that the host can make the holes. @returns the VM type that they need */
+function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): number {
+  const need = (kind: HoleKind, ...names: Capability[]): boolean => {
+    if (!holes.some((hole) => hole.kind === kind)) return false;
+    for (const name of names) {
+      if (kvm.checkExtension(name) === 0) throw missingCapability(name, `--hole …:${kind}`);
+    }
+    return true;
+  };
+  need("romslot", "READONLY_MEM");
+  need("gmem", "USER_MEMORY2", "GUEST_MEMFD", "GUEST_MEMFD_FLAGS");
+  if (!need("private", "USER_MEMORY2", "GUEST_MEMFD", "VM_TYPES", "MEMORY_ATTRIBUTES")) {
+    return KVM_X86_VM_TYPE.DEFAULT;
+  }
+  if (!(kvm.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED))) {
+    throw missingCapability("VM_TYPES", "--hole …:private (VM type SW_PROTECTED)");
+  }
+  return KVM_X86_VM_TYPE.SW_PROTECTED;
 }
 
 function requirePcCapabilities(kvm: Kvm): void {

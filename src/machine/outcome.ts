@@ -4,11 +4,13 @@
  * @module
  */
 
+import { errnoName, errnoText } from "../../ffi/errno.ts";
 import { debugExitCode } from "../devices/debug_exit.ts";
 import { detailsText } from "../exits/describe.ts";
 import type { VmExit } from "../exits/exit.ts";
-import { errnoName, errnoText } from "../../ffi/errno.ts";
 import { hex } from "../hex.ts";
+import { type Attempt, faultText, type MemoryFault } from "../memory/fault.ts";
+import type { CpuState } from "../memory/locate.ts";
 
 /** Why a run ended. */
 export type Outcome =
@@ -19,10 +21,11 @@ export type Outcome =
   | { readonly kind: "shutdown"; readonly rip?: bigint }
   | {
     readonly kind: "memory_fault";
-    readonly errno: number;
-    readonly gpa?: bigint;
-    readonly size?: bigint;
-    readonly rip?: bigint;
+    readonly fault: MemoryFault;
+    /** What was tried. */
+    readonly attempts: readonly Attempt[];
+    /** The registers at the fault. */
+    readonly state: CpuState;
   }
   | { readonly kind: "internal_error"; readonly exit: VmExit }
   | { readonly kind: "fail_entry"; readonly exit: VmExit }
@@ -89,10 +92,9 @@ export function describeOutcome(outcome: Outcome): string {
     case "debug_exit":
       return `guest wrote ${hex(outcome.value)} to the debug-exit port`;
     case "memory_fault": {
-      const { gpa, size, errno, rip } = outcome;
-      const where = gpa === undefined ? "gpa=unknown" : `gpa=${hex(gpa)}`;
-      const length = size === undefined ? "" : ` size=${hex(size)}`;
-      return `memory fault: ${where}${length} errno=${errnoName(errno)}${at(rip)}`;
+      const tried = outcome.attempts.map(({ resolver, note }) => `${resolver}: ${note}`);
+      return `memory fault: ${faultText(outcome.fault)} ` +
+        `tried=${tried.length === 0 ? "nothing" : `"${tried.join("; ")}"`}`;
     }
     case "shutdown":
       return `guest shut down by a triple fault${at(outcome.rip)}`;

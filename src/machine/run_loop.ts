@@ -6,9 +6,15 @@
 
 import { KVM_EXIT, KVM_SYSTEM_EVENT } from "../../ffi/kvm_consts.ts";
 import type { ExitDecoder } from "../exits/decode.ts";
-import type { VmExit } from "../exits/exit.ts";
-import { RunResult, type Vcpu } from "../kvm/vcpu.ts";
+import type { DebugExit, VmExit } from "../exits/exit.ts";
+import { RunResult } from "../kvm/run_result.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import { isDisguisedMmio } from "../memory/classify.ts";
+import type { MemoryFault } from "../memory/fault.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { slotAt } from "../memory/slots.ts";
 import type { MmioIo, PortIo } from "./access.ts";
+import type { FaultHandler, FaultOrigin } from "./fault_handler.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RunStatistics } from "./statistics.ts";
 
@@ -22,14 +28,22 @@ export interface ExitObserver {
    * @param handler who served it, where a device did: `uart0`
    */
   exit(exit: VmExit, cpu: number, handler: string | undefined): void;
+  /**
+   * Called for a memory fault instead, under the reason `MEMORY_FAULT`.
+   *
+   * @param verdict what became of it: `resolved: lazy, supplied 0x1000 bytes`
+   */
+  fault(fault: MemoryFault, cpu: number, verdict: string): void;
 }
 
 /** All that one vCPU's loop works with. */
 export interface RunContext {
   readonly vcpu: Vcpu;
   readonly decoder: ExitDecoder;
+  readonly memory: GuestMemory;
   readonly ports: PortIo;
   readonly mmio: MmioIo;
+  readonly faults: FaultHandler;
   readonly statistics: RunStatistics;
   readonly observer: ExitObserver;
   /** End the run after so many exits. */
@@ -37,63 +51,79 @@ export interface RunContext {
   /** Called for an access that no device claims. @returns whether the run is to end */
   unclaimed(space: "port" | "gpa", address: number): boolean;
   /** Called for a debug exit: keeps single steps and breakpoints going. */
-  debugged(exit: VmExit): Outcome | undefined;
+  debugged(exit: DebugExit): Outcome | undefined;
   /** Set by whoever wants the run to end: a device, the output, another thread. */
   stop: Outcome | undefined;
+  /** A fault that waits for the instruction decoder to be loaded. */
+  pending: FaultOrigin | undefined;
 }
 
 /**
- * Runs the guest until the run ends or a signal interrupts it.
+ * Runs the guest until the run ends, a signal interrupts it, or a fault has to wait.
  *
- * @returns the outcome, or `undefined` when it was interrupted and may go on
+ * @returns the outcome, or `undefined` when it may go on
  */
 export function runLoop(context: RunContext): Outcome | undefined {
-  const { vcpu, statistics, observer } = context;
+  const { vcpu, statistics, maxExits } = context;
+  let outcome = context.pending ? serveFault(context, context.pending) : undefined;
   for (;;) {
+    outcome ??= context.stop;
+    if (outcome || context.pending) return outcome;
+    if (statistics.exits >= maxExits) return { kind: "max_exits", limit: maxExits };
     statistics.enter();
     const result = vcpu.run();
     statistics.leave();
-    if (result === RunResult.interrupted) return context.stop;
-    if (result === RunResult.notRunnable) continue;
-    if (result !== RunResult.exit) return runFailure(context, result);
-
-    const reason = vcpu.exitReason;
-    statistics.count(reason);
-    let handler: string | undefined;
-    let outcome: Outcome | undefined;
-    switch (reason) {
-      case KVM_EXIT.IO: {
-        const port = context.ports.port;
-        context.ports.serve();
-        handler = context.ports.bus.deviceAt(port)?.name;
-        statistics.countPort(port);
-        if (handler === undefined && context.unclaimed("port", port)) outcome = unhandled(context);
-        break;
-      }
-      case KVM_EXIT.MMIO: {
-        const gpa = context.mmio.gpa;
-        context.mmio.serve();
-        handler = context.mmio.bus.deviceAt(gpa)?.name;
-        statistics.countGpa(gpa);
-        if (handler === undefined && context.unclaimed("gpa", gpa)) outcome = unhandled(context);
-        break;
-      }
-      case KVM_EXIT.IRQ_WINDOW_OPEN:
-      case KVM_EXIT.SET_TPR:
-      case KVM_EXIT.X86_BUS_LOCK:
-        break;
-      default:
-        outcome = unusualExit(context, context.decoder.decode());
-    }
-    if (observer.wanted[reason & 0xff]) {
-      observer.exit(context.decoder.decode(), vcpu.id, handler);
-    }
-    outcome ??= context.stop;
-    if (outcome) return outcome;
-    if (statistics.exits >= context.maxExits) {
-      return { kind: "max_exits", limit: context.maxExits };
-    }
+    if (result === RunResult.exit) outcome = serveExit(context, vcpu.exitReason);
+    else if (result === RunResult.interrupted) return context.stop;
+    else if (result !== RunResult.notRunnable) outcome = serveFailure(context, result);
   }
+}
+
+/** Serves an exit. @returns an outcome if it ends the run */
+function serveExit(context: RunContext, reason: number): Outcome | undefined {
+  const { ports, mmio, statistics, observer, vcpu } = context;
+  statistics.count(reason);
+  let handler: string | undefined;
+  let outcome: Outcome | undefined;
+  switch (reason) {
+    case KVM_EXIT.IO: {
+      const port = ports.port;
+      ports.serve();
+      handler = ports.bus.deviceAt(port)?.name;
+      statistics.countPort(port);
+      if (handler === undefined && context.unclaimed("port", port)) outcome = unhandled(context);
+      break;
+    }
+    case KVM_EXIT.MMIO: {
+      const gpa = mmio.gpa;
+      statistics.countGpa(gpa);
+      if (isDisguisedMmio(slotAt(context.memory.slots, gpa)?.kind, mmio.isWrite)) {
+        return serveFault(context, {
+          shape: "disguised",
+          disguise: "mmio",
+          errno: 0,
+          exit: context.decoder.decode(),
+        });
+      }
+      mmio.serve();
+      handler = mmio.bus.deviceAt(gpa)?.name;
+      if (handler === undefined && context.unclaimed("gpa", gpa)) outcome = unhandled(context);
+      break;
+    }
+    case KVM_EXIT.IRQ_WINDOW_OPEN:
+    case KVM_EXIT.SET_TPR:
+    case KVM_EXIT.X86_BUS_LOCK:
+      break;
+    case KVM_EXIT.INTERNAL_ERROR:
+    case KVM_EXIT.SHUTDOWN:
+      return serveDisguise(context, context.decoder.decode());
+    default:
+      outcome = unusualExit(context, context.decoder.decode());
+  }
+  if (observer.wanted[reason & 0xff]) {
+    observer.exit(context.decoder.decode(), vcpu.id, handler);
+  }
+  return outcome;
 }
 
 /** The exit as it stands, as the reason to end the run. */
@@ -123,16 +153,50 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
   }
 }
 
+/** A failed emulation or a triple fault: both may be a memory fault in disguise. */
+function serveDisguise(context: RunContext, exit: VmExit): Outcome | undefined {
+  const disguise = exit.reason === "SHUTDOWN" ? "shutdown" : "emulation";
+  return serveFault(context, { shape: "disguised", disguise, errno: 0, exit });
+}
+
 /** What a failed `KVM_RUN` means: a memory fault, or an errno without a meaning for a guest. */
-function runFailure({ vcpu, decoder }: RunContext, result: RunResult): Outcome {
-  const errno = vcpu.lastErrno;
-  if (result === RunResult.annotatedFault) {
-    const exit = decoder.decode();
-    if (exit.reason === "MEMORY_FAULT") {
-      const { gpa, size, rip } = exit;
-      return { kind: "memory_fault", errno, gpa, size, ...(rip === undefined ? {} : { rip }) };
+function serveFailure(context: RunContext, result: RunResult): Outcome | undefined {
+  const errno = context.vcpu.lastErrno;
+  if (result === RunResult.failed) return { kind: "run_failed", errno };
+  context.statistics.count(KVM_EXIT.MEMORY_FAULT);
+  if (result === RunResult.unannotatedFault) {
+    return serveFault(context, { shape: "unannotated", errno });
+  }
+  return serveFault(context, { shape: "annotated", errno, exit: context.decoder.decode() });
+}
+
+/** Lets the fault handler deal with a fault, or leaves it pending until that can be done. */
+function serveFault(context: RunContext, origin: FaultOrigin): Outcome | undefined {
+  const { observer, vcpu, statistics } = context;
+  const waited = context.pending !== undefined;
+  context.pending = undefined;
+  const verdict = context.faults.handle(origin, waited);
+  switch (verdict.kind) {
+    case "needs_decoder":
+      context.pending = origin;
+      return undefined;
+    case "no_fault": {
+      const exit = origin.exit!;
+      if (observer.wanted[exit.code & 0xff]) observer.exit(exit, vcpu.id, undefined);
+      return unusualExit(context, exit);
+    }
+    case "resolved": {
+      statistics.faultsResolved++;
+      const { resolver, note } = verdict.attempt;
+      if (observer.wanted[KVM_EXIT.MEMORY_FAULT]) {
+        observer.fault(verdict.fault, vcpu.id, `resolved: ${resolver}, ${note}`);
+      }
+      return undefined;
+    }
+    case "unresolved": {
+      const { fault, attempts, state } = verdict;
+      if (observer.wanted[KVM_EXIT.MEMORY_FAULT]) observer.fault(fault, vcpu.id, "unresolved");
+      return { kind: "memory_fault", fault, attempts, state };
     }
   }
-  if (result === RunResult.failed) return { kind: "run_failed", errno };
-  return { kind: "memory_fault", errno, rip: vcpu.regs().rip };
 }

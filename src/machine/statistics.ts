@@ -19,6 +19,8 @@ const PAGE_BYTES = 4096;
 export class RunStatistics {
   /** All exits. */
   exits = 0;
+  /** Memory faults that were resolved. */
+  faultsResolved = 0;
   /** Milliseconds inside `KVM_RUN`, where measured. */
   guestMs = 0;
   /** When the guest last came out (`performance.now()`), where measured. */

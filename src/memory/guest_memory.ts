@@ -1,62 +1,61 @@
 /**
- * A guest's RAM: where it is in guest physical memory, and safe access to it.
- *
- * RAM above 3 GiB goes around the hole that PC machines leave below 4 GiB for
- * devices, so that a guest of 5 GiB has RAM at [0, 3 GiB) and [4 GiB, 6 GiB).
+ * A guest's RAM: the host memory behind it, its memory slots and its holes, and
+ * safe access to it by guest physical address.
  *
  * @module
  */
 
-import { MAP, mmap, munmap, releaseView, viewMemory } from "../../ffi/libc.ts";
+import { GUEST_MEMFD_FLAG, KVM_MEM, KVM_MEMORY_ATTRIBUTE_PRIVATE } from "../../ffi/kvm_consts.ts";
+import {
+  close,
+  copyFromSelf,
+  copyToSelf,
+  ftruncate,
+  MAP,
+  memfdCreate,
+  mmap,
+  moveMapping,
+  mprotect,
+  munmap,
+  PROT,
+  releaseView,
+  viewMemory,
+} from "../../ffi/libc.ts";
 import { hex } from "../hex.ts";
 import type { Vm } from "../kvm/vm.ts";
+import { cutHoles, type Hole, HoleError } from "./hole.ts";
+import { type HostPageState, probeHostPage } from "./host_page.ts";
+import { isRam, PAGE_BYTES, ramLayout, type RamRange } from "./ram.ts";
+import { planSlots, type Slot, slotAt } from "./slots.ts";
 
-/** The host's and the guest's smallest page, in bytes. */
-export const PAGE_BYTES = 4096;
-/** Where RAM below the device hole ends at most. */
-export const LOW_RAM_END = 0xc000_0000;
-/** Where RAM goes on above the device hole. */
-export const HIGH_RAM_START = 0x1_0000_0000;
-
-/** A part of guest physical memory that is RAM. */
-export interface RamRange {
-  /** Its first guest physical address. */
-  readonly gpa: number;
-  readonly sizeBytes: number;
-}
-
-/** An access to guest memory by the VMM that is not within RAM. */
+/** An access to guest memory by the VMM that is not within usable RAM. */
 export class GuestMemoryError extends Error {
   override readonly name = "GuestMemoryError";
   constructor(what: string, readonly gpa: bigint, readonly sizeBytes: number) {
-    super(`${what}: [${hex(gpa)}, +${hex(sizeBytes)}) is not in guest RAM`);
+    super(`${what}: [${hex(gpa)}, +${hex(sizeBytes)}) is not in usable guest RAM`);
   }
 }
 
 /**
- * Where RAM of some size goes.
- *
- * @param sizeBytes the RAM's size in bytes
+ * Where RAM is wished to be in the host's address space: far from where the
+ * kernel, the C library and V8 put anything by themselves, so that what is
+ * unmapped there stays unmapped and can never turn into memory of the VMM's.
  */
-export function ramLayout(sizeBytes: number): RamRange[] {
-  if (sizeBytes <= LOW_RAM_END) return [{ gpa: 0, sizeBytes }];
-  return [
-    { gpa: 0, sizeBytes: LOW_RAM_END },
-    { gpa: HIGH_RAM_START, sizeBytes: sizeBytes - LOW_RAM_END },
-  ];
-}
+const QUIET = { start: 0x4800_0000_0000n, end: 0x5400_0000_0000n } as const;
+/** Guests of one process are so far apart at least. */
+const QUIET_GAP = 1n << 30n;
+let nextQuiet: bigint = QUIET.start;
 
-/** Whether `[gpa, gpa + sizeBytes)` lies within one range of RAM. */
-export function isRam(ranges: readonly RamRange[], gpa: bigint, sizeBytes: number): boolean {
-  return ranges.some((range) =>
-    gpa >= BigInt(range.gpa) &&
-    gpa + BigInt(sizeBytes) <= BigInt(range.gpa) + BigInt(range.sizeBytes)
-  );
+function quietAddress(sizeBytes: number): bigint {
+  if (nextQuiet + BigInt(sizeBytes) > QUIET.end) nextQuiet = QUIET.start;
+  const address = nextQuiet;
+  nextQuiet += (BigInt(sizeBytes) + 2n * QUIET_GAP) & ~(QUIET_GAP - 1n);
+  return address;
 }
 
 /**
  * Guest RAM, reserved in one piece but given to the guest page by page as it is
- * touched. Every access is checked against the layout.
+ * touched. Every access is checked.
  *
  * @example
  * ```ts
@@ -68,17 +67,36 @@ export function isRam(ranges: readonly RamRange[], gpa: bigint, sizeBytes: numbe
  */
 export class GuestMemory implements Disposable {
   readonly ranges: readonly RamRange[];
+  /** The holes, each within one range of RAM, in ascending order. */
+  readonly holes: readonly Hole[];
+  /** The memory slots, in ascending order. */
+  readonly slots: readonly Slot[];
   readonly #hva: bigint;
-  #bytes: Uint8Array<ArrayBuffer>;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  /** Slots whose guest_memfd was closed. */
+  readonly #orphans = new Set<Slot>();
+  #vm: Vm | undefined;
+  #punched = false;
 
   /**
    * @param sizeBytes a multiple of the page size
+   * @throws {HoleError} for holes that make no sense
    * @throws {SystemError} when the host cannot reserve that much
    */
-  constructor(readonly sizeBytes: number) {
+  constructor(readonly sizeBytes: number, holes: readonly Hole[] = []) {
     this.ranges = ramLayout(sizeBytes);
-    this.#hva = mmap(sizeBytes, { flags: MAP.PRIVATE | MAP.ANONYMOUS | MAP.NORESERVE });
-    this.#bytes = new Uint8Array(viewMemory(this.#hva, sizeBytes));
+    this.holes = cutHoles(this.ranges, holes);
+    this.slots = planSlots(this.ranges, this.holes);
+    this.#hva = mmap(sizeBytes, {
+      address: quietAddress(sizeBytes),
+      flags: MAP.PRIVATE | MAP.ANONYMOUS | MAP.NORESERVE,
+    });
+    try {
+      this.#bytes = new Uint8Array(viewMemory(this.#hva, sizeBytes));
+    } catch (error) {
+      munmap(this.#hva, sizeBytes);
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
@@ -87,39 +105,221 @@ export class GuestMemory implements Disposable {
     munmap(this.#hva, this.sizeBytes);
   }
 
-  /** Gives a VM the RAM, a memory slot for each range. */
+  /** Gives a VM the RAM, slot by slot. The VM must be disposed before the memory. */
   attach(vm: Vm): void {
-    let offset = 0;
-    this.ranges.forEach(({ gpa, sizeBytes }, slot) => {
-      vm.setUserMemoryRegion({
-        slot,
-        gpa: BigInt(gpa),
-        sizeBytes,
-        hva: this.#hva + BigInt(offset),
-      });
-      offset += sizeBytes;
-    });
+    this.#vm = vm;
+    for (const slot of this.slots) {
+      if (slot.kind === "gmem" || slot.kind === "private") this.#bindGuestMemfd(slot, slot.kind === "gmem");
+      else vm.setUserMemoryRegion(this.#region(slot));
+    }
+  }
+
+  /**
+   * Makes the holes bad. Until then they are RAM, so that images can be loaded.
+   *
+   * @throws {SystemError}
+   */
+  punch(): void {
+    this.#punched = this.holes.length > 0;
+    for (const { gpa, sizeBytes, kind } of this.holes) {
+      const hva = this.#hvaInRam(gpa)!;
+      switch (kind) {
+        case "none":
+        case "lazy":
+        case "gmem": // or KVM's instruction emulator would find the RAM behind it
+          mprotect(hva, sizeBytes, PROT.NONE);
+          break;
+        case "readonly":
+          mprotect(hva, sizeBytes, PROT.READ);
+          break;
+        case "unmapped":
+          if (hva < QUIET.start || hva >= QUIET.end) {
+            throw new HoleError(
+              `the hole at ${hex(gpa)}: the host gave no address at which to unmap safely; ` +
+                "use the kind none",
+            );
+          }
+          munmap(hva, sizeBytes);
+          break;
+        case "truncated":
+          mapTruncatedFile(hva, sizeBytes);
+          break;
+      }
+    }
+  }
+
+  /** The slot that covers a GPA. */
+  slotAt(gpa: bigint): Slot | undefined {
+    return slotAt(this.slots, Number(gpa));
+  }
+
+  /** The host virtual address behind a GPA, where a slot covers it. */
+  hvaAt(gpa: bigint): bigint | undefined {
+    const slot = this.slotAt(gpa);
+    return slot && this.#hva + BigInt(slot.offset) + gpa - BigInt(slot.gpa);
+  }
+
+  /** The hole that a GPA is in. */
+  holeAt(gpa: bigint): Hole | undefined {
+    const at = Number(gpa);
+    return this.holes.find((hole) => at >= hole.gpa && at < hole.gpa + hole.sizeBytes);
+  }
+
+  /**
+   * Whether the host can serve an access to the page at a GPA, without making it.
+   *
+   * @returns `undefined` where no slot covers the GPA
+   */
+  probe(gpa: bigint, forWrite: boolean): HostPageState | undefined {
+    const slot = this.slotAt(gpa);
+    if (!slot) return undefined;
+    if (this.#orphans.has(slot)) return { usable: false, text: "guest_memfd closed" };
+    if (slot.kind === "private") return { usable: true, text: "private" };
+    const page = gpa & ~BigInt(PAGE_BYTES - 1);
+    // A write to a read-only slot never reaches the host memory.
+    return probeHostPage(this.hvaAt(page)!, forWrite && slot.kind !== "rom");
   }
 
   /** Copies bytes out. @throws {GuestMemoryError} */
   read(gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
-    return this.#view("read", gpa, sizeBytes).slice();
+    if (!this.#punched) return this.#view("read", gpa, sizeBytes).slice();
+    const bytes = this.tryRead(gpa, sizeBytes);
+    if (bytes.length < sizeBytes) throw new GuestMemoryError("read", gpa, sizeBytes);
+    return bytes;
   }
 
   /** Copies bytes in. @throws {GuestMemoryError} */
   write(gpa: bigint, bytes: Uint8Array): void {
-    this.#view("write", gpa, bytes.length).set(bytes);
+    if (!this.#punched) {
+      this.#view("write", gpa, bytes.length).set(bytes);
+      return;
+    }
+    const hva = this.#reachable(gpa, bytes.length);
+    if (hva === undefined || copyToSelf(hva, bytes.slice()) < bytes.length) {
+      throw new GuestMemoryError("write", gpa, bytes.length);
+    }
+  }
+
+  /** Copies out as many bytes from a GPA on as can be read: fewer, or none, near a hole. */
+  tryRead(gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(sizeBytes);
+    let done = 0;
+    while (done < sizeBytes) {
+      const at = gpa + BigInt(done);
+      const left = PAGE_BYTES - Number(at % BigInt(PAGE_BYTES));
+      const piece = bytes.subarray(done, Math.min(sizeBytes, done + left));
+      const hva = this.#reachable(at, piece.length);
+      const got = hva === undefined ? 0 : copyFromSelf(hva, piece);
+      done += got;
+      if (got < piece.length) break;
+    }
+    return bytes.subarray(0, done);
+  }
+
+  /**
+   * Puts new memory behind a part of a hole: zeros, or the bytes given and zeros.
+   * A guest that runs meanwhile sees either nothing or all of it.
+   *
+   * @param gpa page-aligned, with the size within one hole
+   * @throws {SystemError}
+   */
+  supply(gpa: bigint, sizeBytes: number, content?: Uint8Array<ArrayBuffer>): void {
+    const hva = this.hvaAt(gpa)!;
+    if (!content) {
+      mprotect(hva, sizeBytes, PROT.READ | PROT.WRITE);
+      return;
+    }
+    const fresh = mmap(sizeBytes);
+    copyToSelf(fresh, content);
+    moveMapping(fresh, sizeBytes, hva);
+  }
+
+  /** Whether a slot's guest_memfd was closed. */
+  isOrphan(slot: Slot): boolean {
+    return this.#orphans.has(slot);
+  }
+
+  /** Gives a slot whose guest_memfd was closed a new, empty one. @throws {SystemError} */
+  rebind(slot: Slot): void {
+    this.#vm!.setUserMemoryRegion({ ...this.#region(slot), sizeBytes: 0 });
+    this.#bindGuestMemfd(slot, false);
+    this.#orphans.delete(slot);
+  }
+
+  /** Makes a range private or shared, as KVM asks for it. @throws {SystemError} */
+  setPrivate(gpa: bigint, sizeBytes: bigint, isPrivate: boolean): void {
+    this.#vm!.setMemoryAttributes(gpa, sizeBytes, isPrivate ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0n);
+  }
+
+  #region(slot: Slot) {
+    return {
+      slot: slot.id,
+      flags: slot.kind === "rom" ? KVM_MEM.READONLY : 0,
+      gpa: BigInt(slot.gpa),
+      sizeBytes: slot.sizeBytes,
+      hva: this.#hva + BigInt(slot.offset),
+    };
+  }
+
+  /**
+   * Puts a guest_memfd behind a slot: one with private memory, one that is closed
+   * at once and leaves nothing, or one that the VMM maps too.
+   */
+  #bindGuestMemfd(slot: Slot, orphan: boolean): void {
+    const vm = this.#vm!;
+    const isPrivate = slot.kind === "private";
+    const flags = isPrivate ? 0n : GUEST_MEMFD_FLAG.MMAP | GUEST_MEMFD_FLAG.INIT_SHARED;
+    const memfd = vm.createGuestMemfd(slot.sizeBytes, flags);
+    vm.setUserMemoryRegion2({
+      ...this.#region(slot),
+      flags: KVM_MEM.GUEST_MEMFD,
+      guestMemfd: memfd.fd,
+      guestMemfdOffset: 0n,
+    });
+    if (isPrivate) {
+      this.setPrivate(BigInt(slot.gpa), BigInt(slot.sizeBytes), true);
+    } else if (orphan) {
+      memfd[Symbol.dispose]();
+      this.#orphans.add(slot);
+    } else {
+      const address = this.#hva + BigInt(slot.offset);
+      mmap(slot.sizeBytes, { address, flags: MAP.SHARED | MAP.FIXED, fd: memfd.fd });
+    }
+  }
+
+  /** The host address of bytes that are all in one slot with host memory behind it. */
+  #reachable(gpa: bigint, sizeBytes: number): bigint | undefined {
+    const slot = this.slotAt(gpa);
+    if (!slot || slot.kind === "private" || this.#orphans.has(slot)) return undefined;
+    const end = BigInt(slot.gpa) + BigInt(slot.sizeBytes);
+    return gpa + BigInt(sizeBytes) <= end ? this.hvaAt(gpa) : undefined;
+  }
+
+  #hvaInRam(gpa: number): bigint | undefined {
+    let offset = 0;
+    for (const range of this.ranges) {
+      const at = gpa - range.gpa;
+      if (at >= 0 && at < range.sizeBytes) return this.#hva + BigInt(offset + at);
+      offset += range.sizeBytes;
+    }
+    return undefined;
   }
 
   #view(what: string, gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
-    let offset = 0;
-    for (const range of this.ranges) {
-      if (isRam([range], gpa, sizeBytes)) {
-        const start = offset + Number(gpa) - range.gpa;
-        return this.#bytes.subarray(start, start + sizeBytes);
-      }
-      offset += range.sizeBytes;
-    }
-    throw new GuestMemoryError(what, gpa, sizeBytes);
+    if (!isRam(this.ranges, gpa, sizeBytes)) throw new GuestMemoryError(what, gpa, sizeBytes);
+    const start = Number(this.#hvaInRam(Number(gpa))! - this.#hva);
+    return this.#bytes.subarray(start, start + sizeBytes);
+  }
+}
+
+/** Memory of a file that has no bytes: every access is behind its end. */
+function mapTruncatedFile(hva: bigint, sizeBytes: number): void {
+  const fd = memfdCreate("vmexit-truncated");
+  try {
+    ftruncate(fd, sizeBytes);
+    mmap(sizeBytes, { address: hva, flags: MAP.SHARED | MAP.FIXED, fd });
+    ftruncate(fd, 0);
+  } finally {
+    close(fd);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { exitReasonName } from "../exits/decode.ts";
 import { detailsJson, detailsText, type Json } from "../exits/describe.ts";
 import type { VmExit } from "../exits/exit.ts";
@@ -11,6 +12,8 @@ import { portName } from "../exits/port_names.ts";
 import { hex } from "../hex.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "../machine/outcome.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
+import type { MemoryFault } from "../memory/fault.ts";
+import { faultJson, faultLine, unresolvedJson } from "./fault_record.ts";
 
 /** The version of the JSON records. It changes when a field changes its meaning or goes. */
 export const SCHEMA_VERSION = 1;
@@ -26,6 +29,13 @@ export interface ExitRecord {
   readonly exit: VmExit;
   /** Who served it, where a device did. */
   readonly handler: string | undefined;
+}
+
+/** One memory fault and its circumstances. */
+export interface FaultRecord extends Omit<ExitRecord, "exit" | "handler"> {
+  readonly fault: MemoryFault;
+  /** What became of it. */
+  readonly verdict: string;
 }
 
 /** A finished run. */
@@ -81,6 +91,28 @@ export function exitJson({ n, tUs, cpu, exit, handler }: ExitRecord): string {
   return JSON.stringify(record) + "\n";
 }
 
+/** One memory fault as a line of text. */
+export function faultRecordText(record: FaultRecord, palette: Palette = PLAIN): string {
+  const { n, tUs, cpu, fault, verdict } = record;
+  return `#${n} +${(tUs / 1000).toFixed(3)}ms cpu${cpu} ${palette.reason}MEMORY_FAULT` +
+    `${palette.reset}${faultLine(fault, verdict)}`;
+}
+
+/** One memory fault as a JSON line. */
+export function faultRecordJson({ n, tUs, cpu, fault, verdict }: FaultRecord): string {
+  return JSON.stringify({
+    type: "exit",
+    v: SCHEMA_VERSION,
+    n,
+    t_us: tenths(tUs),
+    cpu,
+    reason: "MEMORY_FAULT",
+    code: KVM_EXIT.MEMORY_FAULT,
+    rip: hex(fault.rip),
+    memory_fault: { ...faultJson(fault), verdict },
+  }) + "\n";
+}
+
 /** How many ports and pages a summary lists for each reason. */
 const TOP = 8;
 
@@ -98,6 +130,9 @@ export function summaryText({ statistics, tUs }: RunRecord): string {
     lines.push(`${String(count).padStart(10)}  ${exitReasonName(code) ?? `exit ${code}`}`);
     if (exitReasonName(code) === "IO") lines.push(...top(statistics.byPort(), portLabel));
     if (exitReasonName(code) === "MMIO") lines.push(...top(statistics.byPage(), pageLabel));
+  }
+  if (statistics.faultsResolved > 0) {
+    lines.push(`${String(statistics.faultsResolved).padStart(10)}  memory faults resolved`);
   }
   return lines.join("\n") + "\n";
 }
@@ -141,6 +176,7 @@ export function outcomeJson({ outcome, statistics, tUs }: RunRecord): string {
     by_reason: Object.fromEntries(
       statistics.byReason().map(([code, count]) => [exitReasonName(code) ?? `${code}`, count]),
     ),
+    faults_resolved: statistics.faultsResolved,
     t_us: tenths(tUs),
     ...outcomeFields(outcome),
   };
@@ -158,11 +194,7 @@ function outcomeFields(outcome: Outcome): Record<string, Json> {
     case "debug_exit":
       return { value: outcome.value };
     case "memory_fault":
-      return {
-        gpa: outcome.gpa === undefined ? null : hex(outcome.gpa),
-        size: outcome.size === undefined ? null : hex(outcome.size),
-        errno: outcome.errno,
-      };
+      return unresolvedJson(outcome);
     case "internal_error":
     case "fail_entry":
     case "unhandled": {

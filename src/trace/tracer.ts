@@ -8,11 +8,15 @@ import type { VmExit } from "../exits/exit.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import type { ExitObserver } from "../machine/run_loop.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
+import type { MemoryFault } from "../memory/fault.ts";
+import { unresolvedText } from "./fault_record.ts";
 import type { OutputBuffer } from "./output_buffer.ts";
 import {
   COLOR,
   exitJson,
   exitText,
+  faultRecordJson,
+  faultRecordText,
   outcomeJson,
   outcomeText,
   PLAIN,
@@ -28,6 +32,8 @@ export interface TraceStyle {
   readonly wanted: TraceMask;
   /** Whether to end with a summary. */
   readonly summary: boolean;
+  /** Whether to dump all that is known of an unresolved memory fault. JSON always has it. */
+  readonly verbose: boolean;
   /** Colour, in text. */
   readonly color: boolean;
 }
@@ -62,13 +68,25 @@ export class Tracer implements ExitObserver {
   }
 
   exit(exit: VmExit, cpu: number, handler: string | undefined): void {
-    const { exits: n, leftAt } = this.#statistics!;
-    const tUs = (leftAt - this.#startedAt) * 1000;
-    const record = { n, tUs, cpu, exit, handler };
+    const record = { ...this.#moment(cpu), exit, handler };
     this.out.text(
       this.style.format === "json" ? exitJson(record) : exitText(record, this.#palette),
     );
     if (UNUSUAL.has(exit.reason)) this.out.flush();
+  }
+
+  fault(fault: MemoryFault, cpu: number, verdict: string): void {
+    const record = { ...this.#moment(cpu), fault, verdict };
+    this.out.text(
+      this.style.format === "json"
+        ? faultRecordJson(record)
+        : faultRecordText(record, this.#palette),
+    );
+  }
+
+  #moment(cpu: number): { n: number; tUs: number; cpu: number } {
+    const { exits: n, leftAt } = this.#statistics!;
+    return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu };
   }
 
   /** Something that the user should know, on a line of its own. */
@@ -86,6 +104,9 @@ export class Tracer implements ExitObserver {
       this.out.text(outcomeJson(record));
     } else {
       if (this.style.summary) this.out.text(summaryText(record));
+      if (this.style.verbose && outcome.kind === "memory_fault") {
+        this.out.text(unresolvedText(outcome));
+      }
       this.out.text(outcomeText(outcome));
     }
     this.out.flush();

@@ -1,0 +1,77 @@
+/**
+ * statx(2) by way of the C library: who owns a file and who may use it. Deno's
+ * own `stat` reaches /dev only with every permission granted.
+ *
+ * The library is opened here and not in libc.ts, since only a diagnosis needs
+ * this call and every opened symbol costs time at each start.
+ *
+ * @module
+ */
+
+import { decode, layout } from "./layout.ts";
+import { errnoCell, SystemError } from "./libc.ts";
+
+const { symbols: libc } = Deno.dlopen("libc.so.6", {
+  // By number, since older C libraries lack it.
+  statx: {
+    name: "syscall",
+    parameters: ["i32", "i32", "buffer", "i32", "u32", "buffer"],
+    result: "i32",
+  },
+});
+
+/** The part of `struct statx` (linux/stat.h) that tells owner, rights and device number. */
+export const STATX = layout("statx", 256, {
+  stx_uid: [20, "u32"],
+  stx_gid: [24, "u32"],
+  stx_mode: [28, "u16"],
+  stx_rdev_major: [128, "u32"],
+  stx_rdev_minor: [132, "u32"],
+});
+
+/** System call number (x86-64, arch/x86/entry/syscalls/syscall_64.tbl). */
+const SYS_STATX = 332;
+const AT_FDCWD = -100;
+const STATX_BASIC_STATS = 0x7ff;
+/** The bits of `stx_mode` that are rights; the others are the file's type. */
+const RIGHTS = 0o7777;
+
+/** What {@linkcode fileStatus} tells of a file. */
+export interface FileStatus {
+  /** The rights: `0o660`. */
+  readonly rights: number;
+  /** The owner's user id. */
+  readonly uid: number;
+  /** The group's id. */
+  readonly gid: number;
+  /** A device's major number, 0 for other files. */
+  readonly major: number;
+  /** A device's minor number, 0 for other files. */
+  readonly minor: number;
+}
+
+/**
+ * statx(2), following symbolic links.
+ *
+ * @throws {SystemError}
+ *
+ * @example
+ * ```ts
+ * import { fileStatus } from "./file_status.ts";
+ * console.log(fileStatus("/dev/null").major); // 1
+ * ```
+ */
+export function fileStatus(path: string): FileStatus {
+  const name = new TextEncoder().encode(path + "\0");
+  const bytes = new Uint8Array(STATX.size);
+  const result = libc.statx(SYS_STATX, AT_FDCWD, name, 0, STATX_BASIC_STATS, bytes);
+  if (result === -1) throw new SystemError(`statx(${path})`, errnoCell[0]!);
+  const status = decode(STATX, bytes);
+  return {
+    rights: status.stx_mode & RIGHTS,
+    uid: status.stx_uid,
+    gid: status.stx_gid,
+    major: status.stx_rdev_major,
+    minor: status.stx_rdev_minor,
+  };
+}

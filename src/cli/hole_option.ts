@@ -1,0 +1,55 @@
+/**
+ * The value of `--hole`: `GPA+SIZE:KIND`, `GPA+SIZE:lazy:FILE`, `GPA+SIZE:gmem:lazy`.
+ *
+ * @module
+ */
+
+import { ImageError } from "../boot/image.ts";
+import { type Hole, HOLE_KINDS, type PageSource } from "../memory/hole.ts";
+import { UsageError } from "./usage_error.ts";
+import { parseAddress, parseChoice, parseSize } from "./values.ts";
+
+/**
+ * Reads a hole's description.
+ *
+ * @throws {UsageError} @throws {ImageError} when the file of a lazy hole cannot be opened
+ */
+export function parseHole(text: string): Hole {
+  const match = /^([^+:]+)\+([^:]+):([^:]*)(?::(.*))?$/s.exec(text);
+  if (!match) {
+    throw new UsageError(`--hole: "${text}" is no hole; write it as 0x200000+0x1000:none`);
+  }
+  const gpa = parseAddress("--hole", match[1]!);
+  if (gpa > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new UsageError(`--hole: ${match[1]} is beyond any guest's RAM`);
+  }
+  const sizeBytes = parseSize("--hole", match[2]!);
+  const kind = parseChoice("--hole", match[3]!, HOLE_KINDS);
+  const hole = { gpa: Number(gpa), sizeBytes, kind };
+  const more = match[4];
+  if (more === undefined) return hole;
+  if (kind === "lazy") return { ...hole, source: fileSource(more) };
+  if (kind === "gmem" && more === "lazy") return { ...hole, rebind: true };
+  throw new UsageError(`--hole: "${text}": ${kind} takes nothing behind it, and ":${more}" is`);
+}
+
+/** A file whose bytes are read as they are needed. */
+function fileSource(path: string): PageSource {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path);
+  } catch (error) {
+    throw new ImageError(`--hole: ${(error as Error).message}`);
+  }
+  return {
+    name: path,
+    read(offset, into) {
+      file.seekSync(offset, Deno.SeekMode.Start);
+      for (let done = 0; done < into.length;) {
+        const read = file.readSync(into.subarray(done));
+        if (read === null) return;
+        done += read;
+      }
+    },
+  };
+}

@@ -1,0 +1,262 @@
+/**
+ * What the run loop does about a memory fault: find out where it is, try to
+ * resolve it, and see to it that a fault which keeps coming back ends the run.
+ *
+ * @module
+ */
+
+import type { VmExit } from "../exits/exit.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import { classify } from "../memory/classify.ts";
+import type { Attempt, Disguise, MemoryFault } from "../memory/fault.ts";
+import { KNOWN_FAULT_FLAGS } from "../memory/fault.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { type Candidate, type CpuState, locate, type Location } from "../memory/locate.ts";
+import { PAGE_BYTES } from "../memory/ram.ts";
+import type { FaultResolver, Resolution } from "../memory/resolve.ts";
+import { decoder } from "../x86/instruction.ts";
+import type { MmioIo } from "./access.ts";
+import { injectFault } from "./inject.ts";
+
+/** `resolve`: try to repair. `report`: a fault ends the run. */
+export type FaultPolicy = "resolve" | "report";
+
+/** How faults are treated. */
+export interface FaultOptions {
+  /** Default `resolve`. */
+  readonly faultPolicy?: FaultPolicy;
+  /** How often a fault that comes back without progress is resolved again. Default 3. */
+  readonly faultRetries?: number;
+  /** Further resolvers, asked before the built-in ones. */
+  readonly resolvers?: readonly FaultResolver[];
+}
+
+const PAGE = BigInt(PAGE_BYTES);
+
+/** Default of {@linkcode FaultOptions.faultRetries}. */
+export const DEFAULT_FAULT_RETRIES = 3;
+
+/** Where a fault came from: the errno, or the exit that it is disguised as. */
+export interface FaultOrigin {
+  readonly shape: MemoryFault["shape"];
+  readonly disguise?: Disguise;
+  readonly errno: number;
+  /** The exit with the payload, where there is one that may be read. */
+  readonly exit?: VmExit;
+}
+
+/** What became of a fault. */
+export type FaultVerdict =
+  /** The guest may go on. */
+  | { readonly kind: "resolved"; readonly fault: MemoryFault; readonly attempt: Attempt }
+  /** The run ends. */
+  | {
+    readonly kind: "unresolved";
+    readonly fault: MemoryFault;
+    readonly attempts: readonly Attempt[];
+    readonly state: CpuState;
+  }
+  /** Nothing is wrong with the memory: the disguise was none. */
+  | { readonly kind: "no_fault" }
+  /** The instruction decoder is needed and not loaded: load it and ask again. */
+  | { readonly kind: "needs_decoder" };
+
+/** The last fault, to tell whether the next one is the same again. */
+interface Progress {
+  readonly key: string;
+  tries: number;
+  attempts: Attempt[];
+}
+
+/** One vCPU's fault handler. */
+export class FaultHandler {
+  readonly #vcpu: Vcpu;
+  readonly #memory: GuestMemory;
+  readonly #mmio: MmioIo;
+  readonly #policy: FaultPolicy;
+  readonly #retries: number;
+  readonly #resolvers: readonly FaultResolver[];
+  #progress: Progress | undefined;
+
+  /** @param builtin the resolvers that are asked last */
+  constructor(
+    vcpu: Vcpu,
+    memory: GuestMemory,
+    mmio: MmioIo,
+    options: FaultOptions,
+    builtin: readonly FaultResolver[],
+  ) {
+    this.#vcpu = vcpu;
+    this.#memory = memory;
+    this.#mmio = mmio;
+    this.#policy = options.faultPolicy ?? "resolve";
+    this.#retries = options.faultRetries ?? DEFAULT_FAULT_RETRIES;
+    this.#resolvers = [...options.resolvers ?? [], ...builtin];
+  }
+
+  /**
+   * Deals with a fault. While a store or load that KVM handed out as MMIO cannot
+   * be made, it is resolved again, for it must be made before the guest goes on.
+   *
+   * @param withoutDecoder make do without the decoder if it is still not loaded
+   */
+  handle(origin: FaultOrigin, withoutDecoder = false): FaultVerdict {
+    const state: CpuState = {
+      regs: this.#vcpu.regs(),
+      sregs: this.#vcpu.sregs(),
+      events: this.#vcpu.events(),
+    };
+    if (needsDecoder(origin) && !decoder() && !withoutDecoder) return { kind: "needs_decoder" };
+    const located = this.#locate(origin, state);
+    if (!located) return { kind: "no_fault" };
+    const fault = located;
+    const progress = this.#note(fault, state);
+    const unresolved = () =>
+      ({ kind: "unresolved", fault, attempts: progress.attempts, state }) as const;
+    while (this.#policy === "resolve" && progress.tries < this.#retries) {
+      const attempt = this.#resolve(fault);
+      if (!attempt) return unresolved();
+      progress.tries++;
+      progress.attempts.push({ resolver: attempt.resolver, note: attempt.note });
+      if (attempt.action === "stop") return unresolved();
+      if (attempt.action === "inject") {
+        injectFault(this.#vcpu, fault, state);
+        return { kind: "resolved", fault, attempt };
+      }
+      if (origin.disguise !== "mmio" || this.#mmio.serveFrom(this.#memory)) {
+        return { kind: "resolved", fault, attempt };
+      }
+    }
+    return unresolved();
+  }
+
+  /** The first resolver's answer, where one knows what to do. */
+  #resolve(fault: MemoryFault): (Attempt & Pick<Resolution, "action">) | undefined {
+    if (fault.flags & ~KNOWN_FAULT_FLAGS) return undefined;
+    for (const resolver of this.#resolvers) {
+      try {
+        const resolution = resolver.resolve(fault);
+        if (resolution) return { resolver: resolver.name, ...resolution };
+      } catch (error) {
+        const note = `failed: ${error instanceof Error ? error.message : String(error)}`;
+        return { resolver: resolver.name, action: "stop", note };
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * Notices a fault that comes back: the same page, access and RIP with the same
+   * registers, that is, without an instruction retired in between.
+   */
+  #note(fault: MemoryFault, { regs }: CpuState): Progress {
+    const page = fault.gpa === undefined ? "?" : fault.gpa / PAGE;
+    const key = [page, fault.access, ...Object.values(regs)].join();
+    if (this.#progress?.key !== key) this.#progress = { key, tries: 0, attempts: [] };
+    return this.#progress;
+  }
+
+  #locate(origin: FaultOrigin, state: CpuState): MemoryFault | undefined {
+    const { exit } = origin;
+    if (exit?.reason === "MMIO") {
+      // The exit says it all: no instruction needs to be looked at to resolve the fault.
+      const { gpa, size, direction } = exit;
+      return this.#describe(origin, state, {
+        gpa,
+        sizeBytes: BigInt(size),
+        access: direction,
+        locatedBy: "MMIO exit",
+      });
+    }
+    const location = locate(state, this.#memory, decoder());
+    if (exit?.reason === "MEMORY_FAULT") {
+      const { gpa, size, flags } = exit;
+      const candidate = location.candidates.find((c) => samePage(c.gpa, gpa));
+      return this.#describe(origin, state, {
+        gpa,
+        sizeBytes: size,
+        access: candidate?.access ?? "unknown",
+        locatedBy: "KVM's annotation",
+        private: exit.private,
+        flags,
+        candidate,
+        location,
+      });
+    }
+    const candidate = location.found;
+    if (origin.shape === "disguised" && !isBehind(origin, candidate)) return undefined;
+    return this.#describe(origin, state, {
+      gpa: candidate?.gpa,
+      sizeBytes: BigInt(candidate?.sizeBytes ?? 0),
+      access: candidate?.access ?? "unknown",
+      locatedBy: candidate?.source ?? "not located",
+      candidate,
+      location,
+    });
+  }
+
+  #describe(origin: FaultOrigin, state: CpuState, known: Known): MemoryFault {
+    const { gpa, access, candidate, location } = known;
+    const slot = gpa === undefined ? undefined : this.#memory.slotAt(gpa);
+    const page = gpa === undefined ? undefined : this.#memory.probe(gpa, access === "write");
+    return {
+      shape: origin.shape,
+      ...(origin.disguise ? { disguise: origin.disguise } : {}),
+      errno: origin.errno,
+      ...(gpa === undefined ? {} : { gpa }),
+      sizeBytes: known.sizeBytes,
+      access,
+      private: known.private ?? false,
+      flags: known.flags ?? 0n,
+      ...(candidate?.gva === undefined ? {} : { gva: candidate.gva }),
+      rip: state.regs.rip,
+      locatedBy: known.locatedBy,
+      ...(slot ? { slot: slot.id } : {}),
+      hostState: page?.text ?? (gpa === undefined ? "unknown" : "no memory slot"),
+      ...(location?.instruction ? { instruction: location.instruction.text } : {}),
+      candidates: location?.candidates ?? [],
+    };
+  }
+
+  /**
+   * Adds to an unresolved fault what only a look at the instruction tells: its
+   * text, the linear address, every access that it makes.
+   */
+  explain(fault: MemoryFault, state: CpuState): MemoryFault {
+    const location = locate(state, this.#memory, decoder());
+    const candidate = location.candidates.find((c) => samePage(c.gpa, fault.gpa));
+    return {
+      ...fault,
+      ...(candidate?.gva === undefined ? {} : { gva: candidate.gva }),
+      ...(location.instruction ? { instruction: location.instruction.text } : {}),
+      candidates: location.candidates,
+    };
+  }
+}
+
+/** What is known of a fault's place. */
+interface Known extends Pick<MemoryFault, "sizeBytes" | "access" | "locatedBy"> {
+  readonly gpa: bigint | undefined;
+  readonly private?: boolean;
+  readonly flags?: bigint;
+  readonly candidate?: Candidate | undefined;
+  readonly location?: Location;
+}
+
+/** Only where an MMIO exit gives the address can a fault be resolved without a look at the code. */
+function needsDecoder({ exit }: FaultOrigin): boolean {
+  return exit?.reason !== "MMIO";
+}
+
+/** Whether a bad access explains the exit that a fault may be disguised as. */
+function isBehind({ exit }: FaultOrigin, bad: Candidate | undefined): boolean {
+  if (exit?.reason !== "INTERNAL_ERROR") return bad !== undefined;
+  const { suberror, code: exitReason } = exit;
+  const fetchFailed = bad?.source.includes("instruction fetch") ?? false;
+  const run = { result: 0, exitReason, internalError: { suberror, fetchFailed } } as const;
+  return classify(run).kind === "fault";
+}
+
+function samePage(a: bigint | undefined, b: bigint | undefined): boolean {
+  return a !== undefined && b !== undefined && a / PAGE === b / PAGE;
+}

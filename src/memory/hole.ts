@@ -1,0 +1,122 @@
+/**
+ * Holes: ranges of RAM that are made bad on purpose, to see what happens.
+ *
+ * @module
+ */
+
+import { hex } from "../hex.ts";
+import { isRam, PAGE_BYTES, type RamRange } from "./ram.ts";
+
+/**
+ * In what way a range is bad.
+ *
+ * - `none`: the host memory has no access rights (PROT_NONE)
+ * - `unmapped`: there is no host memory (munmap)
+ * - `readonly`: the host memory can only be read (PROT_READ)
+ * - `truncated`: the host memory is a file's that ends before it
+ * - `gmem`: a slot of its own on a guest_memfd that is closed
+ * - `private`: a guest_memfd with the private attribute
+ * - `noslot`: no memory slot, so that accesses are MMIO
+ * - `romslot`: a read-only memory slot, so that writes are MMIO
+ * - `lazy`: not there yet, but given upon the first touch
+ */
+export const HOLE_KINDS = [
+  "none",
+  "unmapped",
+  "readonly",
+  "truncated",
+  "gmem",
+  "private",
+  "noslot",
+  "romslot",
+  "lazy",
+] as const;
+
+/** One of {@linkcode HOLE_KINDS}. */
+export type HoleKind = typeof HOLE_KINDS[number];
+
+/** Where a lazy hole's content comes from. */
+export interface PageSource {
+  /** What messages call it. */
+  readonly name: string;
+  /**
+   * Reads content, as much as there is; the rest of `into` stays zero.
+   *
+   * @throws when it cannot be read
+   */
+  read(offset: number, into: Uint8Array): void;
+}
+
+/** A range of RAM that is bad. */
+export interface Hole {
+  /** Its first guest physical address, page-aligned. */
+  readonly gpa: number;
+  /** Whole pages. */
+  readonly sizeBytes: number;
+  readonly kind: HoleKind;
+  /** What a `lazy` hole is filled with. Default: zeros. */
+  readonly source?: PageSource;
+  /** Where in the source the hole begins, in bytes. Default 0. */
+  readonly sourceOffset?: number;
+  /** A `gmem` hole that may be bound to a new guest_memfd upon the first touch. */
+  readonly rebind?: boolean;
+}
+
+/** A hole that makes no sense, and why. */
+export class HoleError extends Error {
+  override readonly name = "HoleError";
+}
+
+/** Shows a hole as the command line writes it. */
+export function holeText({ gpa, sizeBytes, kind, rebind }: Hole): string {
+  return `${hex(gpa)}+${hex(sizeBytes)}:${kind}${rebind ? ":lazy" : ""}`;
+}
+
+/**
+ * Checks holes against the RAM that they are in, and cuts those that span the
+ * device hole below 4 GiB at its edges.
+ *
+ * @returns the pieces in ascending order, each within one range of RAM
+ * @throws {HoleError} for a hole that is empty, unaligned, outside RAM or overlaps another
+ *
+ * @example
+ * ```ts
+ * import { cutHoles } from "./hole.ts";
+ * const ram = [{ gpa: 0, sizeBytes: 0x100000 }];
+ * console.log(cutHoles(ram, [{ gpa: 0x1000, sizeBytes: 0x1000, kind: "none" }]).length); // 1
+ * ```
+ */
+export function cutHoles(ram: readonly RamRange[], holes: readonly Hole[]): Hole[] {
+  const pieces = holes.flatMap((hole) => {
+    checkHole(ram, hole);
+    return ram.flatMap((range) => {
+      const start = Math.max(hole.gpa, range.gpa);
+      const end = Math.min(hole.gpa + hole.sizeBytes, range.gpa + range.sizeBytes);
+      if (start >= end) return [];
+      const sourceOffset = (hole.sourceOffset ?? 0) + start - hole.gpa;
+      return [{ ...hole, gpa: start, sizeBytes: end - start, sourceOffset }];
+    });
+  });
+  pieces.sort((a, b) => a.gpa - b.gpa);
+  for (let i = 1; i < pieces.length; i++) {
+    const [before, after] = [pieces[i - 1]!, pieces[i]!];
+    if (before.gpa + before.sizeBytes > after.gpa) {
+      throw new HoleError(`the holes ${holeText(before)} and ${holeText(after)} overlap`);
+    }
+  }
+  return pieces;
+}
+
+function checkHole(ram: readonly RamRange[], hole: Hole): void {
+  const { gpa, sizeBytes } = hole;
+  const text = holeText(hole);
+  if (sizeBytes <= 0) throw new HoleError(`the hole ${text} has no size`);
+  if (gpa % PAGE_BYTES !== 0 || sizeBytes % PAGE_BYTES !== 0) {
+    throw new HoleError(`the hole ${text} is not made of whole pages of ${hex(PAGE_BYTES)}`);
+  }
+  const inside = (at: number): boolean => isRam(ram, BigInt(at), PAGE_BYTES);
+  if (!inside(gpa) || !inside(gpa + sizeBytes - PAGE_BYTES)) {
+    const ends = ram.map((r) => `${hex(r.gpa)}..${hex(r.gpa + r.sizeBytes)}`).join(", ");
+    throw new HoleError(`the hole ${text} is not within guest RAM (${ends})`);
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What state the host memory behind a guest page is in, found out without ever
+ * touching it in a way that could raise a signal.
+ *
+ * @module
+ */
+
+import { EINVAL, errnoName } from "../../ffi/errno.ts";
+import { copyFromSelf, copyToSelf, MADV, tryMadvise } from "../../ffi/libc.ts";
+import { PAGE_BYTES } from "./ram.ts";
+
+/** What a probe found. */
+export interface HostPageState {
+  /** Whether the access would work. */
+  readonly usable: boolean;
+  /** The state in words: `PROT_NONE`, `unmapped`, `past the end of its file`. */
+  readonly text: string;
+}
+
+const USABLE: HostPageState = { usable: true, text: "mapped" };
+
+/**
+ * Whether the host page at an address can be read, or written.
+ *
+ * `MADV_POPULATE_READ` and `_WRITE` fault the page in as an access would, and
+ * answer with an errno where the access would be a signal. Kernels before 5.14
+ * do not know them: there the page is copied, with process_vm_readv(2), and for
+ * a write copied back onto itself.
+ *
+ * @param hva a page-aligned host virtual address
+ */
+export function probeHostPage(hva: bigint, forWrite: boolean): HostPageState {
+  const advice = forWrite ? MADV.POPULATE_WRITE : MADV.POPULATE_READ;
+  const errno = tryMadvise(hva, PAGE_BYTES, advice);
+  if (errno === 0) return USABLE;
+  if (errno === EINVAL && probeByCopy(hva, forWrite)) return USABLE;
+  return { usable: false, text: describeMapping(hva) ?? errnoName(errno) };
+}
+
+function probeByCopy(hva: bigint, forWrite: boolean): boolean {
+  const page = new Uint8Array(PAGE_BYTES);
+  if (copyFromSelf(hva, page) !== PAGE_BYTES) return false;
+  return !forWrite || copyToSelf(hva, page.subarray(0, 1)) === 1;
+}
+
+/** What the process's memory map says of an address, in words. */
+function describeMapping(hva: bigint): string | undefined {
+  let maps: string;
+  try {
+    maps = Deno.readTextFileSync("/proc/self/maps");
+  } catch {
+    return undefined;
+  }
+  for (const line of maps.split("\n")) {
+    const match = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ (\d+)/.exec(line);
+    if (!match || hva < BigInt(`0x${match[1]}`) || hva >= BigInt(`0x${match[2]}`)) continue;
+    const [rights, inode] = [match[3]!, match[4]!];
+    if (!rights.startsWith("r")) return "PROT_NONE";
+    if (rights[1] !== "w") return "PROT_READ";
+    return inode === "0" ? "mapped, but not usable" : "past the end of its file";
+  }
+  return "unmapped";
+}
