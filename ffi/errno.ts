@@ -160,6 +160,8 @@ export const EAGAIN = 11;
 export const EFAULT = 14;
 /** An argument makes no sense. */
 export const EINVAL = 22;
+/** Nobody reads what is written. */
+export const EPIPE = 32;
 /** As `EFAULT`, of a host page that has a hardware error. */
 export const EHWPOISON = 133;
 

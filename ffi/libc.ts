@@ -13,46 +13,57 @@
 
 import { EFAULT, errnoName, errnoText } from "./errno.ts";
 
+/** What every run calls. Binding a function takes about a tenth of a millisecond. */
 const { symbols: libc } = Deno.dlopen("libc.so.6", {
   __errno_location: { parameters: [], result: "pointer" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   ioctl: { parameters: ["i32", "u32", "u32"], result: "i32" },
   ioctl_buffer: { name: "ioctl", parameters: ["i32", "u32", "buffer"], result: "i32" },
   mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "usize" },
   munmap: { parameters: ["usize", "usize"], result: "i32" },
-  mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
-  madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
-  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
-  eventfd: { parameters: ["u32", "i32"], result: "i32" },
-  process_vm_readv: {
-    parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
-    result: "isize",
-  },
-  process_vm_writev: {
-    parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
-    result: "isize",
-  },
-  mremap: { parameters: ["usize", "usize", "usize", "i32", "usize"], result: "usize" },
+  memcpy: { parameters: ["usize", "buffer", "usize"], result: "void" },
   pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
   // By number, since older C libraries keep these in librt or lack them.
-  sys_gettid: { name: "syscall", parameters: ["i32"], result: "i32" },
   sys_timer_create: {
     name: "syscall",
     parameters: ["i32", "i32", "buffer", "buffer"],
     result: "i32",
   },
-  sys_timer_settime: {
+  sys: {
     name: "syscall",
     parameters: ["i32", "i32", "i32", "buffer", "buffer"],
     result: "i32",
   },
-  sys_timer_delete: { name: "syscall", parameters: ["i32", "i32"], result: "i32" },
 });
+
+/** What few runs call, bound upon the first use of any. */
+function bindRare() {
+  return Deno.dlopen("libc.so.6", {
+    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+    mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
+    madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
+    mremap: { parameters: ["usize", "usize", "usize", "i32", "usize"], result: "usize" },
+    memcpy_out: { name: "memcpy", parameters: ["buffer", "usize", "usize"], result: "void" },
+    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+    eventfd: { parameters: ["u32", "i32"], result: "i32" },
+    process_vm_readv: {
+      parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
+      result: "isize",
+    },
+    process_vm_writev: {
+      parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
+      result: "isize",
+    },
+  }).symbols;
+}
+let bound: ReturnType<typeof bindRare> | undefined;
+function rare(): ReturnType<typeof bindRare> {
+  return bound ??= bindRare();
+}
 
 /** System call numbers (x86-64, arch/x86/entry/syscalls/syscall_64.tbl). */
 const SYS = { gettid: 186, timer_create: 222, timer_settime: 223, timer_delete: 226 } as const;
@@ -113,14 +124,28 @@ function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
+/** open(2) flag: read only. */
+export const O_RDONLY = 0o0;
+/** open(2) flag: write only. */
+export const O_WRONLY = 0o1;
 /** open(2) flag: read and write. */
 export const O_RDWR = 0o2;
+/** open(2) flag: make the file if there is none. */
+export const O_CREAT = 0o100;
+/** open(2) flag: empty the file. */
+export const O_TRUNC = 0o1000;
 /** open(2) flag: close on exec. */
 export const O_CLOEXEC = 0o2000000;
 
-/** open(2). @returns the file descriptor. @throws {SystemError} */
-export function open(path: string, flags: number): number {
-  return check(`open(${path})`, libc.open(cString(path), flags, 0));
+/**
+ * open(2).
+ *
+ * @param mode with `O_CREAT`: the rights of a new file, of which the umask takes some away
+ * @returns the file descriptor
+ * @throws {SystemError}
+ */
+export function open(path: string, flags: number, mode = 0): number {
+  return check(`open(${path})`, libc.open(cString(path), flags, mode));
 }
 
 /** close(2). A second close of a number that was given anew is a bug of the caller's. */
@@ -135,7 +160,7 @@ export function read(fd: number, into: Uint8Array<ArrayBuffer>): number {
 
 /** write(2) of a buffer. @returns the number of bytes written. @throws {SystemError} */
 export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
-  return checkLong("write", libc.write(fd, bytes, BigInt(bytes.byteLength)));
+  return checkLong("write", rare().write(fd, bytes, BigInt(bytes.byteLength)));
 }
 
 /**
@@ -228,12 +253,12 @@ export function munmap(address: bigint, sizeBytes: number): void {
 
 /** mprotect(2) with `PROT` bits. @throws {SystemError} */
 export function mprotect(address: bigint, sizeBytes: number, protection: number): void {
-  check("mprotect", libc.mprotect(address, BigInt(sizeBytes), protection));
+  check("mprotect", rare().mprotect(address, BigInt(sizeBytes), protection));
 }
 
 /** madvise(2) with one of `MADV`. @throws {SystemError} */
 export function madvise(address: bigint, sizeBytes: number, advice: number): void {
-  check("madvise", libc.madvise(address, BigInt(sizeBytes), advice));
+  check("madvise", rare().madvise(address, BigInt(sizeBytes), advice));
 }
 
 /**
@@ -264,17 +289,29 @@ export function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
 
 /** memfd_create(2) with MFD_CLOEXEC. @returns the file descriptor. @throws {SystemError} */
 export function memfdCreate(name: string): number {
-  return check("memfd_create", libc.memfd_create(cString(name), 1));
+  return check("memfd_create", rare().memfd_create(cString(name), 1));
 }
 
 /** ftruncate(2). @throws {SystemError} */
 export function ftruncate(fd: number, sizeBytes: number): void {
-  check("ftruncate", libc.ftruncate(fd, BigInt(sizeBytes)));
+  check("ftruncate", rare().ftruncate(fd, BigInt(sizeBytes)));
 }
 
 /** eventfd(2) with EFD_CLOEXEC and EFD_NONBLOCK. @returns the file descriptor. */
 export function eventfd(initial = 0): number {
-  return check("eventfd", libc.eventfd(initial, O_CLOEXEC | 0o4000));
+  return check("eventfd", rare().eventfd(initial, O_CLOEXEC | 0o4000));
+}
+
+/** Copies bytes to memory that is known to be mapped and writable (memcpy(3)). */
+export function copyIn(address: bigint, bytes: Uint8Array): void {
+  if (bytes.length > 0) {
+    libc.memcpy(address, bytes as Uint8Array<ArrayBuffer>, BigInt(bytes.length));
+  }
+}
+
+/** Copies bytes from memory that is known to be mapped and readable (memcpy(3)). */
+export function copyOut(address: bigint, into: Uint8Array<ArrayBuffer>): void {
+  if (into.length > 0) rare().memcpy_out(into, address, BigInt(into.length));
 }
 
 /** An iovec for each side of a process_vm_readv(2) or process_vm_writev(2) call. */
@@ -305,7 +342,7 @@ export function copyFromSelf(address: bigint, into: Uint8Array<ArrayBuffer>): nu
   const [local, remote] = vectors(address, into);
   return copied(
     "process_vm_readv",
-    libc.process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n),
+    rare().process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n),
   );
 }
 
@@ -314,7 +351,7 @@ export function copyToSelf(address: bigint, bytes: Uint8Array<ArrayBuffer>): num
   const [local, remote] = vectors(address, bytes);
   return copied(
     "process_vm_writev",
-    libc.process_vm_writev(Deno.pid, local, 1n, remote, 1n, 0n),
+    rare().process_vm_writev(Deno.pid, local, 1n, remote, 1n, 0n),
   );
 }
 
@@ -326,7 +363,7 @@ export function copyToSelf(address: bigint, bytes: Uint8Array<ArrayBuffer>): num
  */
 export function moveMapping(from: bigint, sizeBytes: number, to: bigint): void {
   const size = BigInt(sizeBytes);
-  if (libc.mremap(from, size, size, 3, to) === 0xffff_ffff_ffff_ffffn) {
+  if (rare().mremap(from, size, size, 3, to) === 0xffff_ffff_ffff_ffffn) {
     throw new SystemError("mremap", errnoCell[0]!);
   }
 }
@@ -336,12 +373,12 @@ export function moveMapping(from: bigint, sizeBytes: number, to: bigint): void {
  * failure is the answer, such as `MADV.POPULATE_READ`.
  */
 export function tryMadvise(address: bigint, sizeBytes: number, advice: number): number {
-  return libc.madvise(address, BigInt(sizeBytes), advice) === -1 ? errnoCell[0]! : 0;
+  return rare().madvise(address, BigInt(sizeBytes), advice) === -1 ? errnoCell[0]! : 0;
 }
 
 /** The calling OS thread's id: gettid(2). */
 export function gettid(): number {
-  return libc.sys_gettid(SYS.gettid);
+  return libc.sys(SYS.gettid, 0, 0, null, null);
 }
 
 /** Bytes in the kernel's sigset_t, which is what `KVM_SET_SIGNAL_MASK` takes. */
@@ -425,10 +462,10 @@ export function armTimer(id: number, delayMs: number): void {
     BigInt(Math.floor(nanoseconds / 1e9)),
     BigInt(nanoseconds % 1e9),
   ]);
-  check("timer_settime", libc.sys_timer_settime(SYS.timer_settime, id, 0, spec, null));
+  check("timer_settime", libc.sys(SYS.timer_settime, id, 0, spec, null));
 }
 
 /** timer_delete(2). */
 export function deleteTimer(id: number): void {
-  check("timer_delete", libc.sys_timer_delete(SYS.timer_delete, id));
+  check("timer_delete", libc.sys(SYS.timer_delete, id, 0, null, null));
 }

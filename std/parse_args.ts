@@ -1,15 +1,12 @@
 /**
- * Stand-in for `@std/cli/parse-args` on networks that reach npm but not JSR, made on `minimist`,
- * whose conventions the real package follows.
+ * Stand-in for `@std/cli/parse-args` on networks that reach npm but not JSR.
  *
- * `minimist` takes groups of short options apart. The rest is done here, since the two differ in
- * it: what `--no-x` means, repeated options, which text is a number, and what `unknown` is told.
+ * It is made on no package, unlike the other stand-ins: every start of the tool waits for this
+ * module, and loading an npm package takes about as long as the rest of Deno's start.
  *
  * @module
  */
 
-// @ts-types="@types/minimist"
-import minimist from "minimist";
 import type { Aliases, Args, ParseOptions, Values } from "./parse_args_types.ts";
 
 export type { Args, ParseOptions };
@@ -19,6 +16,18 @@ type Value = string | number | boolean;
 /** Text as a number if it reads as one. */
 function coerce(text: string): string | number {
   return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** The value of a letter whose group goes on with `rest`; nothing if `rest` are options too. */
+function valueInGroup(letter: string, rest: string): string | undefined {
+  if (rest === "=") return "";
+  if (rest === "-") return rest;
+  if (/[A-Za-z]/.test(letter)) {
+    const assigned = /=(.+)/.exec(rest)?.[1];
+    if (assigned !== undefined) return assigned;
+    if (/\d\.?$/.test(rest)) return rest;
+  }
+  return /^\W./s.test(rest) ? rest : undefined;
 }
 
 /** Names that would reach an object's prototype. */
@@ -136,26 +145,13 @@ class Parser {
 
   /** Returns whether the next argument is the last option's value. */
   #short(arg: string, next: string | undefined): boolean {
-    const equals = arg.indexOf("=", 2);
-    if (/[a-z]/i.test(arg[1]!) && equals > 0 && equals < arg.length - 1) {
-      this.#set(arg[1]!, arg.slice(equals + 1), arg);
-      return false;
+    for (let i = 1; i < arg.length - 1; i++) {
+      const letter = arg[i]!;
+      const value = valueInGroup(letter, arg.slice(i + 1));
+      this.#set(letter, value ?? this.#bareValue(letter), arg);
+      if (value !== undefined) return false;
     }
-    const letters = [...arg.slice(1)];
-    const group = minimist([arg], { string: letters });
-    const found = Object.entries(group).flatMap(([letter, texts]) =>
-      [texts as string | string[]].flat().map((text) => [letter, text] as const)
-    );
-    if (found.length < letters.length || found.some(([, text]) => text !== "")) {
-      // A letter's value ends the group: -n5, -a=, -ab/c
-      for (const [i, [letter, text]] of found.entries()) {
-        const isEmptyValue = arg.endsWith("=") && i === found.length - 1;
-        this.#set(letter, text !== "" || isEmptyValue ? text : this.#bareValue(letter), arg);
-      }
-      return false;
-    }
-    const last = letters.pop()!;
-    for (const letter of letters) this.#set(letter, this.#bareValue(letter), arg);
+    const last = arg.at(-1)!;
     return this.#setByNext(last, next, arg, this.#booleans.has(last), /^--?[^-]/);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ModeSpeed } from "../machine/execution_speed.ts";
+import type { ExecutionMode, ModeSpeed } from "../machine/execution_speed.ts";
 import type { Feature } from "../machine/host_features.ts";
 import {
   type CapabilityValue,
@@ -187,25 +187,36 @@ function hostRows({ kernel, cpu, module, device, apiVersion }: HostReport): stri
     : device.exists
     ? `cannot be opened (${device.errno})`
     : "missing";
-  return [
+  const rows = [
     ["kernel", text(kernel, (release) => release)],
     [
       "processor",
-      text(cpu, ({ vendor, model, virtualization, underHypervisor }) =>
-        `${model} (${vendor}), ${virtualization ?? "no vmx or svm"}` +
-        (underHypervisor ? ", itself in a virtual machine" : "")),
+      text(
+        cpu,
+        ({ vendor, model, virtualization, underHypervisor }) =>
+          `${model} (${vendor}), ${virtualization ?? "no vmx or svm"}` +
+          (underHypervisor ? ", itself in a virtual machine" : ""),
+      ),
     ],
     ["module", module.name === undefined ? "none to be seen" : `${module.name}, ${place}`],
     ["device", `${device.path} ${state}` + (device.access ? `, ${device.access}` : "")],
-    ["API", text(apiVersion, (version) => `version ${version}`)],
-  ].flatMap(([name, value]) => row(name!, 12, value!));
+  ];
+  if ("value" in apiVersion) rows.push(["API", `version ${apiVersion.value}`]);
+  return rows.flatMap(([name, value]) => row(name!, 12, value!));
 }
+
+const MODES: Record<ExecutionMode, string> = {
+  real: "real",
+  protected: "protected",
+  long_cpl0: "long CPL 0",
+  long_cpl3: "long CPL 3",
+};
 
 function executionRows(modes: readonly ModeSpeed[]): string[] {
   return [
     ...modes.flatMap((speed) =>
       row(
-        speed.mode,
+        MODES[speed.mode],
         12,
         speed.execution === "failed"
           ? `failed: ${speed.why}`

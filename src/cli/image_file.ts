@@ -4,11 +4,13 @@
  * @module
  */
 
+import { SystemError } from "../../ffi/libc.ts";
 import { ImageError } from "../boot/image.ts";
 import { BOOT_PROTOCOLS, type BootModule, type BootOptions, type BootPlan } from "../boot/plan.ts";
 import { planBoot } from "../boot/detect.ts";
 import { hex } from "../hex.ts";
 import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
+import { readHostFile } from "./host_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseSize } from "./values.ts";
@@ -16,7 +18,6 @@ import { parseAddress, parseChoice, parseSize } from "./values.ts";
 const DEFAULT_MEMORY = "128M";
 /** Larger files are no images. */
 const MAX_FILE_BYTES = 2 ** 31;
-const CHUNK_BYTES = 1 << 20;
 
 /**
  * A whole file, or what comes out of a pipe.
@@ -24,53 +25,29 @@ const CHUNK_BYTES = 1 << 20;
  * @throws {ImageError} when it cannot be read or does not end
  */
 export function readImageFile(path: string): Uint8Array {
-  try {
-    using file = Deno.openSync(path);
-    const { size, isDirectory, isFile } = file.statSync();
-    if (isDirectory) throw new ImageError(`${path} is a directory, not an image`);
-    if (size > MAX_FILE_BYTES) throw tooLarge(path);
-    return isFile ? readSized(file, size) : readStream(file, path);
-  } catch (error) {
-    if (error instanceof ImageError) throw error;
-    if (error instanceof Deno.errors.NotFound) throw new ImageError(`${path} does not exist`);
-    if (error instanceof Deno.errors.PermissionDenied) {
-      throw new ImageError(`${path} cannot be read: permission denied; see its mode and owner`);
-    }
-    throw new ImageError(`${path} cannot be read: ${(error as Error).message}`);
-  }
-}
-
-function readSized(file: Deno.FsFile, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let done = 0;
-  while (done < size) {
-    const read = file.readSync(bytes.subarray(done));
-    if (read === null) break;
-    done += read;
-  }
-  return bytes.subarray(0, done);
-}
-
-function readStream(file: Deno.FsFile, path: string): Uint8Array {
-  let bytes = new Uint8Array(CHUNK_BYTES);
-  let done = 0;
-  for (;;) {
-    if (done === bytes.length) {
-      if (done * 2 > MAX_FILE_BYTES) throw tooLarge(path);
-      const larger = new Uint8Array(done * 2);
-      larger.set(bytes);
-      bytes = larger;
-    }
-    const read = file.readSync(bytes.subarray(done));
-    if (read === null) return bytes.subarray(0, done);
-    done += read;
-  }
-}
-
-function tooLarge(path: string): ImageError {
-  return new ImageError(
+  const bytes = readOrExplain(path);
+  if (bytes) return bytes;
+  throw new ImageError(
     `${path} is larger than ${hex(MAX_FILE_BYTES)} bytes, the most that is read`,
   );
+}
+
+function readOrExplain(path: string): Uint8Array | undefined {
+  try {
+    return readHostFile(path, MAX_FILE_BYTES);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    switch (error.code) {
+      case "ENOENT":
+        throw new ImageError(`${path} does not exist`);
+      case "EISDIR":
+        throw new ImageError(`${path} is a directory, not an image`);
+      case "EACCES":
+        throw new ImageError(`${path} cannot be read: permission denied; see its mode and owner`);
+      default:
+        throw new ImageError(`${path} cannot be read: ${error.text} (${error.code})`);
+    }
+  }
 }
 
 /** An image as its command line wants it booted. */

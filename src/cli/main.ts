@@ -5,7 +5,10 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
+import { OutputBuffer } from "../trace/output_buffer.ts";
 import { COMMANDS, parseOptions } from "./options.ts";
+import { OutputError } from "./output_error.ts";
+import { run } from "./run.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseChoice } from "./values.ts";
 
@@ -43,7 +46,6 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   if (options.flag("help")) return await help(name);
   switch (name) {
     case "run": {
-      const { run } = await import("./run.ts");
       return await run(options);
     }
     case "inspect": {
@@ -79,17 +81,11 @@ async function help(name?: string): Promise<number> {
 
 /** Writes to stdout. A closed reader is none of our business. */
 function print(text: string): number {
-  writeAll(Deno.stdout, text);
+  const out = new OutputBuffer(Deno.stdout, "stdout");
+  out.text(text);
+  out.flush();
+  if (out.failure && !out.failure.closed) throw new OutputError(out.failure.message);
   return 0;
-}
-
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  try {
-    for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-  }
 }
 
 /** Says what went wrong, in one line but for a bug, and which exit code that is. */
@@ -97,9 +93,10 @@ async function report(error: unknown): Promise<number> {
   const name = error instanceof Error ? error.name : "";
   const message = error instanceof Error ? error.message : String(error);
   const fail = (code: number, text: string): number => {
-    try {
-      writeAll(Deno.stderr, `vmexit: ${text}\n`);
-    } catch { /* There is nowhere left to say it. */ }
+    // Where stderr fails too there is nowhere left to say it.
+    const out = new OutputBuffer(Deno.stderr, "stderr");
+    out.text(`vmexit: ${text}\n`);
+    out.flush();
     return code;
   };
   if (name === "HoleError") return fail(CODES.usage, `--hole: ${message}`);
@@ -111,7 +108,7 @@ async function report(error: unknown): Promise<number> {
     case "HostLimitError":
       return fail(CODES.unavailable, message);
     case "OutputError":
-      return fail(CODES.output, `cannot write ${message}`);
+      return fail(CODES.output, message);
     default: {
       const stack = error instanceof Error ? error.stack ?? message : message;
       return fail(

@@ -149,35 +149,25 @@ export interface ParsedOptions {
 }
 
 /**
- * Parses a command's arguments, GNU style: `--opt value`, `--opt=value`, `-o value`
- * and `-ovalue`, options and operands in any order, `--` before operands only.
+ * Parses a command's arguments, GNU style: `--opt value`, `--opt=value`, `-o value`,
+ * `-ovalue` and `-abo value`, options and operands in any order, `--` before operands
+ * only.
  *
  * @throws {UsageError} for unknown options, missing values, wrong operands
  */
 export function parseOptions(command: CommandSpec, args: readonly string[]): ParsedOptions {
   const valued = command.options.filter((option) => option.value !== undefined);
   const flags = command.options.filter((option) => option.value === undefined);
-  const parsed = parseArgs(splitShortValues(command, args), {
+  const parsed = parseArgs(joinValues(command, args), {
     string: [...valued.map((option) => option.name), "_"],
     boolean: flags.map((option) => option.name),
     collect: valued.map((option) => option.name),
-    alias: Object.fromEntries(
-      command.options.flatMap(({ name, short }) => short === undefined ? [] : [[name, short]]),
-    ),
-    unknown(arg, key) {
-      if (key !== undefined) throw unknownOption(command, arg);
-      return true;
-    },
   });
   const result = parsed as unknown as Record<string, unknown>;
   const values = (name: string): string[] => (result[name] ?? []) as string[];
   const operands = parsed._.map(String);
   for (const { name, repeat } of valued) {
-    const given = values(name);
-    if (given.includes("") && name !== "append") {
-      throw new UsageError(`--${name} needs a value`);
-    }
-    if (given.length > 1 && !repeat) throw new UsageError(`--${name} is given twice`);
+    if (values(name).length > 1 && !repeat) throw new UsageError(`--${name} is given twice`);
   }
   const [least, most] = command.operandCount;
   if (result.help !== true && (operands.length < least || operands.length > most)) {
@@ -196,22 +186,52 @@ export function parseOptions(command: CommandSpec, args: readonly string[]): Par
   };
 }
 
-/** `-m64M` becomes `-m 64M`: the parser takes letters apart, which values do not survive. */
-function splitShortValues(command: CommandSpec, args: readonly string[]): string[] {
-  const out: string[] = [];
-  for (const [i, arg] of args.entries()) {
-    if (arg === "--") return [...out, ...args.slice(i)];
-    const option = command.options.find(({ short, value }) =>
-      value !== undefined && short !== undefined && arg.startsWith(`-${short}`) && arg.length > 2
-    );
-    if (option === undefined) out.push(arg);
-    else out.push(`--${option.name}=${arg.slice(2).replace(/^=/, "")}`);
+/**
+ * Gives each option its value as getopt_long(3) does, and moves operands to the
+ * end: what follows an option that takes a value is the value, whatever it looks
+ * like; in a group of letters the first that takes a value has the rest for it.
+ * `-qm64M` becomes `--quiet --memory=64M`.
+ */
+function joinValues(command: CommandSpec, args: readonly string[]): string[] {
+  const options: string[] = [];
+  const left = [...args];
+  const operands: string[] = [];
+  const put = ({ name, value }: OptionSpec, attached: string | undefined): void => {
+    if (value === undefined && attached !== undefined) {
+      throw new UsageError(`--${name} takes no value, and "${attached}" is one`);
+    }
+    const text = value === undefined ? undefined : attached ?? left.shift();
+    if (value !== undefined && (text === undefined || (text === "" && name !== "append"))) {
+      throw new UsageError(`--${name} needs a value`);
+    }
+    // Without "=" the value is empty: only options come behind it.
+    options.push(text ? `--${name}=${text}` : `--${name}`);
+  };
+  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
+    if (arg === "--") {
+      operands.push(...left.splice(0));
+    } else if (arg.startsWith("--")) {
+      const [, name, attached] = /^--([^=]*)(?:=(.*))?$/s.exec(arg)!;
+      const option = command.options.find((known) => known.name === name);
+      if (!option) throw unknownOption(command, `--${name}`);
+      put(option, attached);
+    } else if (arg.startsWith("-") && arg !== "-") {
+      for (let i = 1; i < arg.length; i++) {
+        const option = command.options.find(({ short }) => short === arg[i]);
+        if (!option) throw unknownOption(command, `-${arg[i]}`);
+        const rest = arg.slice(i + 1);
+        const takesRest = rest.startsWith("=") || (option.value !== undefined && rest !== "");
+        put(option, takesRest ? rest.replace(/^=/, "") : undefined);
+        if (takesRest) break;
+      }
+    } else {
+      operands.push(arg);
+    }
   }
-  return out;
+  return [...options, "--", ...operands];
 }
 
-function unknownOption(command: CommandSpec, arg: string): UsageError {
-  const given = arg.replace(/=.*/s, "");
+function unknownOption(command: CommandSpec, given: string): UsageError {
   const choices = command.options.flatMap(({ name, short }) =>
     short === undefined ? [`--${name}`] : [`--${name}`, `-${short}`]
   );

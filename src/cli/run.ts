@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SystemError } from "../../ffi/libc.ts";
 import type { BootPlan } from "../boot/plan.ts";
 import { portName } from "../exits/port_names.ts";
 import { hex } from "../hex.ts";
@@ -15,8 +16,10 @@ import { outcomeText } from "../trace/record.ts";
 import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { parseHole } from "./hole_option.ts";
+import { HostFile } from "./host_file.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
+import { OutputError } from "./output_error.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 
@@ -72,21 +75,19 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     stdout.flush();
   });
   stdout.flush();
-  const final = stdout.failure && outcome.kind !== "output_failed"
-    ? outputOutcome(stdout.failure)
-    : outcome;
-  tracer.end(final);
+  const ended = unlessLost(stdout, outcome);
+  tracer.end(ended);
+  const final = unlessLost(trace, ended);
   if (traceFile) {
     stderr.text(outcomeText(final));
     stderr.flush();
   }
-  if (trace.failure && !trace.failure.closed) throw new OutputError(trace.failure.message);
   return exitCodeOf(final);
 }
 
-/** The trace or the guest's output cannot be written: exit code 10. */
-export class OutputError extends Error {
-  override readonly name = "OutputError";
+/** The outcome, unless output was lost. What nobody wants to read is not lost. */
+function unlessLost({ failure }: OutputBuffer, outcome: Outcome): Outcome {
+  return failure && !failure.closed ? outputOutcome(failure) : outcome;
 }
 
 function outputOutcome(failure: OutputFailure): Outcome {
@@ -95,11 +96,12 @@ function outputOutcome(failure: OutputFailure): Outcome {
     : { kind: "output_failed", what: failure.message };
 }
 
-function openTraceFile(path: string): Deno.FsFile {
+function openTraceFile(path: string): HostFile {
   try {
-    return Deno.openSync(path, { write: true, create: true, truncate: true });
+    return new HostFile(path);
   } catch (error) {
-    throw new OutputError(`--trace-file: ${(error as Error).message}`);
+    if (!(error instanceof SystemError)) throw error;
+    throw new OutputError(`${path}: ${error.text} (${error.code}); see --trace-file`);
   }
 }
 

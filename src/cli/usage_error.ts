@@ -25,9 +25,18 @@ export class UsageError extends Error {
   async withSuggestion(): Promise<string> {
     if (this.given === undefined || this.choices.length === 0) return this.message;
     // Loaded here, since nearly every run does without it.
-    const { closest, distance } = await import("fastest-levenshtein");
-    const nearest = closest(this.given, [...this.choices]);
-    const near = distance(this.given, nearest) <= Math.max(2, this.given.length / 3);
-    return near ? `${this.message}; did you mean ${nearest}?` : this.message;
+    const { distance } = await import("fastest-levenshtein");
+    const given = this.given.toLowerCase();
+    const letters = given.replace(/^-+/, "").length;
+    const most = Math.min(Math.max(2, given.length / 3), letters - 1);
+    const near = this.choices
+      .map((choice) => ({
+        choice,
+        begins: letters > 1 && choice.toLowerCase().startsWith(given),
+        slips: distance(given, choice.toLowerCase()),
+      }))
+      .filter(({ begins, slips }) => begins || slips <= most)
+      .sort((a, b) => Number(b.begins) - Number(a.begins) || a.slips - b.slips);
+    return near[0] ? `${this.message}; did you mean ${near[0].choice}?` : this.message;
   }
 }

@@ -21,13 +21,23 @@ export interface Counted<L extends Layout> {
   readonly entry: L;
 }
 
+/** Room for so many entries, for the kernel to fill. */
+export function emptyCounted<L extends Layout>(
+  { headerBytes, entry }: Counted<L>,
+  count: number,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(headerBytes + count * entry.size);
+  new DataView(bytes.buffer).setUint32(0, count, true);
+  return bytes;
+}
+
 /** Lays entries out behind a header that counts them. */
 export function encodeCounted<L extends Layout>(
-  { headerBytes, entry }: Counted<L>,
+  shape: Counted<L>,
   entries: readonly PartialStruct<L>[],
 ): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(headerBytes + entries.length * entry.size);
-  new DataView(bytes.buffer).setUint32(0, entries.length, true);
+  const { headerBytes, entry } = shape;
+  const bytes = emptyCounted(shape, entries.length);
   entries.forEach((value, i) => encode(entry, value, bytes, headerBytes + i * entry.size));
   return bytes;
 }

@@ -9,7 +9,7 @@ import { KVM_CAP } from "../../ffi/kvm_caps.ts";
 import { KVM_CPUID_ENTRY2, KVM_MSR_ENTRY } from "../../ffi/vcpu_structs.ts";
 import { O_CLOEXEC, O_RDWR, open, SystemError } from "../../ffi/libc.ts";
 import { Descriptor } from "./descriptor.ts";
-import { type Counted, decodeCounted, encodeCounted } from "./counted.ts";
+import { type Counted, decodeCounted, emptyCounted, encodeCounted } from "./counted.ts";
 import { explainOpenFailure, notKvm, wrongApiVersion } from "./unavailable.ts";
 import { type CpuidEntry, type Msr, Vm } from "./vm.ts";
 
@@ -77,12 +77,18 @@ export class Kvm extends Descriptor {
 
   /** `KVM_GET_SUPPORTED_CPUID`: the leaves that guests can be given here. */
   supportedCpuid(): CpuidEntry[] {
+    return decodeCounted(CPUID, this.supportedCpuidTable());
+  }
+
+  /** The same as the `struct kvm_cpuid2` that it is, to be passed on as it stands. */
+  supportedCpuidTable(): Uint8Array<ArrayBuffer> {
     return this.#cpuid("KVM_GET_SUPPORTED_CPUID", ioctls.KVM_GET_SUPPORTED_CPUID);
   }
 
   /** `KVM_GET_EMULATED_CPUID`: the leaves that KVM emulates. */
   emulatedCpuid(): CpuidEntry[] {
-    return this.#cpuid("KVM_GET_EMULATED_CPUID", ioctls.KVM_GET_EMULATED_CPUID);
+    const name = "KVM_GET_EMULATED_CPUID";
+    return decodeCounted(CPUID, this.#cpuid(name, ioctls.KVM_GET_EMULATED_CPUID));
   }
 
   /** `KVM_GET_MSR_INDEX_LIST`: MSRs that a guest's state is made of. */
@@ -112,12 +118,12 @@ export class Kvm extends Descriptor {
     return new Vm(fd, this.vcpuMmapSizeBytes(), this);
   }
 
-  #cpuid(name: string, request: number): CpuidEntry[] {
+  #cpuid(name: string, request: number): Uint8Array<ArrayBuffer> {
     for (let room = 128;; room *= 2) {
-      const bytes = encodeCounted(CPUID, Array.from({ length: room }, () => ({})));
+      const bytes = emptyCounted(CPUID, room);
       try {
         this.exchange(name, request, bytes);
-        return decodeCounted(CPUID, bytes);
+        return bytes;
       } catch (error) {
         if (!(error instanceof SystemError && error.code === "E2BIG")) throw error;
       }

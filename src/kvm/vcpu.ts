@@ -21,7 +21,7 @@ import {
   viewMemory,
 } from "../../ffi/libc.ts";
 import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
-import { type Counted, decodeCounted, encodeCounted } from "./counted.ts";
+import { type Counted, decodeCounted, emptyCounted, encodeCounted } from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";
 import type { Capability } from "./kvm.ts";
 import { classifyFailure, RunResult } from "./run_result.ts";
@@ -268,12 +268,17 @@ export class Vcpu extends Descriptor {
 
   /** `KVM_SET_CPUID2`: what the guest's CPUID instruction answers. */
   setCpuid2(entries: readonly PartialStruct<typeof structs.KVM_CPUID_ENTRY2>[]): void {
-    this.exchange("KVM_SET_CPUID2", ioctls.KVM_SET_CPUID2, encodeCounted(CPUID, entries));
+    this.setCpuid2Table(encodeCounted(CPUID, entries));
+  }
+
+  /** The same from a whole `struct kvm_cpuid2`, such as `Kvm.supportedCpuidTable` gives. */
+  setCpuid2Table(table: Uint8Array<ArrayBuffer>): void {
+    this.exchange("KVM_SET_CPUID2", ioctls.KVM_SET_CPUID2, table);
   }
 
   /** `KVM_GET_CPUID2`. @param room how many entries to make room for */
   cpuid2(room = 256): CpuidEntry[] {
-    const bytes = encodeCounted(CPUID, Array.from({ length: room }, () => ({})));
+    const bytes = emptyCounted(CPUID, room);
     this.exchange("KVM_GET_CPUID2", ioctls.KVM_GET_CPUID2, bytes);
     return decodeCounted(CPUID, bytes);
   }

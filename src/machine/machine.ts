@@ -118,7 +118,7 @@ export class Machine implements Disposable {
       this.vm.createPit2();
     }
     this.vcpu = this.vm.createVcpu(0);
-    this.vcpu.setCpuid2(kvm.supportedCpuid());
+    this.vcpu.setCpuid2Table(kvm.supportedCpuidTable());
     this.vcpu.syncRegs = KVM_SYNC_X86_REGS;
     this.#alarm = stack.use(new ThreadAlarm());
     this.#alarm.guard(this.vcpu);

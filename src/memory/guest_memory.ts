@@ -9,6 +9,8 @@ import { GUEST_MEMFD_FLAG, KVM_MEM, KVM_MEMORY_ATTRIBUTE_PRIVATE } from "../../f
 import {
   close,
   copyFromSelf,
+  copyIn,
+  copyOut,
   copyToSelf,
   ftruncate,
   MAP,
@@ -18,10 +20,9 @@ import {
   mprotect,
   munmap,
   PROT,
-  releaseView,
-  viewMemory,
 } from "../../ffi/libc.ts";
 import { hex } from "../hex.ts";
+import { DisposedError } from "../kvm/descriptor.ts";
 import type { Vm } from "../kvm/vm.ts";
 import { cutHoles, type Hole, HoleError } from "./hole.ts";
 import { type HostPageState, probeHostPage } from "./host_page.ts";
@@ -72,11 +73,11 @@ export class GuestMemory implements Disposable {
   /** The memory slots, in ascending order. */
   readonly slots: readonly Slot[];
   readonly #hva: bigint;
-  readonly #bytes: Uint8Array<ArrayBuffer>;
   /** Slots whose guest_memfd was closed. */
   readonly #orphans = new Set<Slot>();
   #vm: Vm | undefined;
   #punched = false;
+  #disposed = false;
 
   /**
    * @param sizeBytes a multiple of the page size
@@ -91,17 +92,11 @@ export class GuestMemory implements Disposable {
       address: quietAddress(sizeBytes),
       flags: MAP.PRIVATE | MAP.ANONYMOUS | MAP.NORESERVE,
     });
-    try {
-      this.#bytes = new Uint8Array(viewMemory(this.#hva, sizeBytes));
-    } catch (error) {
-      munmap(this.#hva, sizeBytes);
-      throw error;
-    }
   }
 
   [Symbol.dispose](): void {
-    if (this.#bytes.length === 0) return;
-    releaseView(this.#bytes.buffer);
+    if (this.#disposed) return;
+    this.#disposed = true;
     munmap(this.#hva, this.sizeBytes);
   }
 
@@ -109,8 +104,9 @@ export class GuestMemory implements Disposable {
   attach(vm: Vm): void {
     this.#vm = vm;
     for (const slot of this.slots) {
-      if (slot.kind === "gmem" || slot.kind === "private") this.#bindGuestMemfd(slot, slot.kind === "gmem");
-      else vm.setUserMemoryRegion(this.#region(slot));
+      if (slot.kind === "gmem" || slot.kind === "private") {
+        this.#bindGuestMemfd(slot, slot.kind === "gmem");
+      } else vm.setUserMemoryRegion(this.#region(slot));
     }
   }
 
@@ -155,6 +151,7 @@ export class GuestMemory implements Disposable {
 
   /** The host virtual address behind a GPA, where a slot covers it. */
   hvaAt(gpa: bigint): bigint | undefined {
+    if (this.#disposed) throw new DisposedError("guest memory");
     const slot = this.slotAt(gpa);
     return slot && this.#hva + BigInt(slot.offset) + gpa - BigInt(slot.gpa);
   }
@@ -182,7 +179,11 @@ export class GuestMemory implements Disposable {
 
   /** Copies bytes out. @throws {GuestMemoryError} */
   read(gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
-    if (!this.#punched) return this.#view("read", gpa, sizeBytes).slice();
+    if (!this.#punched) {
+      const bytes = new Uint8Array(sizeBytes);
+      copyOut(this.#mapped("read", gpa, sizeBytes), bytes);
+      return bytes;
+    }
     const bytes = this.tryRead(gpa, sizeBytes);
     if (bytes.length < sizeBytes) throw new GuestMemoryError("read", gpa, sizeBytes);
     return bytes;
@@ -191,7 +192,7 @@ export class GuestMemory implements Disposable {
   /** Copies bytes in. @throws {GuestMemoryError} */
   write(gpa: bigint, bytes: Uint8Array): void {
     if (!this.#punched) {
-      this.#view("write", gpa, bytes.length).set(bytes);
+      copyIn(this.#mapped("write", gpa, bytes.length), bytes);
       return;
     }
     const hva = this.#reachable(gpa, bytes.length);
@@ -230,7 +231,7 @@ export class GuestMemory implements Disposable {
       return;
     }
     const fresh = mmap(sizeBytes);
-    copyToSelf(fresh, content);
+    copyIn(fresh, content);
     moveMapping(fresh, sizeBytes, hva);
   }
 
@@ -305,10 +306,11 @@ export class GuestMemory implements Disposable {
     return undefined;
   }
 
-  #view(what: string, gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  /** The host address of RAM before there are holes. */
+  #mapped(what: string, gpa: bigint, sizeBytes: number): bigint {
+    if (this.#disposed) throw new DisposedError("guest memory");
     if (!isRam(this.ranges, gpa, sizeBytes)) throw new GuestMemoryError(what, gpa, sizeBytes);
-    const start = Number(this.#hvaInRam(Number(gpa))! - this.#hva);
-    return this.#bytes.subarray(start, start + sizeBytes);
+    return this.#hvaInRam(Number(gpa))!;
   }
 }
 

@@ -7,7 +7,7 @@
 
 /** Something that takes bytes: `Deno.stdout`, an open file. */
 export interface ByteStream {
-  writeSync(bytes: Uint8Array): number;
+  writeSync(bytes: Uint8Array<ArrayBuffer>): number;
 }
 
 /** Why a stream takes no more. */
@@ -78,7 +78,7 @@ export class OutputBuffer {
     if (used > 0) this.#writeAll(this.#bytes.subarray(0, used));
   }
 
-  #writeAll(bytes: Uint8Array): void {
+  #writeAll(bytes: Uint8Array<ArrayBuffer>): void {
     for (let done = 0; done < bytes.length && !this.failure;) {
       try {
         done += this.stream.writeSync(bytes.subarray(done));
