@@ -12,6 +12,7 @@ import type { Attempt, Disguise, MemoryFault } from "../memory/fault.ts";
 import { KNOWN_FAULT_FLAGS } from "../memory/fault.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { type Candidate, type CpuState, locate, type Location } from "../memory/locate.ts";
+import { findPassedStore } from "../memory/passed_store.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
 import type { FaultResolver, Resolution } from "../memory/resolve.ts";
 import { decoder } from "../x86/instruction.ts";
@@ -213,7 +214,9 @@ export class FaultHandler {
       locatedBy: known.locatedBy,
       ...(slot ? { slot: slot.id } : {}),
       hostState: page?.text ?? (gpa === undefined ? "unknown" : "no memory slot"),
-      ...(location?.instruction ? { instruction: location.instruction.text } : {}),
+      ...(location?.instruction
+        ? { instruction: location.instruction.text, instructionRip: state.regs.rip }
+        : {}),
       candidates: location?.candidates ?? [],
     };
   }
@@ -223,12 +226,25 @@ export class FaultHandler {
    * text, the linear address, every access that it makes.
    */
   explain(fault: MemoryFault, state: CpuState): MemoryFault {
-    const location = locate(state, this.#memory, decoder());
-    const candidate = location.candidates.find((c) => samePage(c.gpa, fault.gpa));
+    const { gpa, sizeBytes } = fault;
+    const loaded = decoder();
+    if (loaded && gpa !== undefined && fault.disguise === "mmio" && fault.access === "write") {
+      const passed = findPassedStore(state, this.#memory, loaded, gpa, sizeBytes);
+      if (passed) {
+        const { instruction, rip, gva } = passed;
+        const regs = { ...state.regs, rip };
+        const { candidates } = locate({ ...state, regs }, this.#memory, loaded);
+        return { ...fault, gva, instruction: instruction.text, instructionRip: rip, candidates };
+      }
+    }
+    const location = locate(state, this.#memory, loaded);
+    const candidate = location.candidates.find((c) => samePage(c.gpa, gpa));
     return {
       ...fault,
       ...(candidate?.gva === undefined ? {} : { gva: candidate.gva }),
-      ...(location.instruction ? { instruction: location.instruction.text } : {}),
+      ...(location.instruction
+        ? { instruction: location.instruction.text, instructionRip: fault.rip }
+        : {}),
       candidates: location.candidates,
     };
   }

@@ -30,6 +30,7 @@ export interface MemoryFault {
   readonly flags: bigint;
   /** The linear address, where it is known. */
   readonly gva?: bigint;
+  /** RIP as KVM left it: behind the instruction where KVM has taken the store out of it. */
   readonly rip: bigint;
   /** How the address was found: `KVM`, `MMIO exit`, `operand`, … */
   readonly locatedBy: string;
@@ -39,6 +40,8 @@ export interface MemoryFault {
   readonly hostState: string;
   /** The instruction, where it could be decoded. */
   readonly instruction?: string;
+  /** Where the instruction is, where that is known. */
+  readonly instructionRip?: bigint;
   /** Everything that was looked at. */
   readonly candidates: readonly Candidate[];
 }
@@ -62,5 +65,14 @@ export function faultText(fault: MemoryFault): string {
   return `gpa=${gpa} size=${hex(fault.sizeBytes)} access=${fault.access} ` +
     `${fault.private ? "private" : "shared"} errno=${errno} shape=${shape} slot=${slot} ` +
     `host="${fault.hostState}" rip=${hex(fault.rip)} located-by="${fault.locatedBy}"` +
+    instructionText(fault) +
     (unknown ? ` unknown-flags=${hex(unknown)}` : "");
+}
+
+function instructionText({ instruction, instructionRip, rip }: MemoryFault): string {
+  if (instruction === undefined) return "";
+  const at = instructionRip === undefined || instructionRip === rip
+    ? ""
+    : ` at=${hex(instructionRip)}`;
+  return ` instruction="${instruction}"${at}`;
 }

@@ -46,6 +46,7 @@ export function faultJson(fault: MemoryFault): Record<string, Json> {
     hva_state: fault.hostState,
     rip: hex(fault.rip),
     instruction: fault.instruction ?? null,
+    instruction_rip: fault.instructionRip === undefined ? null : hex(fault.instructionRip),
   };
 }
 
