@@ -7,7 +7,6 @@
  */
 
 import { hex } from "../hex.ts";
-import { HIGH_RAM_START } from "../memory/ram.ts";
 import { elfFacts, isElf, parseElf, physicalEntry, placeElf } from "./elf.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
@@ -183,7 +182,7 @@ function placeByAddresses(image: Uint8Array, header: Header, placement: Placemen
 /** Puts the information structure and all that it points to into low memory. */
 function putInformation(placement: Placement, options: BootOptions): bigint {
   const modules = (options.modules ?? []).map(({ name, bytes }) => {
-    const start = modulePlace(placement, bytes.length);
+    const start = modulePlace(placement);
     placement.put(`module ${name}`, start, bytes);
     return { start, end: start + BigInt(bytes.length), text: cString("module name", name) };
   });
@@ -235,13 +234,9 @@ function putInformation(placement: Placement, options: BootOptions): bigint {
 }
 
 /** Modules go behind the kernel, each on a page of its own, and not into the PC's low megabyte. */
-function modulePlace(placement: Placement, sizeBytes: number): bigint {
+function modulePlace(placement: Placement): bigint {
   const end = placement.endOfLowSegments();
-  const start = end < 0x10_0000n ? 0x10_0000n : end;
-  if (start + BigInt(sizeBytes) > BigInt(HIGH_RAM_START)) {
-    throw new ImageError(`a module of ${hex(sizeBytes)} bytes has no room below 4 GiB`);
-  }
-  return start;
+  return end < 0x10_0000n ? 0x10_0000n : end;
 }
 
 /** How much RAM there is from an address on, up to what is no RAM. */

@@ -191,5 +191,5 @@ export function unusedOptions(
       const given = options[name];
       return given !== undefined && (typeof given === "bigint" || given.length > 0);
     })
-    .map((name) => `${flags[name]} has no meaning for a ${protocol} image`);
+    .map((name) => `${flags[name]} has no meaning for ${protocol} images`);
 }

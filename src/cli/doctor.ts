@@ -13,6 +13,7 @@ import {
   type Limits,
   type Part,
 } from "../machine/host_report.ts";
+import { wrap } from "./wrap.ts";
 
 /** What `doctor` is asked. */
 export interface DoctorOptions {
@@ -31,8 +32,6 @@ export interface DoctorResult {
 
 /** The version of the JSON record's schema. */
 const SCHEMA_VERSION = 1;
-/** Lines are no longer than this. */
-const COLUMNS = 80;
 
 /**
  * Looks at the host and reports.
@@ -159,23 +158,6 @@ const INDENT = "  ";
 /** `name` and, from a column on, `text`, which goes on below itself where the line ends. */
 function row(name: string, width: number, text: string): string[] {
   return wrap(text.split(" "), INDENT + name.padEnd(width), INDENT + " ".repeat(width));
-}
-
-/** Fills lines with words. */
-function wrap(words: readonly string[], first: string, indent: string): string[] {
-  const lines: string[] = [];
-  let line = first;
-  let fresh = true;
-  for (const word of words) {
-    if (!fresh && line.length + 1 + word.length > COLUMNS) {
-      lines.push(line);
-      line = indent;
-      fresh = true;
-    }
-    line += fresh ? word : " " + word;
-    fresh = false;
-  }
-  return [...lines, line];
 }
 
 function hostRows({ kernel, cpu, module, device, apiVersion }: HostReport): string[] {

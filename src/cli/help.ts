@@ -6,6 +6,7 @@
 
 import { TRACE_CLASSES } from "../trace/spec.ts";
 import { COMMANDS, type CommandSpec, type OptionSpec } from "./options.ts";
+import { wrap } from "./wrap.ts";
 
 const EXIT_CODES = `Exit codes
   0    the guest ended well: HLT on a bare machine, power-off
@@ -42,7 +43,7 @@ export function commandHelp(command: CommandSpec): string {
     "",
     `Usage: vmexit ${command.name} [options] ${command.operands}`.trimEnd(),
     "",
-    ...command.options.map(optionLine),
+    ...command.options.flatMap(optionLines),
   ];
   if (command.name === "run") {
     const classes = Object.entries(TRACE_CLASSES).map(([name, reasons]) =>
@@ -53,7 +54,9 @@ export function commandHelp(command: CommandSpec): string {
   return lines.join("\n") + "\n";
 }
 
-function optionLine({ name, short, value, help }: OptionSpec): string {
+const HELP_COLUMN = 29;
+
+function optionLines({ name, short, value, help }: OptionSpec): string[] {
   const left = `  ${short ? `-${short},` : "   "} --${name}${value ? ` ${value}` : ""}`;
-  return `${left.padEnd(28)} ${help}`;
+  return wrap(help.split(" "), left.padEnd(HELP_COLUMN), " ".repeat(HELP_COLUMN));
 }

@@ -16,6 +16,8 @@ import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseSize } from "./values.ts";
 
 const DEFAULT_MEMORY = "128M";
+/** A memory slot has less than 2^31 pages (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h). */
+const MAX_MEMORY_BYTES = 2 ** 43;
 /** Larger files are no images. */
 const MAX_FILE_BYTES = 2 ** 31;
 
@@ -103,6 +105,11 @@ function parseMemory(text: string): number {
   if (bytes < PAGE_BYTES || bytes % PAGE_BYTES !== 0) {
     throw new UsageError(
       `--memory: ${hex(bytes)} bytes is not a whole number of pages of ${hex(PAGE_BYTES)}`,
+    );
+  }
+  if (bytes > MAX_MEMORY_BYTES) {
+    throw new UsageError(
+      `--memory: ${hex(bytes)} bytes is more than KVM can give a guest; the most is 8T`,
     );
   }
   return bytes;

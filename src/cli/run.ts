@@ -17,6 +17,7 @@ import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { parseHole } from "./hole_option.ts";
 import { HostFile } from "./host_file.ts";
+import { withinHostMemory } from "./host_limit.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
@@ -60,14 +61,15 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     verbose: options.verbose,
     color: !traceFile && Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
   });
-  machine = new Machine({
+  const machineOptions: MachineOptions = {
     ...options.machine,
     memoryBytes,
     observer: tracer,
     detailed: !options.quiet,
     output: guestOutput(stdout, trace),
     onUnclaimed: (space, address) => tracer.warn(unclaimedText(space, address)),
-  });
+  };
+  machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
   using _ = machine;
   plan.warnings.forEach((warning) => tracer.warn(warning));
   const outcome = await runMachine(machine, plan, tracer, options.timeoutMs, () => {

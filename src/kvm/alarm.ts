@@ -15,6 +15,7 @@ import {
   restoreSignalMask,
   takePendingSignal,
 } from "../../ffi/libc.ts";
+import { DisposedError } from "./descriptor.ts";
 import type { Vcpu } from "./vcpu.ts";
 
 /** The first real-time signal that glibc leaves to programs (SIGRTMIN). */
@@ -60,16 +61,22 @@ export class ThreadAlarm implements Disposable {
     vcpu.setSignalMask(mask);
   }
 
-  /** Goes off once, in so many milliseconds. */
+  /** Goes off once, in so many milliseconds. @throws {DisposedError} */
   arm(delayMs: number): void {
-    armTimer(this.#timer, Math.max(delayMs, 1e-6));
+    this.#set(Math.max(delayMs, 1e-6));
   }
 
-  /** Takes the alarm back. @returns whether it had gone off */
+  /** Takes the alarm back. @returns whether it had gone off @throws {DisposedError} */
   disarm(): boolean {
     // Newer kernels drop a timer's pending signal when it is set anew, older ones do not.
     const wentOff = takePendingSignal(ALARM_SIGNAL);
-    armTimer(this.#timer, 0);
+    this.#set(0);
     return takePendingSignal(ALARM_SIGNAL) || wentOff;
+  }
+
+  #set(delayMs: number): void {
+    // The number of a deleted timer may be another's by now.
+    if (this.#disposed) throw new DisposedError("the alarm");
+    armTimer(this.#timer, delayMs);
   }
 }

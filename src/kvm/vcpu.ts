@@ -65,8 +65,8 @@ const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0] / 4;
  * using kvm = Kvm.open();
  * using vm = kvm.createVm();
  * using vcpu = vm.createVcpu(0);
- * // No memory: the fetch of the first instruction is an exit.
- * console.log(vcpu.run() === RunResult.exit, vcpu.exitReason);
+ * vcpu.immediateExit = true; // without memory there is nothing to run
+ * console.log(vcpu.run() === RunResult.interrupted); // true
  * ```
  */
 export class Vcpu extends Descriptor {

@@ -8,7 +8,6 @@ import { KVM_GUESTDBG } from "../../ffi/kvm_consts.ts";
 import type { DebugExit } from "../exits/exit.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { isRam } from "../memory/ram.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** x86 has four breakpoint registers (SDM volume 3B, 18.2.1). */
@@ -94,7 +93,6 @@ export class GuestDebug {
   #isHalt(pc: bigint): boolean {
     if (!this.#memory) return false;
     const { valid, physical_address: gpa } = this.#vcpu.translate(pc);
-    return valid !== 0 && isRam(this.#memory.ranges, gpa, 1) &&
-      this.#memory.read(gpa, 1)[0] === HLT;
+    return valid !== 0 && this.#memory.tryRead(gpa, 1)[0] === HLT;
   }
 }

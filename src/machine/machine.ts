@@ -60,8 +60,10 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly onUnclaimed?: (space: "port" | "gpa", address: number) => void;
 }
 
-/** Where Intel processors keep what they need for real mode: outside RAM, below 4 GiB. */
-const IDENTITY_MAP_GPA = 0xfffb_c000n;
+/**
+ * Where KVM on Intel processors keeps what it needs for real mode: outside RAM,
+ * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
+ */
 const TSS_GPA = 0xfffb_d000;
 const COM1 = 0x3f8;
 const DEBUGCON = 0xe9;
@@ -110,7 +112,6 @@ export class Machine implements Disposable {
     const type = requireHoleCapabilities(kvm, this.memory.holes);
     this.vm = stack.use(kvm.createVm(type));
     this.memory.attach(this.vm);
-    this.vm.setIdentityMapAddress(IDENTITY_MAP_GPA);
     this.vm.setTssAddress(TSS_GPA);
     if (options.type === "pc") {
       requirePcCapabilities(kvm);

@@ -1,0 +1,93 @@
+/**
+ * The benchmarks: `./dev bench`, or `./dev bench PAIRS` for more or fewer pairs
+ * than usual. Every number is a ratio of two programs run in turn.
+ *
+ * @module
+ */
+
+import type { PairResult } from "./pairs.ts";
+import { compileCLoop, measureRunLoop, type Tracing } from "./run_loop.ts";
+import { measureStartUp } from "./start_up.ts";
+
+/** What is to be reached. */
+interface Target {
+  readonly is: "at least" | "at most";
+  readonly ratio: number;
+}
+
+interface Row {
+  readonly name: string;
+  readonly unit: string;
+  readonly target: Target | undefined;
+  measure(pairs: number): Promise<PairResult>;
+}
+
+const LOOP_PAIRS = 7;
+const START_UP_PAIRS = 21;
+
+const LOOPS: readonly (readonly [Tracing, string, Target | undefined])[] = [
+  ["off", "tracing off : C loop", { is: "at least", ratio: 0.95 }],
+  ["text", "text trace to a file : C loop", { is: "at least", ratio: 0.7 }],
+  ["json", "JSON trace to a file : C loop", undefined],
+];
+
+async function main(pairsWanted: number | undefined): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "vmexit-bench-" });
+  try {
+    print(["", "vmexit", "peer", "", "ratio (min-max)", "target", "met"]);
+    const peer = await compileCLoop(folder);
+    for (const [tracing, name, target] of LOOPS) {
+      if (!peer) {
+        print([name, "not measured: there is no C compiler (cc)"]);
+        continue;
+      }
+      const measure = (pairs: number) => measureRunLoop(pairs, tracing, peer, folder);
+      await report({ name, unit: "exits/s", target, measure }, pairsWanted ?? LOOP_PAIRS);
+    }
+    await report({
+      name: "run -q hello.elf : empty module",
+      unit: "ms",
+      target: { is: "at most", ratio: 1.6 },
+      measure: (pairs) => measureStartUp(pairs, folder),
+    }, pairsWanted ?? START_UP_PAIRS);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function report({ name, unit, target, measure }: Row, pairs: number): Promise<void> {
+  const { ours, peer, ratio } = await measure(pairs);
+  const met = target &&
+    (target.is === "at least" ? ratio.median >= target.ratio : ratio.median <= target.ratio);
+  print([
+    name,
+    number(ours),
+    number(peer),
+    unit,
+    `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)})`,
+    target ? `${target.is} ${target.ratio}` : "",
+    met === undefined ? "" : met ? "yes" : "no",
+  ]);
+}
+
+function number(value: number): string {
+  return value >= 1000 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1);
+}
+
+const WIDTHS = [32, 8, 8, 8, 17, 14, 3];
+
+function print(cells: readonly string[]): void {
+  const line = cells.map((cell, i) =>
+    i === 1 || i === 2 ? cell.padStart(WIDTHS[i]!) : cell.padEnd(WIDTHS[i]!)
+  );
+  console.log(line.join("  ").trimEnd());
+}
+
+if (import.meta.main) {
+  const [pairs] = Deno.args;
+  if (pairs !== undefined && !/^[1-9]\d*$/.test(pairs)) {
+    console.error("usage: ./dev bench [PAIRS]");
+    Deno.exit(2);
+  }
+  await main(pairs === undefined ? undefined : Number(pairs));
+}

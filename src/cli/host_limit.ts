@@ -1,0 +1,31 @@
+/**
+ * Guests that are larger than the host.
+ *
+ * @module
+ */
+
+import { SystemError } from "../../ffi/libc.ts";
+import { hex } from "../hex.ts";
+
+/** The host has less than a guest was to get: exit code 6. */
+export class HostLimitError extends Error {
+  override readonly name = "HostLimitError";
+}
+
+/**
+ * Makes something that takes memory of the host.
+ *
+ * @param memoryBytes the guest's RAM, which takes the most
+ * @throws {HostLimitError} when the host has not enough
+ */
+export function withinHostMemory<T>(memoryBytes: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof SystemError && error.code === "ENOMEM")) throw error;
+    throw new HostLimitError(
+      `the host has no room for a guest of ${hex(memoryBytes)} bytes (${error.message}); ` +
+        "give it less with --memory",
+    );
+  }
+}

@@ -1,0 +1,68 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { detectProtocol, planBoot } from "../../src/boot/detect.ts";
+import { ImageError } from "../../src/boot/image.ts";
+import { BOOT_PROTOCOLS } from "../../src/boot/plan.ts";
+import { ramLayout } from "../../src/memory/ram.ts";
+import { elf, HALT, imageFile, multiboot, multibootHeader } from "../lib/images.ts";
+
+const RAM = { ram: ramLayout(4 << 20) };
+
+function bootSector(): Uint8Array {
+  const sector = new Uint8Array(512);
+  sector.set([0x55, 0xaa], 510);
+  return sector;
+}
+
+Deno.test("the built images are what their names say", () => {
+  const expected = {
+    "hello.elf": "elf",
+    "hello32.elf": "elf",
+    "hello.mb": "multiboot",
+    "hello.kludge": "multiboot",
+    "hello.bin16": "flat16",
+    "hello.bin32": "flat32",
+    "hello.bin64": "flat64",
+  };
+  for (const [name, protocol] of Object.entries(expected)) {
+    assertEquals(detectProtocol(imageFile(name), `images/${name}`), protocol, name);
+  }
+});
+
+Deno.test("a header counts for more than a name", () => {
+  assertEquals(detectProtocol(elf(), "kernel.bin16"), "elf");
+  assertEquals(detectProtocol(multiboot(), "kernel.bin64"), "multiboot");
+  const both = elf({ bits: 32, segments: [{ bytes: multibootHeader() }] });
+  assertEquals(detectProtocol(both, "kernel"), "multiboot", "a Multiboot kernel may be ELF");
+});
+
+Deno.test("a boot sector is known by its size and signature, or by its name", () => {
+  assertEquals(detectProtocol(bootSector(), "disk.img"), "flat16");
+  assertEquals(detectProtocol(HALT, "sector.boot"), "flat16");
+  const unsigned = bootSector().fill(0, 510);
+  const longer = new Uint8Array([...bootSector(), 0]);
+  for (const image of [unsigned, longer]) {
+    assertThrows(() => detectProtocol(image, "disk.img"), ImageError);
+  }
+});
+
+Deno.test("an unknown file is refused with all choices", () => {
+  for (const name of ["kernel", "kernel.bin", "bin16", "kernel.bin16.gz"]) {
+    const { message } = assertThrows(() => detectProtocol(HALT, name), ImageError);
+    assertStringIncludes(message, "not a format that vmexit knows");
+    for (const protocol of BOOT_PROTOCOLS) assertStringIncludes(message, protocol);
+  }
+});
+
+Deno.test("an empty file is refused, whatever its name", () => {
+  assertThrows(() => detectProtocol(new Uint8Array(), "a.bin16"), ImageError, "the file is empty");
+});
+
+Deno.test("a plan is made by what is detected, or as told", () => {
+  assertEquals(planBoot(HALT, "halt.bin32", "auto", RAM).protocol, "flat32");
+  assertEquals(planBoot(HALT, "halt.bin32", "flat64", RAM).protocol, "flat64");
+  assertEquals(planBoot(elf(), "kernel", "flat16", RAM).protocol, "flat16");
+  assertEquals(planBoot(elf(), "kernel", "auto", RAM).protocol, "elf");
+  assertEquals(planBoot(multiboot(), "kernel", "auto", RAM).protocol, "multiboot");
+  assertThrows(() => planBoot(HALT, "kernel", "elf", RAM), ImageError);
+  assertThrows(() => planBoot(HALT, "kernel", "multiboot", RAM), ImageError);
+});

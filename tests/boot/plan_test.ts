@@ -1,0 +1,91 @@
+import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
+import { ImageError } from "../../src/boot/image.ts";
+import { Placement, unusedOptions } from "../../src/boot/plan.ts";
+import { ramLayout } from "../../src/memory/ram.ts";
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const BYTE = new Uint8Array(1);
+
+function placement(sizeBytes = 4 * MIB): Placement {
+  return new Placement(ramLayout(sizeBytes));
+}
+
+Deno.test("what is put takes its place, and what takes none is left out", () => {
+  const memory = placement();
+  memory.put("code", 0x1000n, BYTE, 0x10);
+  memory.put("nothing", 1n << 63n, new Uint8Array());
+  assertEquals(memory.segments, [{ name: "code", gpa: 0x1000n, bytes: BYTE, sizeBytes: 0x10 }]);
+  assert(memory.holds(0x1000n) && memory.holds(0x100fn));
+  assertFalse(memory.holds(0xfffn) || memory.holds(0x1010n));
+});
+
+Deno.test("a place is refused that is not RAM or not free", () => {
+  const memory = placement(5 * GIB);
+  memory.put("code", 0x1000n, BYTE, 0x10);
+  assertThrows(
+    () => memory.put("data", 0x100fn, BYTE),
+    ImageError,
+    "data at [0x100f, +0x1) overlaps code at [0x1000, +0x10)",
+  );
+  for (const gpa of [-1n, 0xc000_0000n, 0xffff_ffffn, 0x1_8000_0000n, 1n << 64n]) {
+    assertThrows(() => memory.put("data", gpa, BYTE), ImageError, "is not within guest RAM");
+  }
+  assertThrows(() => memory.put("data", 0xbfff_ffffn, BYTE, 2), ImageError, "is not within");
+  memory.put("data", 0x1_7fff_ffffn, BYTE);
+});
+
+Deno.test("tables are put on free pages from 0x1000 on, then downwards from the end of RAM", () => {
+  const memory = placement();
+  memory.put("code", 0x2000n, BYTE);
+  assertEquals(memory.findPages("a table", 1), 0x1000n);
+  assertEquals(memory.findPages("a table", 0x1001), 0x3000n);
+  assertEquals(memory.findPages("a table", 0x4000), 0x3000n);
+  assertEquals(memory.findPages("a table", 0x4001), 0x3f_b000n);
+  memory.put("data", 0x3f_f800n, BYTE);
+  assertEquals(memory.findPages("a table", 0x5000), 0x3f_a000n);
+});
+
+Deno.test("where tables begin at the end of RAM is known", () => {
+  const memory = placement();
+  assertEquals(memory.tablesStart, 4 * MIB);
+  assertEquals(memory.putTable("low", BYTE), 0x1000n);
+  assertEquals(memory.tablesStart, 4 * MIB);
+  memory.putTable("high", new Uint8Array(0x8000));
+  assertEquals(memory.tablesStart, 4 * MIB - 0x8000);
+  memory.putTable("higher", new Uint8Array(0x7000));
+  assertEquals(memory.tablesStart, 4 * MIB - 0xf000);
+});
+
+Deno.test("tables that have no room are refused", () => {
+  for (const sizeBytes of [0x1000, 0x6000, 0x1_0000]) {
+    assertThrows(
+      () => placement(sizeBytes).findPages("a table", sizeBytes),
+      ImageError,
+      "no room in guest RAM for a table",
+    );
+  }
+  const full = placement();
+  full.put("code", 0n, BYTE, 4 * MIB);
+  assertThrows(() => full.findPages("a table", 1), ImageError, "(0x1000 bytes)");
+});
+
+Deno.test("the end of low segments is a page boundary; those above 4 GiB do not count", () => {
+  const memory = placement(5 * GIB);
+  assertEquals(memory.endOfLowSegments(), 0n);
+  memory.put("code", 0x1000n, BYTE);
+  assertEquals(memory.endOfLowSegments(), 0x2000n);
+  memory.put("data", 0x5000n, BYTE, 0x1000);
+  memory.put("high", 0x1_0000_0000n, BYTE);
+  assertEquals(memory.endOfLowSegments(), 0x6000n);
+});
+
+Deno.test("an option is warned of when it was given, not when it is empty", () => {
+  const all = ["commandLine", "modules", "loadAddress", "entry"] as const;
+  const ram = ramLayout(MIB);
+  assertEquals(unusedOptions("elf", { ram, commandLine: "", modules: [] }, all), []);
+  assertEquals(unusedOptions("elf", { ram, entry: 0n }, all), [
+    "--entry has no meaning for elf images",
+  ]);
+  assertEquals(unusedOptions("elf", { ram, entry: 0n }, ["modules"]), []);
+});

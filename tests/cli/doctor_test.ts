@@ -1,0 +1,112 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { KVM_CAP } from "../../ffi/kvm_caps.ts";
+import { doctor, verdictOf } from "../../src/cli/doctor.ts";
+import type { Execution, ModeSpeed } from "../../src/machine/execution_speed.ts";
+
+function speeds(...executions: Execution[]): ModeSpeed[] {
+  return executions.map((execution) => ({ mode: "real", execution, instructionsPerSecond: 1 }));
+}
+
+/** What the program prints when it runs with the rights that a file's mode gives it. */
+async function doctorWithoutPrivilege(kvmPath: string): Promise<unknown> {
+  const script = `import { doctor } from ${
+    JSON.stringify(new URL("../../src/cli/doctor.ts", import.meta.url))
+  };
+    console.log(doctor(JSON.parse(Deno.args[0])).text);`;
+  const { stdout } = await new Deno.Command("setpriv", {
+    // Root that may not override a file's mode: the rest of its rights, and so Deno's files, stay.
+    args: [
+      "--bounding-set=-dac_override,-dac_read_search",
+      "--inh-caps=-all",
+      Deno.execPath(),
+      "eval",
+      "--no-config",
+      script,
+      JSON.stringify({ kvmPath, format: "json" }),
+    ],
+    stderr: "inherit",
+  }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+Deno.test("on a host with KVM the text has every section and fits in 80 columns", () => {
+  const { text, exitCode } = doctor({ kvmPath: "/dev/kvm", format: "text" });
+  assertEquals(exitCode, 0);
+  for (const title of ["Host", "Execution", "Features", "Limits", "Capabilities"]) {
+    assertMatch(text, new RegExp(`^${title}$`, "m"));
+  }
+  assertMatch(text, /^ {2}API +version 12$/m);
+  for (const line of text.split("\n")) {
+    assert(line.length <= 80, line);
+    assertEquals(line, line.trimEnd());
+  }
+  assert(text.endsWith("\n") && !text.endsWith("\n\n"));
+});
+
+Deno.test("the text names every capability", () => {
+  const words = new Set(doctor({ kvmPath: "/dev/kvm", format: "text" }).text.split(/\s+/));
+  for (const name of Object.keys(KVM_CAP)) assert(words.has(name), name);
+});
+
+Deno.test("JSON is one line with a type, a version and every capability's value", () => {
+  const { text, exitCode } = doctor({ kvmPath: "/dev/kvm", format: "json" });
+  assertEquals(text.indexOf("\n"), text.length - 1);
+  const record = JSON.parse(text);
+  assertEquals([record.type, record.v, record.usable], ["doctor", 1, true]);
+  assertEquals(record.exit_code, exitCode);
+  assertEquals(record.api_version, 12);
+  assertEquals(Object.keys(record.capabilities), Object.keys(KVM_CAP));
+  assertEquals(record.capabilities.USER_MEMORY, 1);
+  assertEquals(record.execution.modes.length, 4);
+});
+
+Deno.test("without a device: exit code 6, the problem and the remedy first", () => {
+  const { text, exitCode } = doctor({ kvmPath: "/no/such/device", format: "text" });
+  assertEquals(exitCode, 6);
+  const [verdict, problem, remedy] = text.split("\n");
+  assertEquals(verdict, "KVM cannot be used on this host.");
+  assertEquals(problem, "  problem   /no/such/device does not exist");
+  assertMatch(remedy!, /^ {2}remedy {4}\S/);
+  assert(!text.includes("Capabilities"), text);
+});
+
+Deno.test("a device that is not KVM: exit code 6, and each part says why it is missing", () => {
+  const { text, exitCode } = doctor({ kvmPath: "/dev/null", format: "json" });
+  assertEquals(exitCode, 6);
+  const record = JSON.parse(text);
+  assertEquals(record.problem, "/dev/null is not a KVM device");
+  assertEquals(record.capabilities, { unavailable: record.problem });
+  assertEquals(record.execution, { unavailable: record.problem });
+});
+
+Deno.test({
+  name: "without permission: exit code 6 and how to get it",
+  // Others than root cannot give up just the right to override a file's mode.
+  ignore: Deno.uid() !== 0,
+  async fn() {
+    const path = await Deno.makeTempFile();
+    try {
+      await Deno.chmod(path, 0o000);
+      const record = await doctorWithoutPrivilege(path) as Record<string, unknown>;
+      assertEquals(record.exit_code, 6);
+      assertEquals(record.device, {
+        path,
+        exists: true,
+        access: "0000 root:root",
+        errno: "EACCES",
+      });
+      assertStringIncludes(String(record.problem), "no permission");
+      assertStringIncludes(String(record.remedy), "setfacl");
+    } finally {
+      await Deno.remove(path);
+    }
+  },
+});
+
+Deno.test("modes are summed up: native, mixed, mostly emulated", () => {
+  assertEquals(verdictOf(speeds("native", "native")), "native");
+  assertEquals(verdictOf(speeds("native", "emulated")), "mixed");
+  assertEquals(verdictOf(speeds("native", "slow")), "mixed");
+  assertEquals(verdictOf(speeds("native", "emulated", "emulated")), "mostly_emulated");
+  assertEquals(verdictOf([{ mode: "real", execution: "failed", why: "" }]), "none");
+});

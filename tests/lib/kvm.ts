@@ -1,0 +1,26 @@
+/**
+ * Tests that need real KVM. Where there is none they are reported as ignored,
+ * unless `VMEXIT_REQUIRE_KVM=1` says that there must be one: then they fail.
+ *
+ * @module
+ */
+
+import { Kvm } from "../../src/kvm/kvm.ts";
+import { KvmUnavailableError } from "../../src/kvm/unavailable.ts";
+
+function canOpenKvm(): boolean {
+  try {
+    using _kvm = Kvm.open();
+    return true;
+  } catch (error) {
+    if (error instanceof KvmUnavailableError) return false;
+    throw error;
+  }
+}
+
+const runs = Deno.env.get("VMEXIT_REQUIRE_KVM") === "1" || canOpenKvm();
+
+/** Registers a test that runs on real KVM. */
+export function kvmTest(name: string, fn: () => void | Promise<void>): void {
+  Deno.test({ name: runs ? name : `${name} (needs /dev/kvm)`, ignore: !runs, fn });
+}

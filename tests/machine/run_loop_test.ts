@@ -1,0 +1,263 @@
+/**
+ * The run loop on a vCPU that follows a script: exits that no host can be made to
+ * give, and what the loop makes of each return of `KVM_RUN`.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import {
+  KVM_RUN_FAIL_ENTRY,
+  KVM_RUN_IO,
+  KVM_RUN_MMIO,
+  KVM_RUN_MSR,
+  KVM_RUN_SYSTEM_EVENT,
+} from "../../ffi/kvm_run.ts";
+import { MmioBus, PortBus } from "../../src/devices/bus.ts";
+import { DebugConsole } from "../../src/devices/debugcon.ts";
+import { DebugExit } from "../../src/devices/debug_exit.ts";
+import { ExitDecoder } from "../../src/exits/decode.ts";
+import { RunResult } from "../../src/kvm/run_result.ts";
+import type { Vcpu } from "../../src/kvm/vcpu.ts";
+import { MmioIo, PortIo } from "../../src/machine/access.ts";
+import type { FaultHandler, FaultOrigin } from "../../src/machine/fault_handler.ts";
+import type { Outcome } from "../../src/machine/outcome.ts";
+import { type RunContext, runLoop } from "../../src/machine/run_loop.ts";
+import { RunStatistics } from "../../src/machine/statistics.ts";
+import type { GuestMemory } from "../../src/memory/guest_memory.ts";
+import { kvmRun, PORT_DATA } from "../exits/samples.ts";
+import { observer } from "../lib/machine.ts";
+
+/** What one `KVM_RUN` comes back with: a page, or a result that is no exit. */
+type Step = Uint8Array<ArrayBuffer> | Failure;
+
+interface Failure {
+  readonly result: RunResult;
+  readonly errno: number;
+  /** What somebody else does while the guest runs. */
+  meanwhile?(context: RunContext): void;
+}
+
+const HALT: Step = kvmRun(KVM_EXIT.HLT);
+const INTERRUPTED: Failure = { result: RunResult.interrupted, errno: 4 };
+
+/** A vCPU that follows a script. */
+class ScriptedVcpu {
+  readonly id = 0;
+  readonly area = new Uint8Array(3 * 4096);
+  context: RunContext | undefined;
+  lastErrno = 0;
+  runs = 0;
+
+  constructor(readonly steps: readonly Step[]) {}
+
+  get exitReason(): number {
+    return new DataView(this.area.buffer).getUint32(8, true);
+  }
+
+  run(): RunResult {
+    const step = this.steps[this.runs++];
+    assert(step, "the loop runs on behind the script's end");
+    if (step instanceof Uint8Array) {
+      this.area.set(step);
+      return RunResult.exit;
+    }
+    this.lastErrno = step.errno;
+    step.meanwhile?.(this.context!);
+    return step.result;
+  }
+}
+
+interface Run {
+  readonly outcome: Outcome | undefined;
+  readonly context: RunContext;
+  readonly seen: readonly string[];
+  readonly origins: readonly FaultOrigin[];
+  readonly output: readonly number[];
+  readonly runs: number;
+}
+
+/** Lets the loop follow a script. Memory faults are none, whatever is taken for one. */
+function follow(steps: readonly Step[], changes: Partial<RunContext> = {}): Run {
+  const vcpu = new ScriptedVcpu(steps);
+  const ports = new PortBus();
+  const output: number[] = [];
+  ports.add({ start: 0xe9, size: 1 }, new DebugConsole((byte) => output.push(byte)));
+  const seen: string[] = [];
+  const origins: FaultOrigin[] = [];
+  const context: RunContext = {
+    vcpu: vcpu as unknown as Vcpu,
+    decoder: new ExitDecoder(vcpu.area),
+    memory: { slots: [] } as unknown as GuestMemory,
+    ports: new PortIo(vcpu.area, ports),
+    mmio: new MmioIo(vcpu.area, new MmioBus()),
+    faults: {
+      handle(origin: FaultOrigin) {
+        origins.push(origin);
+        return { kind: "no_fault" };
+      },
+    } as unknown as FaultHandler,
+    statistics: new RunStatistics(true),
+    observer: observer((exit, cpu, handler) => {
+      seen.push(`${exit.reason} ${cpu} ${handler ?? "nobody"}`);
+    }),
+    maxExits: Infinity,
+    unclaimed: () => false,
+    debugged: () => undefined,
+    stop: undefined,
+    pending: undefined,
+    ...changes,
+  };
+  ports.add(
+    { start: 0xf4, size: 1 },
+    new DebugExit((value) => {
+      context.stop ??= { kind: "debug_exit", value };
+    }),
+  );
+  vcpu.context = context;
+  const outcome = runLoop(context);
+  return { outcome, context, seen, origins, output, runs: vcpu.runs };
+}
+
+function out(port: number, ...data: number[]): Step {
+  const area = kvmRun(KVM_EXIT.IO, KVM_RUN_IO, {
+    direction: 1,
+    size: 1,
+    port,
+    count: data.length,
+    data_offset: BigInt(PORT_DATA),
+  });
+  area.set(data, PORT_DATA);
+  return area;
+}
+
+function mmio(gpa: bigint): Step {
+  return kvmRun(KVM_EXIT.MMIO, KVM_RUN_MMIO, { phys_addr: gpa, len: 4, is_write: 1 });
+}
+
+Deno.test("exits are served and counted until one ends the run", () => {
+  const { outcome, output, seen, context } = follow([out(0xe9, 0x48, 0x69), out(0x80, 1), HALT]);
+  assertEquals(outcome, { kind: "halt" });
+  assertEquals(output, [0x48, 0x69], "a synthetic string of two");
+  assertEquals(seen, ["IO 0 debugcon", "IO 0 nobody", "HLT 0 nobody"]);
+  assertEquals(context.statistics.byReason(), [[KVM_EXIT.IO, 2], [KVM_EXIT.HLT, 1]]);
+  assertEquals(context.statistics.byPort(), [[0x80, 1], [0xe9, 1]]);
+});
+
+Deno.test("an observer is told only of the reasons that it wants", () => {
+  const wanted = new Uint8Array(256);
+  wanted[KVM_EXIT.HLT] = 1;
+  const seen: string[] = [];
+  follow([out(0xe9, 1), mmio(0n), HALT], {
+    observer: { ...observer((exit) => seen.push(exit.reason)), wanted },
+  });
+  assertEquals(seen, ["HLT"]);
+});
+
+Deno.test("routine exits go on", () => {
+  const routine = [KVM_EXIT.IRQ_WINDOW_OPEN, KVM_EXIT.SET_TPR, KVM_EXIT.X86_BUS_LOCK];
+  const { outcome, context } = follow([...routine.map((reason) => kvmRun(reason)), HALT]);
+  assertEquals(outcome, { kind: "halt" });
+  assertEquals(context.statistics.exits, 4);
+});
+
+Deno.test("each system event has its outcome", () => {
+  const event = (type: number) =>
+    follow([kvmRun(KVM_EXIT.SYSTEM_EVENT, KVM_RUN_SYSTEM_EVENT, { type, ndata: 0 })]).outcome;
+  assertEquals(event(1), { kind: "power_off" });
+  assertEquals(event(2), { kind: "reset" });
+  assertEquals(event(3)?.kind, "unhandled");
+});
+
+Deno.test("exits that end the run have their outcomes, with the exit", () => {
+  const entry = kvmRun(KVM_EXIT.FAIL_ENTRY, KVM_RUN_FAIL_ENTRY, { cpu: 1 });
+  const failed = follow([entry]).outcome;
+  assert(failed?.kind === "fail_entry" && failed.exit.reason === "FAIL_ENTRY");
+  const msr = kvmRun(KVM_EXIT.X86_RDMSR, KVM_RUN_MSR, { index: 0x12345 });
+  const unhandled = follow([msr]).outcome;
+  assert(unhandled?.kind === "unhandled" && unhandled.exit.reason === "X86_RDMSR");
+});
+
+Deno.test("an exit that has no name yet ends the run as one that nobody handles", () => {
+  const { outcome, seen } = follow([kvmRun(0x1234)]);
+  assert(outcome?.kind === "unhandled");
+  assertEquals([outcome.exit.reason, outcome.exit.code], ["UNRECOGNIZED", 0x1234]);
+  assertEquals(seen, ["UNRECOGNIZED 0 nobody"]);
+});
+
+Deno.test("exits that may be a memory fault in disguise are looked into first", () => {
+  const shutdown = follow([kvmRun(KVM_EXIT.SHUTDOWN)]);
+  assertEquals(shutdown.outcome, { kind: "shutdown" });
+  assertEquals(shutdown.origins.map(({ disguise }) => disguise), ["shutdown"]);
+  assertEquals(shutdown.seen, ["SHUTDOWN 0 nobody"]);
+  const internal = follow([kvmRun(KVM_EXIT.INTERNAL_ERROR)]);
+  assertEquals(internal.outcome?.kind, "internal_error");
+  assertEquals(internal.origins.map(({ disguise }) => disguise), ["emulation"]);
+});
+
+Deno.test("an interruption is no exit, and the run may go on", () => {
+  const { outcome, context, seen } = follow([INTERRUPTED]);
+  assertEquals(outcome, undefined);
+  assertEquals([context.statistics.exits, seen], [0, []]);
+});
+
+Deno.test("an interruption ends the run where somebody asked for that", () => {
+  const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
+  const { outcome } = follow([{ ...INTERRUPTED, meanwhile: (context) => context.stop = stop }]);
+  assertEquals(outcome, stop);
+});
+
+Deno.test("a run that was stopped before it began does not enter the guest", () => {
+  const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
+  const { outcome, runs } = follow([], { stop });
+  assertEquals([outcome, runs], [stop, 0]);
+});
+
+Deno.test("a vCPU that is not runnable yet is run again, which is no exit", () => {
+  const waiting: Step = { result: RunResult.notRunnable, errno: 11 };
+  const { outcome, context, runs } = follow([waiting, waiting, HALT]);
+  assertEquals(outcome, { kind: "halt" });
+  assertEquals([runs, context.statistics.exits], [3, 1]);
+});
+
+Deno.test("R1: a KVM_RUN that failed ends the run with its errno, and nothing is decoded", () => {
+  const { outcome, seen, origins, context } = follow([
+    out(0xe9, 1),
+    { result: RunResult.failed, errno: 12 },
+  ]);
+  assertEquals(outcome, { kind: "run_failed", errno: 12 });
+  assertEquals([seen.length, origins.length, context.statistics.exits], [1, 0, 1]);
+});
+
+Deno.test("the run ends with the last exit that it may have, when that was served", () => {
+  const { outcome, output, runs } = follow([out(0xe9, 1), out(0xe9, 2)], { maxExits: 2 });
+  assertEquals(outcome, { kind: "max_exits", limit: 2 });
+  assertEquals([output, runs], [[1, 2], 2]);
+  assertEquals(follow([HALT], { maxExits: 1 }).outcome, { kind: "halt" });
+});
+
+Deno.test("an access that nobody claims ends the run where that is wanted", () => {
+  const asked: string[] = [];
+  const unclaimed: RunContext["unclaimed"] = (space, address) => {
+    asked.push(`${space} ${address.toString(16)}`);
+    return space === "gpa";
+  };
+  const { outcome, seen } = follow([out(0x80, 1), out(0xe9, 1), mmio(0xd000_0000n)], { unclaimed });
+  assert(outcome?.kind === "unhandled" && outcome.exit.reason === "MMIO");
+  assertEquals(asked, ["port 80", "gpa d0000000"]);
+  assertEquals(seen.at(-1), "MMIO 0 nobody");
+});
+
+Deno.test("a device can end the run, when its exit was seen", () => {
+  const { outcome, seen } = follow([out(0xf4, 7, 8)]);
+  assertEquals(outcome, { kind: "debug_exit", value: 7 }, "the first of a string counts");
+  assertEquals(seen, ["IO 0 debug-exit"]);
+});
+
+Deno.test("a debug exit goes on or ends the run as the debugger says", () => {
+  const debug = kvmRun(KVM_EXIT.DEBUG);
+  const outcomes: (Outcome | undefined)[] = [undefined, { kind: "reset" }];
+  const { outcome, runs } = follow([debug, debug], { debugged: () => outcomes.shift() });
+  assertEquals([outcome, runs], [{ kind: "reset" }, 2]);
+});
