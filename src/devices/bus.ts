@@ -135,20 +135,33 @@ export class MmioBus {
 
   /** Fills `data` with what the guest reads: all ones where nobody answers. */
   read(gpa: number, data: Uint8Array): void {
-    this.#each(gpa, data, (claim, offset, view, at, sizeBytes) => {
-      const value = claim ? claim.device.read(offset, sizeBytes) : 0xff;
-      for (let i = 0; i < sizeBytes; i++) view[at + i] = (value >>> (8 * i)) & 0xff;
-    });
+    const step = this.#step(gpa, data.length);
+    for (let at = 0; at < data.length; at += step) {
+      const claim = this.#find(gpa + at);
+      const value = claim ? claim.device.read(gpa + at - claim.start, step) : 0xff;
+      for (let i = 0; i < step; i++) data[at + i] = (value >>> (8 * i)) & 0xff;
+    }
   }
 
   /** Takes what the guest writes; where nobody listens it is gone. */
   write(gpa: number, data: Uint8Array): void {
-    this.#each(gpa, data, (claim, offset, view, at, sizeBytes) => {
-      if (!claim) return;
+    const step = this.#step(gpa, data.length);
+    for (let at = 0; at < data.length; at += step) {
+      const claim = this.#find(gpa + at);
+      if (!claim) continue;
       let value = 0;
-      for (let i = 0; i < sizeBytes; i++) value += view[at + i]! * 2 ** (8 * i);
-      claim.device.write(offset, sizeBytes, value);
-    });
+      for (let i = 0; i < step; i++) value += data[at + i]! * 2 ** (8 * i);
+      claim.device.write(gpa + at - claim.start, step, value);
+    }
+  }
+
+  /** In what pieces an access goes to its device: whole where that understands it, or bytes. */
+  #step(gpa: number, sizeBytes: number): number {
+    const claim = this.#find(gpa);
+    return claim && sizeBytes <= claim.device.accessBytes &&
+        gpa - claim.start + sizeBytes <= claim.size
+      ? sizeBytes
+      : 1;
   }
 
   #find(gpa: number): Claim | undefined {
@@ -156,31 +169,5 @@ export class MmioBus {
       if (gpa >= claim.start && gpa < claim.start + claim.size) return claim;
     }
     return undefined;
-  }
-
-  /** Cuts an access into pieces that a device understands: whole, or bytes. */
-  #each(
-    gpa: number,
-    data: Uint8Array,
-    piece: (
-      claim: Claim | undefined,
-      offset: number,
-      data: Uint8Array,
-      at: number,
-      sizeBytes: number,
-    ) => void,
-  ): void {
-    const claim = this.#find(gpa);
-    if (
-      claim && data.length <= claim.device.accessBytes &&
-      gpa - claim.start + data.length <= claim.size
-    ) {
-      piece(claim, gpa - claim.start, data, 0, data.length);
-      return;
-    }
-    for (let i = 0; i < data.length; i++) {
-      const owner = this.#find(gpa + i);
-      piece(owner, owner ? gpa + i - owner.start : 0, data, i, 1);
-    }
   }
 }

@@ -59,10 +59,14 @@ export class PortIo {
 export class MmioIo {
   readonly #area: Uint8Array;
   readonly #view: DataView;
+  /** The bytes of the access for each size, made once. */
+  readonly #bySize: readonly Uint8Array[];
 
   constructor(area: Uint8Array<ArrayBuffer>, readonly bus: MmioBus) {
     this.#area = area;
     this.#view = new DataView(area.buffer, area.byteOffset, area.byteLength);
+    const at = BASE + MMIO.data[0];
+    this.#bySize = Array.from({ length: 9 }, (_, size) => area.subarray(at, at + size));
   }
 
   /** The GPA: exact below 2^53, and nobody's above. */
@@ -104,8 +108,6 @@ export class MmioIo {
   }
 
   #data(): Uint8Array {
-    const at = BASE + MMIO.data[0];
-    const size = Math.min(8, this.#view.getUint32(BASE + MMIO.len[0], true));
-    return this.#area.subarray(at, at + size);
+    return this.#bySize[Math.min(8, this.#view.getUint32(BASE + MMIO.len[0], true))]!;
   }
 }

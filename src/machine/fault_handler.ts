@@ -184,8 +184,8 @@ export class FaultHandler {
         location,
       });
     }
-    const candidate = location.found;
-    if (origin.shape === "disguised" && !isBehind(origin, candidate)) return undefined;
+    const candidate = location.candidates.find((c) => c.bad && isBehind(origin, c));
+    if (origin.shape === "disguised" && !candidate) return undefined;
     return this.#describe(origin, state, {
       gpa: candidate?.gpa,
       sizeBytes: BigInt(candidate?.sizeBytes ?? 0),
@@ -264,11 +264,16 @@ function needsDecoder({ exit }: FaultOrigin): boolean {
   return exit?.reason !== "MMIO";
 }
 
-/** Whether a bad access explains the exit that a fault may be disguised as. */
-function isBehind({ exit }: FaultOrigin, bad: Candidate | undefined): boolean {
-  if (exit?.reason !== "INTERNAL_ERROR") return bad !== undefined;
+/**
+ * Whether a bad access explains what KVM came out with. Only what is not fetched
+ * fails to be emulated, and only bad tables make a guest fault thrice: a bad
+ * operand would have been an MMIO exit, or EFAULT.
+ */
+function isBehind({ exit, shape }: FaultOrigin, { kind, source }: Candidate): boolean {
+  if (shape !== "disguised") return true;
+  if (exit?.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
+  const fetchFailed = kind === "fetch" || source.includes("instruction fetch");
   const { suberror, code: exitReason } = exit;
-  const fetchFailed = bad?.source.includes("instruction fetch") ?? false;
   const run = { result: 0, exitReason, internalError: { suberror, fetchFailed } } as const;
   return classify(run).kind === "fault";
 }

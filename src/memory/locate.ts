@@ -30,8 +30,15 @@ export interface CpuState {
   readonly events?: VcpuEvents;
 }
 
+/**
+ * What kind of access it is: the fetch of the instruction, an operand of it, an
+ * entry of the page tables on the way to either, or a descriptor (IDT, GDT, TSS).
+ */
+export type CandidateKind = "fetch" | "operand" | "table" | "descriptor";
+
 /** An access that may have been the one that failed. */
 export interface Candidate {
+  readonly kind: CandidateKind;
   /** What makes the access: `instruction fetch`, `operand`, `page table entry (PT)`, … */
   readonly source: string;
   readonly access: Access;
@@ -124,20 +131,21 @@ class Search {
     const { regs, sregs } = this.#cpu;
     const rip = linearRip(regs, sregs);
     const inFirstPage = Number(PAGE - (rip % PAGE));
-    this.access("instruction fetch", "fetch", rip, Math.min(MAX_INSTRUCTION_BYTES, inFirstPage));
+    const here = Math.min(MAX_INSTRUCTION_BYTES, inFirstPage);
+    this.access("fetch", "instruction fetch", "fetch", rip, here);
     const decode = (sizeBytes: number): DecodedInstruction | undefined =>
       decoder?.decode(this.#readVirtual(rip, sizeBytes), bitnessOf(sregs), regs, sregs);
-    const instruction = decode(Math.min(MAX_INSTRUCTION_BYTES, inFirstPage));
+    const instruction = decode(here);
     if (instruction || inFirstPage >= MAX_INSTRUCTION_BYTES) return instruction;
     const rest = MAX_INSTRUCTION_BYTES - inFirstPage;
-    this.access("instruction fetch", "fetch", rip + BigInt(inFirstPage), rest);
+    this.access("fetch", "instruction fetch", "fetch", rip + BigInt(inFirstPage), rest);
     return decode(MAX_INSTRUCTION_BYTES);
   }
 
   /** What the instruction reads and writes. */
   operands(instruction: DecodedInstruction): void {
     for (const { gva, sizeBytes, access } of instruction.operands) {
-      this.access("operand", access === "read" ? "read" : "write", gva, sizeBytes);
+      this.access("operand", "operand", access === "read" ? "read" : "write", gva, sizeBytes);
     }
   }
 
@@ -146,7 +154,7 @@ class Search {
     const { sregs } = this.#cpu;
     if (selector === undefined || !(sregs.cr0 & CR0.PE)) return;
     const table = selector & 4 ? sregs.ldt.base : sregs.gdt.base;
-    this.access("descriptor", "read", table + BigInt(selector & ~7), 8);
+    this.access("descriptor", "descriptor", "read", table + BigInt(selector & ~7), 8);
   }
 
   /** What delivering an event reads: the IDT, and the TSS where the stack changes. */
@@ -161,6 +169,7 @@ class Search {
       : vector;
     const [first, count] = pending === undefined ? [0, EXCEPTIONS] : [pending, 1];
     this.access(
+      "descriptor",
       "IDT entry",
       "read",
       sregs.idt.base + BigInt(first * entryBytes),
@@ -168,21 +177,33 @@ class Search {
     );
     const privilege = sregs.ss.dpl;
     if (mode !== "real" && privilege === 3) {
-      this.access("TSS", "read", sregs.tr.base + 4n, 8); // RSP0, or ESP0 and SS0
+      this.access("descriptor", "TSS", "read", sregs.tr.base + 4n, 8); // RSP0, or ESP0 and SS0
     }
   }
 
   /** Adds an access, a candidate for each page of it and for what is needed to translate it. */
-  access(source: string, access: Access, gva: bigint, sizeBytes: number): void {
+  access(
+    kind: CandidateKind,
+    source: string,
+    access: Access,
+    gva: bigint,
+    sizeBytes: number,
+  ): void {
     for (let done = 0; done < sizeBytes;) {
       const at = gva + BigInt(done);
       const inPage = Math.min(sizeBytes - done, Number(PAGE - (at % PAGE)));
-      this.#page(source, access, at, inPage);
+      this.#page(kind, source, access, at, inPage);
       done += inPage;
     }
   }
 
-  #page(source: string, access: Access, gva: bigint, sizeBytes: number): void {
+  #page(
+    kind: CandidateKind,
+    source: string,
+    access: Access,
+    gva: bigint,
+    sizeBytes: number,
+  ): void {
     const result = translate(this.#cpu, this.#memory, gva);
     const walked = result.steps;
     for (const { level, entryGpa, entry } of walked) {
@@ -201,12 +222,14 @@ class Search {
       }
       const level = result.reason === "non-canonical" ? "" : ` at the ${result.failedLevel}`;
       const state = `not mapped by the guest: ${result.reason}${level}`;
-      this.candidates.push({ source, access, gva, sizeBytes, bad: false, state, walk: walked });
+      const bad = false;
+      this.candidates.push({ kind, source, access, gva, sizeBytes, bad, state, walk: walked });
       return;
     }
     const state = this.#memory.probe(result.gpa, access === "write");
     const rom = this.#memory.slotAt(result.gpa)?.kind === "rom";
     this.candidates.push({
+      kind,
       source,
       access,
       gva,
@@ -232,6 +255,7 @@ class Search {
     walked: readonly WalkStep[],
   ): void {
     this.candidates.push({
+      kind: "table",
       source: `page table entry (${level}) of the ${source} at ${hex(gva)}`,
       access,
       gpa,

@@ -18,18 +18,26 @@ for (const name of images.keys()) {
   });
 }
 
-Deno.test("every source is in the table of images, and every image has a source", async () => {
-  const sources: string[] = [];
-  for await (const { name } of Deno.readDir(imageFile("src/"))) {
-    if (name.endsWith(".S")) sources.push(name.slice(0, -".S".length));
+/** The files below a folder of `images`, as paths from there. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(imageFile(folder))) {
+    if (isDirectory) {
+      for (const path of await filesBelow(`${folder}${name}/`)) paths.push(`${name}/${path}`);
+    } else {
+      paths.push(name);
+    }
   }
-  assertEquals(sources.sort(), [...images.keys()].sort());
+  return paths;
+}
+
+Deno.test("every source is in the table of images, and every image has a source", async () => {
+  const files = (await filesBelow("src/")).filter((path) => path.endsWith(".S"));
+  const sources = new Set([...images].map(([name, form]) => `${form.source ?? name}.S`));
+  assertEquals(files.sort(), [...sources].sort());
 });
 
 Deno.test("every committed image is in the table of images", async () => {
-  const files: string[] = [];
-  for await (const { name, isFile } of Deno.readDir(imageFile("."))) {
-    if (isFile && !/\.(ts|md)$/.test(name)) files.push(name);
-  }
+  const files = (await filesBelow("./")).filter((path) => !/^src\/|\.(ts|md)$/.test(path));
   assertEquals(files.sort(), [...images.keys()].sort());
 });
