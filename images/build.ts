@@ -1,8 +1,8 @@
 /**
  * Builds the guest images from their assembly sources with GNU `as` and `ld`.
  *
- * `images/NAME` is built from `images/src/NAME.S`; {@linkcode images} says in which form. The build
- * is deterministic: it depends on the sources alone, not on the directory, the time or the host.
+ * `images/NAME` is built from `images/src/NAME.S`, or from a source that serves several images;
+ * {@linkcode images} says from which and in which form. The build is deterministic: it depends on the sources alone, not on the directory, the time or the host.
  * The built files are committed, so only somebody who changes a guest needs an assembler.
  *
  *     ./dev images            build every image
@@ -19,6 +19,10 @@ export interface Form {
   readonly base: number;
   /** True for the bare bytes in load order, false for an ELF executable. */
   readonly flat: boolean;
+  /** The source's path below `src` without `.S`. Default: the image's name. */
+  readonly source?: string;
+  /** Symbols that the source is assembled with. Default: none. */
+  readonly symbols?: Readonly<Record<string, number>>;
 }
 
 const flat16: Form = { bits: 32, base: 0x7c00, flat: true };
@@ -27,11 +31,35 @@ const flat64: Form = { bits: 64, base: 0x10_0000, flat: true };
 const elf32: Form = { bits: 32, base: 0x10_0000, flat: false };
 const elf64: Form = { bits: 64, base: 0x10_0000, flat: false };
 
+/** The modes that the memory-fault guests are for, by the end of their names. */
+const faultModes = {
+  ".bin16": { ...flat16, symbols: { BITS: 16, CPL: 0 } },
+  ".bin32": { ...flat32, symbols: { BITS: 32, CPL: 0 } },
+  ".bin64": { ...flat64, symbols: { BITS: 64, CPL: 0 } },
+  "-user.bin64": { ...flat64, symbols: { BITS: 64, CPL: 3 } },
+} as const;
+
+type FaultMode = keyof typeof faultModes;
+
+const everyMode: readonly FaultMode[] = [".bin16", ".bin32", ".bin64", "-user.bin64"];
+const longMode: readonly FaultMode[] = [".bin64", "-user.bin64"];
+
+/** The images of one memory-fault source, one a mode. */
+function faultImages(name: string, modes: readonly FaultMode[]): [string, Form][] {
+  const source = `fault/${name}`;
+  return modes.map((mode) => [`${source}${mode}`, { ...faultModes[mode], source }]);
+}
+
+/** The content of a page for a memory-fault guest, assembled as for a mode. */
+function faultPage(name: string, source: string, mode: FaultMode): [string, Form] {
+  return [`fault/${name}`, { ...faultModes[mode], source: `fault/${source}` }];
+}
+
 /**
- * Every image by its file name. A Multiboot image is an ELF32 executable or, with the address
+ * Every image by its path below `images`. A Multiboot image is an ELF32 executable or, with the address
  * fields of its header ("a.out kludge"), a flat binary.
  */
-export const images: ReadonlyMap<string, Form> = new Map([
+export const images: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["hello.bin16", flat16],
   ["hello.bin32", flat32],
   ["hello.bin64", flat64],
@@ -58,6 +86,29 @@ export const images: ReadonlyMap<string, Form> = new Map([
   ["regs.bin32", flat32],
   ["regs.bin64", flat64],
   ["mb-info.mb", elf32],
+  ...faultImages("read", everyMode),
+  ...faultImages("write", everyMode),
+  ...faultImages("rmw", everyMode),
+  ...faultImages("rmw-lock", everyMode),
+  ...faultImages("straddle", everyMode),
+  ...faultImages("straddle-write", everyMode),
+  ...faultImages("wide", longMode),
+  ...faultImages("push", everyMode),
+  ...faultImages("pop", everyMode),
+  ...faultImages("movs-src", everyMode),
+  ...faultImages("movs-dst", everyMode),
+  ...faultImages("stos", everyMode),
+  ...faultImages("fetch", everyMode),
+  ...faultImages("fetch-straddle", everyMode),
+  faultPage("fetch-target.bin", "fetch-target", ".bin64"),
+  faultPage("fetch-target-user.bin", "fetch-target", "-user.bin64"),
+  ...faultImages("page-table", longMode),
+  faultPage("page-table-page.bin", "page-table-page", ".bin64"),
+  ...faultImages("idt", [".bin16", ".bin32", ".bin64"]),
+  ...faultImages("idt-page", [".bin16", ".bin32", ".bin64"]),
+  ...faultImages("lazy-walk", longMode),
+  ...faultImages("lazy-read", longMode),
+  ...faultImages("counter", longMode),
 ]);
 
 /** An image cannot be built, or is not what its source gives. The message says why. */
@@ -117,7 +168,7 @@ export async function missingTools(): Promise<string | undefined> {
  * Builds one image and returns its bytes. Writes nothing outside a temporary directory, which it
  * removes.
  *
- * @param name File name of the image, a key of {@linkcode images}.
+ * @param name The image's path below `images`, a key of {@linkcode images}.
  * @throws {BuildError} If there is no such image, or `as` or `ld` reports an error.
  *
  * @example
@@ -139,7 +190,11 @@ export async function buildImage(name: string): Promise<Uint8Array> {
     const linked = `${directory}/linked`;
     // Some distributions' assemblers add a note section by default: the bytes must not depend on
     // that.
-    await run("as", [`--${form.bits}`, "-mx86-used-note=no", "-o", object, `${name}.S`]);
+    await run("as", [
+      ...[`--${form.bits}`, "-mx86-used-note=no"],
+      ...Object.entries(form.symbols ?? {}).map(([symbol, value]) => `--defsym=${symbol}=${value}`),
+      ...["-o", object, `${form.source ?? name}.S`],
+    ]);
     await run("ld", [
       ...["-m", form.bits === 64 ? "elf_x86_64" : "elf_i386"],
       ...["-T", "guest.ld", `--defsym=BASE=${form.base}`],

@@ -59,6 +59,8 @@ export type FaultVerdict =
   }
   /** Nothing is wrong with the memory: the disguise was none. */
   | { readonly kind: "no_fault" }
+  /** The memory is good by now: the access that KVM handed out was made. */
+  | { readonly kind: "served" }
   /** The instruction decoder is needed and not loaded: load it and ask again. */
   | { readonly kind: "needs_decoder" };
 
@@ -102,6 +104,10 @@ export class FaultHandler {
    * @param withoutDecoder make do without the decoder if it is still not loaded
    */
   handle(origin: FaultOrigin, withoutDecoder = false): FaultVerdict {
+    // KVM queues the parts of a wide access: one may come after its page was repaired.
+    if (origin.disguise === "mmio" && this.#mmio.serveFrom(this.#memory)) {
+      return { kind: "served" };
+    }
     const state: CpuState = {
       regs: this.#vcpu.regs(),
       sregs: this.#vcpu.sregs(),
@@ -184,7 +190,8 @@ export class FaultHandler {
         location,
       });
     }
-    const candidate = location.candidates.find((c) => c.bad && isBehind(origin, c));
+    const locked = location.instruction?.locked ?? false;
+    const candidate = location.candidates.find((c) => c.bad && isBehind(origin, c, locked));
     if (origin.shape === "disguised" && !candidate) return undefined;
     return this.#describe(origin, state, {
       gpa: candidate?.gpa,
@@ -265,16 +272,21 @@ function needsDecoder({ exit }: FaultOrigin): boolean {
 }
 
 /**
- * Whether a bad access explains what KVM came out with. Only what is not fetched
- * fails to be emulated, and only bad tables make a guest fault thrice: a bad
- * operand would have been an MMIO exit, or EFAULT.
+ * Whether a bad access explains what KVM came out with. Only what cannot be
+ * fetched, or takes a lock, fails to be emulated; and only bad tables make a guest
+ * fault thrice: a bad operand would have been an MMIO exit, or EFAULT.
  */
-function isBehind({ exit, shape }: FaultOrigin, { kind, source }: Candidate): boolean {
+function isBehind(
+  { exit, shape }: FaultOrigin,
+  { kind, source }: Candidate,
+  locked: boolean,
+): boolean {
   if (shape !== "disguised") return true;
   if (exit?.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
-  const fetchFailed = kind === "fetch" || source.includes("instruction fetch");
+  const fetch = kind === "fetch" || (kind === "table" && source.includes("instruction fetch"));
+  const memoryFailed = fetch || (locked && kind === "operand");
   const { suberror, code: exitReason } = exit;
-  const run = { result: 0, exitReason, internalError: { suberror, fetchFailed } } as const;
+  const run = { result: 0, exitReason, internalError: { suberror, memoryFailed } } as const;
   return classify(run).kind === "fault";
 }
 

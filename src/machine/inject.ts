@@ -5,10 +5,14 @@
  */
 
 import { X86_VECTOR } from "../../ffi/kvm_consts.ts";
+import { RunResult } from "../kvm/run_result.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { MemoryFault } from "../memory/fault.ts";
 import type { CpuState } from "../memory/locate.ts";
 import { CR0 } from "../x86/control_registers.ts";
+
+/** No instruction hands out more accesses than this: REP goes on with the next element. */
+const MAX_PARTS = 16;
 
 /** Page-fault error code bits (SDM volume 3A, 4.7). */
 const PF = { present: 1, write: 2, user: 4, fetch: 16 } as const;
@@ -21,7 +25,8 @@ const PF = { present: 1, write: 2, user: 4, fetch: 16 } as const;
  * @param state the registers at the fault
  */
 export function injectFault(vcpu: Vcpu, fault: MemoryFault, state: CpuState): void {
-  vcpu.completePending();
+  // One instruction may have more to do, such as the write behind a read, before it is done with.
+  for (let part = 0; part < MAX_PARTS && vcpu.completePending() === RunResult.exit; part++);
   const { regs, sregs } = state;
   vcpu.setRegs(regs);
   const paging = (sregs.cr0 & CR0.PG) !== 0n;

@@ -26,6 +26,7 @@ import { loadDecoder } from "../x86/instruction.ts";
 import { MmioIo, PortIo } from "./access.ts";
 import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
+import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import type { Outcome } from "./outcome.ts";
 import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
 import { RunStatistics } from "./statistics.ts";
@@ -113,6 +114,9 @@ export class Machine implements Disposable {
     this.vm = stack.use(kvm.createVm(type));
     this.memory.attach(this.vm);
     this.vm.setTssAddress(TSS_GPA);
+    if (type === KVM_X86_VM_TYPE.SW_PROTECTED && kvm.checkExtension("EXIT_HYPERCALL")) {
+      this.vm.enableCap("EXIT_HYPERCALL", MAP_GPA_RANGE_MASK);
+    }
     if (options.type === "pc") {
       requirePcCapabilities(kvm);
       this.vm.createIrqchip();

@@ -14,6 +14,7 @@ import type { MemoryFault } from "../memory/fault.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { slotAt } from "../memory/slots.ts";
 import type { MmioIo, PortIo } from "./access.ts";
+import { serveHypercall } from "./hypercall.ts";
 import type { FaultHandler, FaultOrigin } from "./fault_handler.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RunStatistics } from "./statistics.ts";
@@ -114,6 +115,9 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
     case KVM_EXIT.SET_TPR:
     case KVM_EXIT.X86_BUS_LOCK:
       break;
+    case KVM_EXIT.HYPERCALL:
+      handler = serveHypercall(context.decoder.decode(), vcpu.area, context.memory);
+      break;
     case KVM_EXIT.INTERNAL_ERROR:
     case KVM_EXIT.SHUTDOWN:
       return serveDisguise(context, context.decoder.decode());
@@ -185,6 +189,11 @@ function serveFault(context: RunContext, origin: FaultOrigin): Outcome | undefin
       if (observer.wanted[exit.code & 0xff]) observer.exit(exit, vcpu.id, undefined);
       return unusualExit(context, exit);
     }
+    case "served":
+      if (observer.wanted[KVM_EXIT.MMIO]) {
+        observer.exit(context.decoder.decode(), vcpu.id, "memory");
+      }
+      return undefined;
     case "resolved": {
       statistics.faultsResolved++;
       const { resolver, note } = verdict.attempt;

@@ -25,8 +25,11 @@ export interface RunReturn {
   readonly exitReason: number;
   /** For `MMIO`: what covers the GPA, and the direction. */
   readonly mmio?: { readonly slot: SlotKind | undefined; readonly isWrite: boolean };
-  /** For `INTERNAL_ERROR`: the suberror, and whether the instruction could not be fetched. */
-  readonly internalError?: { readonly suberror: number; readonly fetchFailed: boolean };
+  /**
+   * For `INTERNAL_ERROR`: the suberror, and whether memory is behind it: the
+   * instruction could not be fetched, or its locked access could not be made.
+   */
+  readonly internalError?: { readonly suberror: number; readonly memoryFailed: boolean };
 }
 
 /** What it is. */
@@ -64,8 +67,8 @@ export function classify(run: RunReturn): Classification {
     if (isDisguisedMmio(slot, isWrite)) return { kind: "fault", shape: "disguised", as: "mmio" };
   }
   if (run.exitReason === KVM_EXIT.INTERNAL_ERROR && run.internalError) {
-    const { suberror, fetchFailed } = run.internalError;
-    if (suberror === KVM_INTERNAL_ERROR.EMULATION && fetchFailed) {
+    const { suberror, memoryFailed } = run.internalError;
+    if (suberror === KVM_INTERNAL_ERROR.EMULATION && memoryFailed) {
       return { kind: "fault", shape: "disguised", as: "emulation" };
     }
   }

@@ -31,6 +31,8 @@ export interface DecodedInstruction {
   readonly text: string;
   readonly lengthBytes: number;
   readonly operands: readonly MemoryOperand[];
+  /** It accesses memory in one locked step: a `lock` prefix, or an exchange. */
+  readonly locked: boolean;
   /** The vector of a software interrupt: `int 0x40`. */
   readonly vector?: number;
   /** The selector that a far jump or call, or a move to a segment register, loads. */
@@ -127,6 +129,8 @@ class IcedDecoder implements InstructionDecoder {
         text: formatter.format(instruction).toLowerCase(),
         lengthBytes: instruction.length,
         operands,
+        locked: operands.length > 0 &&
+          (instruction.hasLockPrefix || instruction.mnemonic === iced.Mnemonic.Xchg),
         ...(isInt ? { vector: instruction.immediate8 } : {}),
         ...(selector === undefined ? {} : { selector }),
       };

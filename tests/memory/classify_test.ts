@@ -17,9 +17,9 @@ function mmio(slot: "ram" | "rom" | "gmem" | undefined, isWrite: boolean): RunRe
   return { result: 0, exitReason: KVM_EXIT.MMIO, mmio: { slot, isWrite } };
 }
 
-function internalError(suberror: number, fetchFailed: boolean): RunReturn {
+function internalError(suberror: number, memoryFailed: boolean): RunReturn {
   const exitReason = KVM_EXIT.INTERNAL_ERROR;
-  return { result: 0, exitReason, internalError: { suberror, fetchFailed } };
+  return { result: 0, exitReason, internalError: { suberror, memoryFailed } };
 }
 
 const ROWS: readonly [string, RunReturn, Classification][] = [
