@@ -67,6 +67,8 @@ const TAIL_BYTES = 4096;
 async function tail(path: string): Promise<string> {
   using file = await Deno.open(path);
   const { size } = await file.stat();
-  await file.seek(Math.max(0, size - TAIL_BYTES), Deno.SeekMode.Start);
-  return await new Response(file.readable).text();
+  await file.seek(-Math.min(size, TAIL_BYTES), Deno.SeekMode.End);
+  const bytes = new Uint8Array(TAIL_BYTES);
+  const length = await file.read(bytes);
+  return new TextDecoder().decode(bytes.subarray(0, length ?? 0));
 }

@@ -154,6 +154,8 @@ export const ERRNO: ReadonlyMap<number, Errno> = new Map([
 
 /** The thread was interrupted by a signal. */
 export const EINTR = 4;
+/** An input or output error: of a pseudo-terminal, that nobody is at its other end. */
+export const EIO = 5;
 /** The call may work if it is made again. */
 export const EAGAIN = 11;
 /** An address could not be accessed: KVM's answer to a guest access that it cannot map. */
@@ -162,6 +164,8 @@ export const EFAULT = 14;
 export const EINVAL = 22;
 /** Nobody reads what is written. */
 export const EPIPE = 32;
+/** The other end of a connection dropped it. */
+export const ECONNRESET = 104;
 /** As `EFAULT`, of a host page that has a hardware error. */
 export const EHWPOISON = 133;
 

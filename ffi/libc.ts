@@ -18,30 +18,20 @@ const { symbols: libc } = Deno.dlopen("libc.so.6", {
   __errno_location: { parameters: [], result: "pointer" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
-  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   ioctl: { parameters: ["i32", "u32", "u32"], result: "i32" },
   ioctl_buffer: { name: "ioctl", parameters: ["i32", "u32", "buffer"], result: "i32" },
   mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "usize" },
   munmap: { parameters: ["usize", "usize"], result: "i32" },
   memcpy: { parameters: ["usize", "buffer", "usize"], result: "void" },
-  pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
-  // By number, since older C libraries keep these in librt or lack them.
-  sys_timer_create: {
-    name: "syscall",
-    parameters: ["i32", "i32", "buffer", "buffer"],
-    result: "i32",
-  },
-  sys: {
-    name: "syscall",
-    parameters: ["i32", "i32", "i32", "buffer", "buffer"],
-    result: "i32",
-  },
+  /** Signal masks and timers, whose arguments are alike: a number, two structs, a number. */
+  syscall: { parameters: ["i32", "i32", "buffer", "buffer", "u32"], result: "i32" },
 });
 
 /** What few runs call, bound upon the first use of any. */
 function bindRare() {
   return Deno.dlopen("libc.so.6", {
+    sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
     write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
     madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
@@ -66,7 +56,27 @@ function rare(): ReturnType<typeof bindRare> {
 }
 
 /** System call numbers (x86-64, arch/x86/entry/syscalls/syscall_64.tbl). */
-const SYS = { gettid: 186, timer_create: 222, timer_settime: 223, timer_delete: 226 } as const;
+const SYS = {
+  rt_sigprocmask: 14,
+  gettid: 186,
+  timer_create: 222,
+  timer_settime: 223,
+  timer_delete: 226,
+} as const;
+
+/**
+ * A system call by number: glibc's own functions for timers are elsewhere in
+ * older versions, and its signal masks are longer than the kernel's.
+ */
+function systemCall(
+  name: keyof typeof SYS,
+  number: number,
+  first: BufferSource | null = null,
+  second: BufferSource | null = null,
+  last = 0,
+): number {
+  return check(name, libc.syscall(SYS[name], number, first, second, last));
+}
 
 /**
  * This thread's `errno`, as memory. Meaningful only straight after a call that
@@ -153,9 +163,12 @@ export function close(fd: number): void {
   check("close", libc.close(fd));
 }
 
+/** More than this a single read(2) never returns. */
+const MAX_READ_BYTES = 0x7fff_f000;
+
 /** read(2) into a buffer. @returns the number of bytes read. @throws {SystemError} */
 export function read(fd: number, into: Uint8Array<ArrayBuffer>): number {
-  return checkLong("read", libc.read(fd, into, BigInt(into.byteLength)));
+  return check("read", libc.read(fd, into, Math.min(into.byteLength, MAX_READ_BYTES)));
 }
 
 /** write(2) of a buffer. @returns the number of bytes written. @throws {SystemError} */
@@ -378,17 +391,15 @@ export function tryMadvise(address: bigint, sizeBytes: number, advice: number): 
 
 /** The calling OS thread's id: gettid(2). */
 export function gettid(): number {
-  return libc.sys(SYS.gettid, 0, 0, null, null);
+  return systemCall("gettid", 0);
 }
 
-/** Bytes in the kernel's sigset_t, which is what `KVM_SET_SIGNAL_MASK` takes. */
+/** Bytes in the kernel's sigset_t: bit n-1 for signal n. */
 export const KERNEL_SIGSET_BYTES = 8;
-/** Bytes in glibc's sigset_t. */
+/** Bytes in glibc's sigset_t, which begins with the kernel's. */
 const SIGSET_BYTES = 128;
 
-/**
- * The set that holds one signal, in glibc's layout: bit n-1 for signal n.
- */
+/** The set that holds one signal. */
 function signalSet(signal: number): Uint8Array<ArrayBuffer> {
   const set = new Uint8Array(SIGSET_BYTES);
   set[(signal - 1) >> 3] = 1 << ((signal - 1) & 7);
@@ -399,21 +410,19 @@ const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
 
 /**
- * Blocks a signal in the calling thread (pthread_sigmask(3)).
+ * Blocks a signal in the calling thread (rt_sigprocmask(2)).
  *
  * @returns the mask as it was, for {@linkcode restoreSignalMask}
  */
 export function blockSignal(signal: number): Uint8Array<ArrayBuffer> {
-  const previous = new Uint8Array(SIGSET_BYTES);
-  const errno = libc.pthread_sigmask(SIG_BLOCK, signalSet(signal), previous);
-  if (errno !== 0) throw new SystemError("pthread_sigmask", errno);
+  const previous = new Uint8Array(KERNEL_SIGSET_BYTES);
+  systemCall("rt_sigprocmask", SIG_BLOCK, signalSet(signal), previous, KERNEL_SIGSET_BYTES);
   return previous;
 }
 
 /** Sets the calling thread's signal mask. */
 export function restoreSignalMask(mask: Uint8Array<ArrayBuffer>): void {
-  const errno = libc.pthread_sigmask(SIG_SETMASK, mask, null);
-  if (errno !== 0) throw new SystemError("pthread_sigmask", errno);
+  systemCall("rt_sigprocmask", SIG_SETMASK, mask, null, KERNEL_SIGSET_BYTES);
 }
 
 /**
@@ -423,7 +432,7 @@ export function restoreSignalMask(mask: Uint8Array<ArrayBuffer>): void {
  * @returns whether one was pending
  */
 export function takePendingSignal(signal: number): boolean {
-  return libc.sigtimedwait(signalSet(signal), null, new Uint8Array(16)) === signal;
+  return rare().sigtimedwait(signalSet(signal), null, new Uint8Array(16)) === signal;
 }
 
 const CLOCK_MONOTONIC = 1;
@@ -442,10 +451,7 @@ export function createThreadTimer(signal: number): number {
   event.setInt32(12, SIGEV_THREAD_ID, true);
   event.setInt32(16, gettid(), true);
   const id = new Int32Array(1);
-  check(
-    "timer_create",
-    libc.sys_timer_create(SYS.timer_create, CLOCK_MONOTONIC, new Uint8Array(event.buffer), id),
-  );
+  systemCall("timer_create", CLOCK_MONOTONIC, new Uint8Array(event.buffer), id);
   return id[0]!;
 }
 
@@ -462,10 +468,10 @@ export function armTimer(id: number, delayMs: number): void {
     BigInt(Math.floor(nanoseconds / 1e9)),
     BigInt(nanoseconds % 1e9),
   ]);
-  check("timer_settime", libc.sys(SYS.timer_settime, id, 0, spec, null));
+  systemCall("timer_settime", id, null, spec);
 }
 
 /** timer_delete(2). */
 export function deleteTimer(id: number): void {
-  check("timer_delete", libc.sys(SYS.timer_delete, id, 0, null, null));
+  systemCall("timer_delete", id);
 }

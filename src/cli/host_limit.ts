@@ -17,6 +17,12 @@ export class HostLimitError extends Error {
  *
  * @param memoryBytes the guest's RAM, which takes the most
  * @throws {HostLimitError} when the host has not enough
+ *
+ * @example
+ * ```ts
+ * import { withinHostMemory } from "./host_limit.ts";
+ * console.log(withinHostMemory(0x1000, () => new Uint8Array(0x1000).length)); // 4096
+ * ```
  */
 export function withinHostMemory<T>(memoryBytes: number, make: () => T): T {
   try {

@@ -10,7 +10,7 @@ import { BOOT_PROTOCOLS, type BootModule, type BootOptions, type BootPlan } from
 import { planBoot } from "../boot/detect.ts";
 import { hex } from "../hex.ts";
 import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
-import { readHostFile } from "./host_file.ts";
+import { readHostFile } from "../../ffi/host_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseSize } from "./values.ts";

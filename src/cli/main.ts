@@ -8,10 +8,20 @@ import config from "../../deno.json" with { type: "json" };
 import { OutputBuffer } from "../trace/output_buffer.ts";
 import { COMMANDS, parseOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
-import { run } from "./run.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseChoice } from "./values.ts";
 
+/** errnos by which a host says that it will not, or has no more to give: no bug of anybody's. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  "EACCES",
+  "EAGAIN",
+  "EBUSY",
+  "EMFILE",
+  "ENFILE",
+  "ENOMEM",
+  "ENOSPC",
+  "EPERM",
+]);
 /** Exit codes of errors that keep a guest from running. */
 const CODES = { usage: 2, image: 4, unavailable: 6, bug: 8, output: 10 } as const;
 
@@ -46,6 +56,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   if (options.flag("help")) return await help(name);
   switch (name) {
     case "run": {
+      const { run } = await import("./run.ts");
       return await run(options);
     }
     case "inspect": {
@@ -101,6 +112,10 @@ async function report(error: unknown): Promise<number> {
   };
   if (name === "HoleError") return fail(CODES.usage, `--hole: ${message}`);
   if (error instanceof UsageError) return fail(CODES.usage, await error.withSuggestion());
+  const errno = name === "SystemError" ? (error as { code?: string }).code ?? "" : "";
+  if (REFUSALS.has(errno)) {
+    return fail(CODES.unavailable, `the host refuses: ${message}; see its limits (ulimit -a)`);
+  }
   switch (name) {
     case "ImageError":
       return fail(CODES.image, message);

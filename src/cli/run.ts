@@ -16,7 +16,7 @@ import { outcomeText } from "../trace/record.ts";
 import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { parseHole } from "./hole_option.ts";
-import { HostFile } from "./host_file.ts";
+import { HostFile } from "../../ffi/host_file.ts";
 import { withinHostMemory } from "./host_limit.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -26,6 +26,7 @@ import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.t
 
 /** How long the guest runs before the event loop gets a turn and buffers are flushed. */
 const SLICE_MS = 100;
+const NEWLINE = 0x0a;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What `run` is told beside the image. */
@@ -49,8 +50,8 @@ export async function run(parsed: ParsedOptions): Promise<number> {
   const options = parseRunOptions(parsed);
   const { plan, memoryBytes } = planImage(parsed);
   using traceFile = options.traceFile === undefined ? undefined : openTraceFile(options.traceFile);
-  let machine: Machine | undefined;
-  const onFailure = (failure: OutputFailure) => machine?.stop(outputOutcome(failure));
+  // Nothing is written, and so nothing refused, before the machine is there.
+  const onFailure = (failure: OutputFailure) => machine.stop(outputOutcome(failure));
   const stderr = new OutputBuffer(Deno.stderr, "stderr", onFailure);
   const stdout = new OutputBuffer(Deno.stdout, "guest output to stdout", onFailure);
   const trace = traceFile ? new OutputBuffer(traceFile, options.traceFile!, onFailure) : stderr;
@@ -69,13 +70,13 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     output: guestOutput(stdout, trace),
     onUnclaimed: (space, address) => tracer.warn(unclaimedText(space, address)),
   };
-  machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
-  using _ = machine;
+  using machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
   plan.warnings.forEach((warning) => tracer.warn(warning));
   const outcome = await runMachine(machine, plan, tracer, options.timeoutMs, () => {
     trace.flush();
     stdout.flush();
   });
+  if (Deno.stdout.isTerminal()) trace.flush();
   stdout.flush();
   const ended = unlessLost(stdout, outcome);
   tracer.end(ended);
@@ -108,17 +109,19 @@ function openTraceFile(path: string): HostFile {
 }
 
 /**
- * Where serial output goes. On a terminal a whole line is shown as soon as it is
- * there, behind the exits that led to it.
+ * Where serial output goes. On a terminal a line is shown soon after it is whole,
+ * behind the exits that led to it.
  */
 function guestOutput(stdout: OutputBuffer, trace: OutputBuffer): (byte: number) => void {
   if (!Deno.stdout.isTerminal()) return (byte) => stdout.byte(byte);
+  let lineIsWhole = false;
   return (byte) => {
-    stdout.byte(byte);
-    if (byte === 0x0a) {
+    if (lineIsWhole) {
       trace.flush();
       stdout.flush();
     }
+    stdout.byte(byte);
+    lineIsWhole = byte === NEWLINE;
   };
 }
 

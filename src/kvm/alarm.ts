@@ -21,8 +21,11 @@ import type { Vcpu } from "./vcpu.ts";
 /** The first real-time signal that glibc leaves to programs (SIGRTMIN). */
 const ALARM_SIGNAL = 34;
 
+/** The clock that JavaScript sees may be so much ahead of the kernel's, or behind. */
+const CLOCK_SLACK_MS = 2;
+
 /** How many alarms this thread has, and its signal mask as it was before the first. */
-const thread = { alarms: 0, outerMask: new Uint8Array() };
+const thread = { alarms: 0, outerMask: new Uint8Array(8) };
 
 /**
  * An alarm of the calling thread. A thread may have several, one set at a time.
@@ -37,6 +40,8 @@ const thread = { alarms: 0, outerMask: new Uint8Array() };
  */
 export class ThreadAlarm implements Disposable {
   readonly #timer: number;
+  /** When it goes off at the earliest (`performance.now()`). */
+  #due = Infinity;
   #disposed = false;
 
   constructor() {
@@ -48,7 +53,7 @@ export class ThreadAlarm implements Disposable {
     if (this.#disposed) return;
     this.#disposed = true;
     deleteTimer(this.#timer);
-    takePendingSignal(ALARM_SIGNAL);
+    if (performance.now() >= this.#due) takePendingSignal(ALARM_SIGNAL);
     // While another alarm is left its signal must stay blocked: it would end the process.
     if (--thread.alarms === 0) restoreSignalMask(thread.outerMask);
   }
@@ -64,10 +69,15 @@ export class ThreadAlarm implements Disposable {
   /** Goes off once, in so many milliseconds. @throws {DisposedError} */
   arm(delayMs: number): void {
     this.#set(Math.max(delayMs, 1e-6));
+    this.#due = performance.now() + delayMs - CLOCK_SLACK_MS;
   }
 
   /** Takes the alarm back. @returns whether it had gone off @throws {DisposedError} */
   disarm(): boolean {
+    if (performance.now() < this.#due) {
+      this.#set(0);
+      if (performance.now() < this.#due) return false;
+    }
     // Newer kernels drop a timer's pending signal when it is set anew, older ones do not.
     const wentOff = takePendingSignal(ALARM_SIGNAL);
     this.#set(0);

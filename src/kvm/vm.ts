@@ -10,6 +10,7 @@ import * as structs from "../../ffi/kvm_structs.ts";
 import type { KVM_CPUID_ENTRY2 } from "../../ffi/vcpu_structs.ts";
 import { addressOf } from "../../ffi/libc.ts";
 import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
+import { type Counted, encodeCounted } from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";
 import type { Capability, Kvm } from "./kvm.ts";
 import { Vcpu } from "./vcpu.ts";
@@ -44,6 +45,14 @@ export interface MemoryRegion2 extends MemoryRegion {
   /** Where in the guest_memfd the slot begins, in bytes. */
   readonly guestMemfdOffset?: bigint;
 }
+
+/** Where a GSI leads (`struct kvm_irq_routing_entry`). */
+export type GsiRoute = PartialStruct<typeof structs.KVM_IRQ_ROUTING_ENTRY>;
+
+const GSI_ROUTES: Counted<typeof structs.KVM_IRQ_ROUTING_ENTRY> = {
+  headerBytes: structs.KVM_IRQ_ROUTING.size,
+  entry: structs.KVM_IRQ_ROUTING_ENTRY,
+};
 
 /** A guest_memfd: memory that belongs to the guest and that only KVM maps. */
 export class GuestMemfd extends Descriptor {}
@@ -175,6 +184,23 @@ export class Vm extends Descriptor {
       irq,
       level: level ? 1 : 0,
     });
+  }
+
+  /** `KVM_SET_GSI_ROUTING`: replaces the table of where GSIs lead. */
+  setGsiRouting(routes: readonly GsiRoute[]): void {
+    const bytes = encodeCounted(GSI_ROUTES, routes);
+    this.exchange("KVM_SET_GSI_ROUTING", ioctls.KVM_SET_GSI_ROUTING, bytes);
+  }
+
+  /**
+   * `KVM_GET_IRQCHIP`: a chip's state.
+   *
+   * @param chip one of `KVM_IRQCHIP`
+   * @returns 512 bytes, of which a PIC fills 16 and the I/O APIC 216
+   */
+  irqchip(chip: number): Uint8Array {
+    const shape = structs.KVM_IRQCHIP_STRUCT;
+    return this.get("KVM_GET_IRQCHIP", ioctls.KVM_GET_IRQCHIP, shape, { chip_id: chip }).chip;
   }
 
   /** `KVM_SIGNAL_MSI`: sends a message-signalled interrupt. */

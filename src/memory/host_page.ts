@@ -5,7 +5,8 @@
  * @module
  */
 
-import { EINVAL, errnoName } from "../../ffi/errno.ts";
+import { EINVAL } from "../../ffi/errno.ts";
+import { readHostFile } from "../../ffi/host_file.ts";
 import { copyFromSelf, copyToSelf, MADV, tryMadvise } from "../../ffi/libc.ts";
 import { PAGE_BYTES } from "./ram.ts";
 
@@ -34,7 +35,7 @@ export function probeHostPage(hva: bigint, forWrite: boolean): HostPageState {
   const errno = tryMadvise(hva, PAGE_BYTES, advice);
   if (errno === 0) return USABLE;
   if (errno === EINVAL && probeByCopy(hva, forWrite)) return USABLE;
-  return { usable: false, text: describeMapping(hva) ?? errnoName(errno) };
+  return { usable: false, text: describeMapping(hva) };
 }
 
 function probeByCopy(hva: bigint, forWrite: boolean): boolean {
@@ -43,15 +44,13 @@ function probeByCopy(hva: bigint, forWrite: boolean): boolean {
   return !forWrite || copyToSelf(hva, page.subarray(0, 1)) === 1;
 }
 
+/** A longer memory map than this is not looked at. */
+const MAX_MAPS_BYTES = 16 << 20;
+
 /** What the process's memory map says of an address, in words. */
-function describeMapping(hva: bigint): string | undefined {
-  let maps: string;
-  try {
-    maps = Deno.readTextFileSync("/proc/self/maps");
-  } catch {
-    return undefined;
-  }
-  for (const line of maps.split("\n")) {
+function describeMapping(hva: bigint): string {
+  const maps = readHostFile("/proc/self/maps", MAX_MAPS_BYTES);
+  for (const line of new TextDecoder().decode(maps).split("\n")) {
     const match = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ (\d+)/.exec(line);
     if (!match || hva < BigInt(`0x${match[1]}`) || hva >= BigInt(`0x${match[2]}`)) continue;
     const [rights, inode] = [match[3]!, match[4]!];

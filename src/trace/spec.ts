@@ -51,8 +51,8 @@ export function parseTraceSpec(spec: string): TraceMask {
   const mask = new Uint8Array(256);
   for (const part of spec.split(",")) {
     const name = part.trim();
-    const reasons = TRACE_CLASSES[name.toLowerCase()];
-    const code = (KVM_EXIT as Record<string, number>)[name.toUpperCase()];
+    const reasons = own(TRACE_CLASSES, name.toLowerCase());
+    const code = own<number>(KVM_EXIT, name.toUpperCase());
     if (name.toLowerCase() === "all") mask.fill(1);
     else if (name.toLowerCase() === "none") mask.fill(0);
     else if (reasons) reasons.forEach((reason) => mask[KVM_EXIT[reason]] = 1);
@@ -60,4 +60,9 @@ export function parseTraceSpec(spec: string): TraceMask {
     else throw new TraceSpecError(name);
   }
   return mask;
+}
+
+/** A table's own value: what a user names must not be found in its prototype. */
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
 }

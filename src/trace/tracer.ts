@@ -104,8 +104,10 @@ export class Tracer implements ExitObserver {
       this.out.text(outcomeJson(record));
     } else {
       if (this.style.summary) this.out.text(summaryText(record));
-      if (this.style.verbose && outcome.kind === "memory_fault") {
-        this.out.text(unresolvedText(outcome));
+      // Where no address was found, everything that was looked at is the answer.
+      if (outcome.kind === "memory_fault") {
+        const { verbose } = this.style;
+        if (verbose || outcome.fault.gpa === undefined) this.out.text(unresolvedText(outcome));
       }
       this.out.text(outcomeText(outcome));
     }

@@ -77,7 +77,7 @@ export function decoder(): InstructionDecoder | undefined {
  * ```
  */
 export async function loadDecoder(): Promise<InstructionDecoder> {
-  return loaded ??= new IcedDecoder(await import("iced-x86"));
+  return loaded ??= new IcedDecoder(await import("./iced.ts"));
 }
 
 /** Whether the processor runs 16-, 32- or 64-bit code now (SDM volume 3A, 5.2.1 and 3.4.5). */

@@ -84,22 +84,31 @@ export function identityMap(options: IdentityMapOptions): IdentityMap {
     throw new RangeError(`page tables cannot start at ${hex(cr3)}: not 4 KiB aligned`);
   }
   const tables: TablePage[] = [];
-  const add = (entry: (i: bigint) => bigint, used: bigint): void => {
-    const bytes = new Uint8Array(Number(PAGE_BYTES));
-    const view = new DataView(bytes.buffer);
-    for (let i = 0n; i < used; i++) view.setBigUint64(Number(i) * 8, entry(i), true);
-    tables.push({ gpa: cr3 + BigInt(tables.length) * PAGE_BYTES, bytes });
+  const flags = Number(P | RW | US);
+  /** Fills a table with entries that are so many bytes apart: halves are written, not bigints. */
+  const add = (first: bigint, step: number, used: number, flags: number): void => {
+    const words = new Uint32Array(Number(ENTRIES) * 2);
+    let address = Number(first);
+    for (let i = 0; i < used; i++, address += step) {
+      words[2 * i] = (address % 2 ** 32) | flags;
+      words[2 * i + 1] = address / 2 ** 32;
+    }
+    const gpa = cr3 + BigInt(tables.length) * PAGE_BYTES;
+    tables.push({ gpa, bytes: new Uint8Array(words.buffer) });
   };
-  const pointTo = (page: bigint): bigint => (cr3 + page * PAGE_BYTES) | P | RW | US;
+  const page = Number(PAGE_BYTES);
+  const tableAt = (index: bigint): bigint => cr3 + index * PAGE_BYTES;
 
-  add((i) => pointTo(1n + i), pointerTables);
+  add(tableAt(1n), page, Number(pointerTables), flags);
   for (let table = 0n; table < pointerTables; table++) {
     const first = table * ENTRIES;
     const left = directories - first;
-    add((i) => pointTo(1n + pointerTables + first + i), left < ENTRIES ? left : ENTRIES);
+    const used = Number(left < ENTRIES ? left : ENTRIES);
+    add(tableAt(1n + pointerTables + first), page, used, flags);
   }
   for (let directory = 0n; directory < directories; directory++) {
-    add((i) => (directory * ENTRIES + i) * LARGE_PAGE_BYTES | P | RW | US | PS, ENTRIES);
+    const first = directory * ENTRIES * LARGE_PAGE_BYTES;
+    add(first, Number(LARGE_PAGE_BYTES), Number(ENTRIES), flags | Number(PS));
   }
   return { cr3, tables };
 }

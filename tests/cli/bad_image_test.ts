@@ -26,7 +26,10 @@ Deno.test("a folder", async () => {
 });
 
 Deno.test("a file that a path takes for a folder", async () => {
-  await assertRefused(/hello.elf\/x cannot be read: Not a directory \(ENOTDIR\)$/m, image("hello.elf/x"));
+  await assertRefused(
+    /hello.elf\/x cannot be read: Not a directory \(ENOTDIR\)$/m,
+    image("hello.elf/x"),
+  );
 });
 
 Deno.test("an empty file, and one that is empty by nature", async () => {
@@ -53,13 +56,12 @@ Deno.test("an ELF file that was cut short: the field that is missing is named", 
   for (
     const [length, field] of [
       [10, "ELF header: e_type needs bytes 0x10 to 0x12, but the file ends at 0xa"],
-      [60, "ELF header: e_phnum needs bytes 0x38 to 0x3a"],
+      [57, "ELF header: e_phnum needs bytes 0x38 to 0x3a"],
       [100, "ELF header: e_phoff needs bytes 0x40 to 0x78, but the file ends at 0x64"],
       [130, "ELF program header 0: p_offset \\+ p_filesz needs bytes"],
     ] as const
   ) {
     const path = dir.file(`cut-${length}.elf`, whole.subarray(0, length));
-    if (length === 60) continue;
     await assertRefused(new RegExp(`${field}.*it is truncated or damaged$`, "m"), path);
   }
 });

@@ -27,7 +27,11 @@ for (
 
 for (
   const [size, exitCode, message] of [
-    ["4K", 4, /: image at \[0x7c00, \+0x29\) is not within guest RAM \(0x0\.\.0x1000\); .*--memory/],
+    [
+      "4K",
+      4,
+      /: image at \[0x7c00, \+0x29\) is not within guest RAM \(0x0\.\.0x1000\); .*--memory/,
+    ],
     ["0", 2, /^vmexit: --memory: 0x0 bytes is not a whole number of pages of 0x1000$/],
     ["5000", 2, /^vmexit: --memory: 0x1388 bytes is not a whole number of pages of 0x1000$/],
     ["100T", 2, /^vmexit: --memory: 0x640000000000 bytes is more than KVM can give a guest/],
@@ -70,11 +74,14 @@ for (
     [["--append", "a\nb"], "a"], // the guest prints up to the line's end
   ] as const
 ) {
-  kvmTest(`${JSON.stringify(args)} is the command line ${JSON.stringify(commandLine)}`, async () => {
-    const { code, stdout } = await vmexit("run", "-q", ...args, image("mb-info.mb"));
-    assertEquals(code, 0);
-    assertStringIncludes(stdout, `\ncmdline=${commandLine}\n`);
-  });
+  kvmTest(
+    `${JSON.stringify(args)} is the command line ${JSON.stringify(commandLine)}`,
+    async () => {
+      const { code, stdout } = await vmexit("run", "-q", ...args, image("mb-info.mb"));
+      assertEquals(code, 0);
+      assertStringIncludes(stdout, `\ncmdline=${commandLine}\n`);
+    },
+  );
 }
 
 kvmTest("options that an image has no use for are warned of", async () => {
@@ -161,7 +168,9 @@ kvmTest("--single-step shows each instruction's end as a debug exit", async () =
   const args = ["run", "--single-step", "--trace", "debug", "--format", "json"];
   const { code, lines, stdout } = await vmexit(...args, image("hello.bin64"));
   assertEquals([code, stdout], [0, "Hello from flat64!\n"]);
-  const steps = readTrace(lines).filter(({ reason, type }) => type === "exit" && reason === "DEBUG");
+  const steps = readTrace(lines).filter(({ reason, type }) =>
+    type === "exit" && reason === "DEBUG"
+  );
   // Five instructions a character, in a loop.
   assert(steps.length > 19 * 3, `${steps.length} steps`);
   for (const { debug, rip } of steps) {

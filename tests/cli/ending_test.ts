@@ -42,14 +42,17 @@ kvmTest("--timeout leaves a guest alone that ends before", async () => {
   assertEquals((await vmexit("run", "-q", "--timeout", "1h", image("hello.elf"))).code, 0);
 });
 
-kvmTest("--max-exits ends the run after so many exits, and not a guest that ends by then", async () => {
-  const early = await vmexit("run", "--max-exits", "3", image("hello.elf"));
-  assertEquals([early.code, early.stdout], [30, "Hel"]);
-  assertEquals(early.lines.filter((line) => line.startsWith("#")).length, 3);
-  assertStringIncludes(lastLine(early), "stopped after 3 exits (--max-exits)");
-  assertEquals((await vmexit("run", "--max-exits", "12", image("hello.elf"))).code, 30);
-  assertEquals((await vmexit("run", "--max-exits", "13", image("hello.elf"))).code, 0);
-});
+kvmTest(
+  "--max-exits ends the run after so many exits, and not a guest that ends by then",
+  async () => {
+    const early = await vmexit("run", "--max-exits", "3", image("hello.elf"));
+    assertEquals([early.code, early.stdout], [30, "Hel"]);
+    assertEquals(early.lines.filter((line) => line.startsWith("#")).length, 3);
+    assertStringIncludes(lastLine(early), "stopped after 3 exits (--max-exits)");
+    assertEquals((await vmexit("run", "--max-exits", "12", image("hello.elf"))).code, 30);
+    assertEquals((await vmexit("run", "--max-exits", "13", image("hello.elf"))).code, 0);
+  },
+);
 
 for (
   const [value, expected] of [[0, 1], [1, 3], [0x10, 33], [0x7f, 255], [0x80, 1], [0xff, 255]]
@@ -134,7 +137,9 @@ kvmTest("a guest that is done when stdout turns out closed keeps its exit code",
 kvmTest("a closed stderr ends a guest that is traced for ever, with exit code 0", async () => {
   using dir = new TempDir();
   const path = dir.file("endless.bin16", code(WRITE_FOR_EVER));
-  const run = `vmexit run ${LIMIT.join(" ")} "$1" 2>&1 >/dev/null | head -1; echo "\${PIPESTATUS[0]}"`;
+  const run = `vmexit run ${
+    LIMIT.join(" ")
+  } "$1" 2>&1 >/dev/null | head -1; echo "\${PIPESTATUS[0]}"`;
   const { stdout } = await bash(run, path);
   assertMatch(stdout, /^#1 \+.*IO out port=0xe9 .*\n0\n$/);
 });
@@ -152,7 +157,10 @@ kvmTest("a run that has no stdout and no stderr at all works", async () => {
 kvmTest("a full disk behind stdout is exit code 10, in text and in JSON", async () => {
   const text = await bash('vmexit run "$1" >/dev/full', image("hello.elf"));
   assertEquals(text.code, 10);
-  assertMatch(lastLine(text), /cannot write guest output to stdout: No space left .*; exit code 10/);
+  assertMatch(
+    lastLine(text),
+    /cannot write guest output to stdout: No space left .*; exit code 10/,
+  );
   const run = 'vmexit run --format json "$1" >/dev/full';
   const json = await bash(run, image("storm-debugcon.bin64"));
   assertEquals(json.code, 10);

@@ -48,6 +48,9 @@ Deno.test({
     Deno.chmodSync(path, 0o000);
     const run = await withoutPrivilege("run", "--kvm", path, HELLO);
     assertEquals(run.code, 6);
-    assertMatch(run.stderr, /^vmexit: no permission to open \S+ \(EACCES\); .*usermod.*setfacl.*\n$/);
+    assertMatch(
+      run.stderr,
+      /^vmexit: no permission to open \S+ \(EACCES\); .*usermod.*setfacl.*\n$/,
+    );
   },
 });

@@ -111,16 +111,19 @@ kvmTest("--trace-file takes the whole trace, in text; stderr has the outcome", a
   assertEquals(trace.at(-1), lines[0]);
 });
 
-kvmTest("--trace-file takes the whole trace, in JSON; stderr has the outcome in words", async () => {
-  using dir = new TempDir();
-  const path = `${dir.path}/trace.jsonl`;
-  const args = ["run", "--format", "json", `--trace-file=${path}`, image("triple.bin64")];
-  const { code, lines } = await vmexit(...args);
-  assertEquals(code, 22);
-  assertMatch(lines.join("\n"), /^vmexit: guest shut down by a triple fault .*; exit code 22$/);
-  const records = readTrace(linesOf(Deno.readTextFileSync(path)));
-  assertEquals(records.map(({ type }) => type), ["exit", "outcome"]);
-});
+kvmTest(
+  "--trace-file takes the whole trace, in JSON; stderr has the outcome in words",
+  async () => {
+    using dir = new TempDir();
+    const path = `${dir.path}/trace.jsonl`;
+    const args = ["run", "--format", "json", `--trace-file=${path}`, image("triple.bin64")];
+    const { code, lines } = await vmexit(...args);
+    assertEquals(code, 22);
+    assertMatch(lines.join("\n"), /^vmexit: guest shut down by a triple fault .*; exit code 22$/);
+    const records = readTrace(linesOf(Deno.readTextFileSync(path)));
+    assertEquals(records.map(({ type }) => type), ["exit", "outcome"]);
+  },
+);
 
 kvmTest("--trace-file can be a pipe, and stdout itself", async () => {
   const run = 'vmexit run --trace-file >(cat >&2) "$1" 2>/dev/null; wait $!';
@@ -141,7 +144,10 @@ for (
     const path = `${dir.path}/${name}`;
     const { code, stdout, stderr } = await vmexit("run", "--trace-file", path, image("hello.elf"));
     assertEquals([code, stdout], [10, ""]);
-    assertMatch(stderr, new RegExp(`^vmexit: cannot write ${path}: ${problem}; see --trace-file\n$`));
+    assertMatch(
+      stderr,
+      new RegExp(`^vmexit: cannot write ${path}: ${problem}; see --trace-file\n$`),
+    );
   });
 }
 
@@ -159,14 +165,20 @@ function terminalTest(name: string, fn: () => Promise<void>): void {
   else Deno.test({ name: `${name} (needs script, of util-linux)`, ignore: true, fn });
 }
 
-terminalTest("on a terminal reasons have a colour, and guest lines stand behind their exits", async () => {
-  const text = await onTerminal(`${VMEXIT} run ${image("hello.elf")}`, { NO_COLOR: "" });
-  const lines = linesOf(text);
-  assertMatch(lines[0]!, /^#1 \+\S+ cpu0 \x1b\[1;36mIO\x1b\[0m out /);
-  assertMatch(lines[10]!, /^#11 /);
-  assertEquals(lines[11], "Hello, KVM!");
-  assertMatch(lines[13]!, /^#13 .*\x1b\[1;36mHLT\x1b\[0m/);
-});
+/** A reason in its colour, as a part of a regular expression. */
+const colored = (reason: string): string => `\x1b\\[1;36m${reason}\x1b\\[0m`;
+
+terminalTest(
+  "on a terminal reasons have a colour, and guest lines stand behind their exits",
+  async () => {
+    const text = await onTerminal(`${VMEXIT} run ${image("hello.elf")}`, { NO_COLOR: "" });
+    const lines = linesOf(text);
+    assertMatch(lines[0]!, new RegExp(`^#1 \\+\\S+ cpu0 ${colored("IO")} out `));
+    assertMatch(lines[10]!, /^#11 /);
+    assertEquals(lines[11], "Hello, KVM!");
+    assertMatch(lines[13]!, new RegExp(`^#13 \\+\\S+ cpu0 ${colored("HLT")} `));
+  },
+);
 
 terminalTest("NO_COLOR takes the colour away", async () => {
   const text = await onTerminal(`${VMEXIT} run ${image("hello.elf")}`, { NO_COLOR: "1" });

@@ -37,7 +37,10 @@ for (
     [["run", "--quiet=yes", HELLO], '--quiet takes no value, and "yes" is one'],
     [["run", "-q=1", HELLO], '--quiet takes no value, and "1" is one'],
     [["run", "-m", "1M", "--memory=2M", HELLO], "--memory is given twice"],
-    [["run", "--format", "jsn", HELLO], '--format: "jsn" is none of text, json; did you mean json?'],
+    [
+      ["run", "--format", "jsn", HELLO],
+      '--format: "jsn" is none of text, json; did you mean json?',
+    ],
     [["doctor", "--format", "xml"], '--format: "xml" is none of text, json'],
     [
       ["run", "--trace", "hltt", HELLO],
@@ -89,7 +92,10 @@ Deno.test("the general help has every command and every exit code", async () => 
     const { code, stdout, stderr } = await vmexit(...args);
     assertEquals([code, stderr], [0, ""]);
     for (const { name, summary } of COMMANDS) {
-      assertMatch(stdout, new RegExp(`^ {2}vmexit ${name} .*${summary.replace(/[?]/g, "\\?")}$`, "m"));
+      assertMatch(
+        stdout,
+        new RegExp(`^ {2}vmexit ${name} .*${summary.replace(/[?]/g, "\\?")}$`, "m"),
+      );
     }
     const codes = [
       exitCodeOf({ kind: "halt" }),
@@ -131,7 +137,7 @@ Deno.test("the help of run has the trace classes", async () => {
 
 Deno.test("a reader that closes the help early is no error", async () => {
   const { stdout, stderr } = await bash(
-    'exec 3> >(:); wait $!; vmexit help >&3; echo $?; vmexit help run | head -1',
+    "exec 3> >(:); wait $!; vmexit help >&3; echo $?; vmexit help run | head -1",
   );
   assertEquals(stdout, "0\nvmexit run: boot an image\n");
   assertEquals(stderr, "");

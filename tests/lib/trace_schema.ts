@@ -29,7 +29,14 @@ const validate = ajv.compile(closed());
 
 /** What is wrong with a record, or `undefined`. */
 export function schemaError(record: unknown): string | undefined {
-  return validate(record) ? undefined : ajv.errorsText(validate.errors);
+  if (validate(record)) return undefined;
+  // Every alternative that does not fit complains; those that look deepest into the record say most.
+  const errors = [...validate.errors!]
+    .sort((a, b) => b.instancePath.length - a.instancePath.length)
+    .map(({ instancePath, message, params }) =>
+      `${instancePath} ${message} ${JSON.stringify(params)}`
+    );
+  return errors.slice(0, 3).join("\n");
 }
 
 /** Reads a trace in JSON and sees that each line is what the schema says. */

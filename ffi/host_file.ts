@@ -6,7 +6,7 @@
  * @module
  */
 
-import { EAGAIN, EINTR, EPIPE } from "../../ffi/errno.ts";
+import { EAGAIN, EINTR, EPIPE } from "./errno.ts";
 import {
   close,
   O_CLOEXEC,
@@ -18,8 +18,7 @@ import {
   read,
   SystemError,
   write,
-} from "../../ffi/libc.ts";
-import type { ByteStream } from "../trace/output_buffer.ts";
+} from "./libc.ts";
 
 /** How much room a file gets whose size is not known. */
 const FIRST_BYTES = 64 * 1024;
@@ -41,10 +40,10 @@ const NEW_FILE_RIGHTS = 0o666;
 export function readHostFile(path: string, maxBytes: number): Uint8Array | undefined {
   const fd = open(path, O_RDONLY | O_CLOEXEC);
   try {
-    const sizeBytes = sizeOf(path) ?? FIRST_BYTES;
-    if (sizeBytes > maxBytes) return undefined;
+    const sizeBytes = sizeOf(path);
+    if (sizeBytes !== undefined && sizeBytes > maxBytes) return undefined;
     // One byte more than there is shows the end without another growth.
-    let bytes = new Uint8Array(sizeBytes + 1);
+    let bytes = new Uint8Array((sizeBytes ?? Math.min(FIRST_BYTES, maxBytes)) + 1);
     for (let used = 0;;) {
       const count = readSome(fd, bytes.subarray(used));
       if (count === 0) return bytes.subarray(0, used);
@@ -61,10 +60,11 @@ export function readHostFile(path: string, maxBytes: number): Uint8Array | undef
   }
 }
 
-/** How long a file is, where that can be seen. It may grow, and /proc tells no sizes. */
+/** How long a file is, where that can be seen. It may grow, and those of /proc seem empty. */
 function sizeOf(path: string): number | undefined {
   try {
-    return Deno.statSync(path).size || undefined;
+    const { isFile, size } = Deno.statSync(path);
+    return isFile && size > 0 ? size : undefined;
   } catch {
     return undefined;
   }
@@ -80,8 +80,17 @@ function readSome(fd: number, into: Uint8Array<ArrayBuffer>): number {
   }
 }
 
-/** A file that is written from its start. */
-export class HostFile implements ByteStream, Disposable {
+/**
+ * A file that is written from its start.
+ *
+ * @example
+ * ```ts
+ * import { HostFile } from "./host_file.ts";
+ * using file = new HostFile("/dev/null");
+ * console.log(file.writeSync(new Uint8Array(3))); // 3
+ * ```
+ */
+export class HostFile implements Disposable {
   readonly #fd: number;
 
   /**

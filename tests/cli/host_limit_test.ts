@@ -1,0 +1,23 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { mmap, SystemError } from "../../ffi/libc.ts";
+import { HostLimitError, withinHostMemory } from "../../src/cli/host_limit.ts";
+
+/** More than a process has addresses for. */
+const TOO_MUCH = 2 ** 48;
+
+Deno.test("a host that has not enough memory is told of with the size and a remedy", () => {
+  const error = assertThrows(
+    () => withinHostMemory(TOO_MUCH, () => mmap(TOO_MUCH)),
+    HostLimitError,
+    "no room for a guest of 0x1000000000000 bytes",
+  );
+  assertEquals(error.message.endsWith("give it less with --memory"), true);
+});
+
+Deno.test("other errors pass as they are", () => {
+  const other = new SystemError("open", 2);
+  const make = () => {
+    throw other;
+  };
+  assertEquals(assertThrows(() => withinHostMemory(1, make), SystemError), other);
+});

@@ -1,0 +1,101 @@
+import { assertEquals } from "@std/assert";
+import {
+  type ByteStream,
+  OutputBuffer,
+  type OutputFailure,
+} from "../../src/trace/output_buffer.ts";
+
+/** A stream that keeps what it is given, in pieces no larger than it likes. */
+class Collector implements ByteStream {
+  readonly pieces: string[] = [];
+  /** What the next calls throw, first one first. */
+  readonly errors: Error[] = [];
+
+  constructor(readonly most = Infinity) {}
+
+  writeSync(bytes: Uint8Array): number {
+    const error = this.errors.shift();
+    if (error) throw error;
+    const taken = bytes.subarray(0, this.most);
+    this.pieces.push(String.fromCharCode(...taken));
+    return taken.length;
+  }
+
+  get all(): string {
+    return this.pieces.join("");
+  }
+}
+
+Deno.test("bytes and text come out in order, at flush and not before", () => {
+  const stream = new Collector();
+  const out = new OutputBuffer(stream, "it");
+  out.text("ab");
+  out.byte(0xff);
+  out.text("é");
+  assertEquals(stream.pieces, []);
+  out.flush();
+  assertEquals(stream.pieces, ["ab\xff\xc3\xa9"]);
+  out.flush();
+  assertEquals(stream.pieces.length, 1);
+});
+
+Deno.test("a full buffer is written out by itself", () => {
+  const stream = new Collector();
+  const out = new OutputBuffer(stream, "it");
+  for (let i = 0; i < 200_000; i++) out.byte(i & 0x7f);
+  assertEquals(stream.all.length, 3 * 65536);
+  out.flush();
+  assertEquals(
+    stream.all,
+    Array.from({ length: 200_000 }, (_, i) => String.fromCharCode(i & 0x7f)).join(""),
+  );
+});
+
+Deno.test("a text larger than the buffer comes out whole, behind what was there", () => {
+  const stream = new Collector();
+  const out = new OutputBuffer(stream, "it");
+  out.byte(0x3c);
+  out.text("x".repeat(70_000));
+  out.byte(0x3e);
+  out.flush();
+  assertEquals(stream.all, `<${"x".repeat(70_000)}>`);
+});
+
+Deno.test("a stream that takes little at a time gets everything", () => {
+  const stream = new Collector(3);
+  const out = new OutputBuffer(stream, "it");
+  out.text("0123456789");
+  out.flush();
+  assertEquals(stream.pieces, ["012", "345", "678", "9"]);
+});
+
+Deno.test("a stream that cannot take anything just now is asked again", () => {
+  const stream = new Collector();
+  stream.errors.push(new Deno.errors.WouldBlock(), new Deno.errors.WouldBlock());
+  const out = new OutputBuffer(stream, "it");
+  out.text("later");
+  out.flush();
+  assertEquals([stream.all, out.failure], ["later", undefined]);
+});
+
+for (
+  const [error, closed] of [
+    [new Deno.errors.BrokenPipe("gone"), true],
+    [new Error("No space left on device"), false],
+  ] as const
+) {
+  Deno.test(`${error.name} is told once, and what comes behind it is dropped`, () => {
+    const stream = new Collector();
+    stream.errors.push(error);
+    const failures: OutputFailure[] = [];
+    const out = new OutputBuffer(stream, "the trace", (failure) => failures.push(failure));
+    out.text("a");
+    out.flush();
+    out.text("b".repeat(100_000));
+    out.byte(1);
+    out.flush();
+    assertEquals(stream.pieces, []);
+    assertEquals(failures, [{ closed, message: `the trace: ${error.message}` }]);
+    assertEquals(out.failure, failures[0]);
+  });
+}
