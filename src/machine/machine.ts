@@ -30,12 +30,10 @@ import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import type { Outcome } from "./outcome.ts";
 import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
 import { RunStatistics } from "./statistics.ts";
+import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
 
 /** `bare`: no interrupt controller, HLT ends the run. `pc`: in-kernel irqchip and PIT. */
 export type MachineType = "bare" | "pc";
-
-/** What is done about I/O and MMIO that no device claims, besides reading all ones. */
-export type UnclaimedPolicy = "ignore" | "warn" | "stop";
 
 /** What a machine is to be. */
 export interface MachineOptions extends DebugOptions, FaultOptions {
@@ -58,7 +56,7 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   /** Default `ignore`. */
   readonly unclaimed?: UnclaimedPolicy;
   /** Told once of each port and page that nobody claims, under `warn`. */
-  readonly onUnclaimed?: (space: "port" | "gpa", address: number) => void;
+  readonly onUnclaimed?: UnclaimedListener;
 }
 
 /**
@@ -70,10 +68,6 @@ const COM1 = 0x3f8;
 const DEBUGCON = 0xe9;
 const FIRMWARE_DEBUGCON = 0x402;
 const DEBUG_EXIT = { start: 0xf4, size: 4 };
-/** After so many different unclaimed ports and pages no more warnings are given. */
-const MAX_UNCLAIMED_WARNINGS = 32;
-const PAGE_BYTES = 4096;
-
 const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {}, fault: () => {} };
 
 /**
@@ -183,8 +177,6 @@ export class Machine implements Disposable {
 
   #makeContext(options: MachineOptions): RunContext {
     const { vcpu, statistics } = this;
-    const warned = new Set<string>();
-    const policy = options.unclaimed ?? "ignore";
     const { memory } = this;
     const mmio = new MmioIo(vcpu.area, this.mmio);
     const resolvers = [
@@ -202,17 +194,10 @@ export class Machine implements Disposable {
       faults: new FaultHandler(vcpu, memory, mmio, options, resolvers),
       observer: options.observer ?? NO_OBSERVER,
       maxExits: options.maxExits ?? Infinity,
-      unclaimed(space, address) {
-        if (policy === "warn" && warned.size < MAX_UNCLAIMED_WARNINGS) {
-          const place = space === "port" ? address : address - address % PAGE_BYTES;
-          const key = `${space}${place}`;
-          if (!warned.has(key)) {
-            warned.add(key);
-            options.onUnclaimed?.(space, address);
-          }
-        }
-        return policy === "stop";
-      },
+      unclaimed: new UnclaimedAccesses(
+        options.unclaimed ?? "ignore",
+        options.onUnclaimed ?? (() => {}),
+      ),
       debugged: (exit) => this.#debug.handle(exit),
       stop: undefined,
       pending: undefined,

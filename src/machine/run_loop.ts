@@ -18,6 +18,7 @@ import { serveHypercall } from "./hypercall.ts";
 import type { FaultHandler, FaultOrigin } from "./fault_handler.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RunStatistics } from "./statistics.ts";
+import type { UnclaimedAccesses } from "./unclaimed.ts";
 
 /** Somebody who looks at exits. */
 export interface ExitObserver {
@@ -49,8 +50,8 @@ export interface RunContext {
   readonly observer: ExitObserver;
   /** End the run after so many exits. */
   readonly maxExits: number;
-  /** Called for an access that no device claims. @returns whether the run is to end */
-  unclaimed(space: "port" | "gpa", address: number): boolean;
+  /** Decides on accesses that no device claims. */
+  readonly unclaimed: Pick<UnclaimedAccesses, "port" | "gpa">;
   /** Called for a debug exit: keeps single steps and breakpoints going. */
   debugged(exit: DebugExit): Outcome | undefined;
   /** Set by whoever wants the run to end: a device, the output, another thread. */
@@ -92,7 +93,7 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
       ports.serve();
       handler = ports.bus.deviceAt(port)?.name;
       statistics.countPort(port);
-      if (handler === undefined && context.unclaimed("port", port)) outcome = unhandled(context);
+      if (handler === undefined && context.unclaimed.port(port)) outcome = unhandled(context);
       break;
     }
     case KVM_EXIT.MMIO: {
@@ -108,7 +109,7 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
       }
       mmio.serve();
       handler = mmio.bus.deviceAt(gpa)?.name;
-      if (handler === undefined && context.unclaimed("gpa", gpa)) outcome = unhandled(context);
+      if (handler === undefined && context.unclaimed.gpa(gpa)) outcome = unhandled(context);
       break;
     }
     case KVM_EXIT.IRQ_WINDOW_OPEN:

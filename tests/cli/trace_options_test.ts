@@ -175,8 +175,8 @@ terminalTest(
     const lines = linesOf(text);
     assertMatch(lines[0]!, new RegExp(`^#1 \\+\\S+ cpu0 ${colored("IO")} out `));
     assertMatch(lines[10]!, /^#11 /);
-    assertEquals(lines[11], "Hello, KVM!");
-    assertMatch(lines[13]!, new RegExp(`^#13 \\+\\S+ cpu0 ${colored("HLT")} `));
+    assertEquals(lines[13], "Hello, KVM!");
+    assertMatch(lines[12]!, new RegExp(`^#13 \\+\\S+ cpu0 ${colored("HLT")} `));
   },
 );
 

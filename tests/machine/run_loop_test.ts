@@ -103,7 +103,7 @@ function follow(steps: readonly Step[], changes: Partial<RunContext> = {}): Run 
       seen.push(`${exit.reason} ${cpu} ${handler ?? "nobody"}`);
     }),
     maxExits: Infinity,
-    unclaimed: () => false,
+    unclaimed: { port: () => false, gpa: () => false },
     debugged: () => undefined,
     stop: undefined,
     pending: undefined,
@@ -239,10 +239,11 @@ Deno.test("the run ends with the last exit that it may have, when that was serve
 
 Deno.test("an access that nobody claims ends the run where that is wanted", () => {
   const asked: string[] = [];
-  const unclaimed: RunContext["unclaimed"] = (space, address) => {
+  const note = (space: "port" | "gpa") => (address: number) => {
     asked.push(`${space} ${address.toString(16)}`);
     return space === "gpa";
   };
+  const unclaimed: RunContext["unclaimed"] = { port: note("port"), gpa: note("gpa") };
   const { outcome, seen } = follow([out(0x80, 1), out(0xe9, 1), mmio(0xd000_0000n)], { unclaimed });
   assert(outcome?.kind === "unhandled" && outcome.exit.reason === "MMIO");
   assertEquals(asked, ["port 80", "gpa d0000000"]);
