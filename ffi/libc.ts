@@ -13,47 +13,74 @@
 
 import { EFAULT, errnoName, errnoText } from "./errno.ts";
 
-/** What every run calls. Binding a function takes about a tenth of a millisecond. */
-const { symbols: libc } = Deno.dlopen("libc.so.6", {
+/** The functions, but for the one that the run loop calls. */
+const FUNCTIONS = {
   __errno_location: { parameters: [], result: "pointer" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-  ioctl: { parameters: ["i32", "u32", "u32"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   ioctl_buffer: { name: "ioctl", parameters: ["i32", "u32", "buffer"], result: "i32" },
   mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "usize" },
   munmap: { parameters: ["usize", "usize"], result: "i32" },
+  mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  mremap: { parameters: ["usize", "usize", "usize", "i32", "usize"], result: "usize" },
   memcpy: { parameters: ["usize", "buffer", "usize"], result: "void" },
+  memcpy_out: { name: "memcpy", parameters: ["buffer", "usize", "usize"], result: "void" },
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+  process_vm_readv: {
+    parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
+    result: "isize",
+  },
+  process_vm_writev: {
+    parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
+    result: "isize",
+  },
   /** Signal masks and timers, whose arguments are alike: a number, two structs, a number. */
   syscall: { parameters: ["i32", "i32", "buffer", "buffer", "u32"], result: "i32" },
+} as const satisfies Record<string, Deno.ForeignFunction>;
+
+type Functions = typeof FUNCTIONS;
+type Addresses = { readonly [N in keyof Functions]: { name: string; type: "pointer" } };
+type Calls = { readonly [N in keyof Functions]: Deno.UnsafeFnPointer<Functions[N]>["call"] };
+
+function addresses(): Addresses {
+  return Object.fromEntries(
+    Object.entries<Deno.ForeignFunction>(FUNCTIONS)
+      .map(([key, { name = key }]) => [key, { name, type: "pointer" }]),
+  ) as Addresses;
+}
+
+/**
+ * For a function of a library Deno compiles machine code when it opens the
+ * library, which takes a tenth of a millisecond and more for each. That is worth
+ * it for the call that every exit makes; of the others only the addresses are
+ * looked up, and they are called by those.
+ */
+const { symbols } = Deno.dlopen("libc.so.6", {
+  ioctl: { parameters: ["i32", "u32", "u32"], result: "i32" },
+  ...addresses(),
 });
 
-/** What few runs call, bound upon the first use of any. */
-function bindRare() {
-  return Deno.dlopen("libc.so.6", {
-    sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
-    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-    mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
-    madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
-    mremap: { parameters: ["usize", "usize", "usize", "i32", "usize"], result: "usize" },
-    memcpy_out: { name: "memcpy", parameters: ["buffer", "usize", "usize"], result: "void" },
-    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
-    eventfd: { parameters: ["u32", "i32"], result: "i32" },
-    process_vm_readv: {
-      parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
-      result: "isize",
-    },
-    process_vm_writev: {
-      parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"],
-      result: "isize",
-    },
-  }).symbols;
+function callByAddress(address: Deno.PointerValue, definition: Deno.ForeignFunction): unknown {
+  let pointer: { call(...args: unknown[]): unknown } | undefined;
+  return (...args: unknown[]): unknown => {
+    pointer ??= new Deno.UnsafeFnPointer(address as Deno.PointerObject<never>, definition);
+    return pointer.call(...args);
+  };
 }
-let bound: ReturnType<typeof bindRare> | undefined;
-function rare(): ReturnType<typeof bindRare> {
-  return bound ??= bindRare();
-}
+
+const libc = Object.fromEntries(
+  Object.entries<Deno.ForeignFunction>(FUNCTIONS)
+    .map(([key, definition]) => [
+      key,
+      callByAddress(symbols[key as keyof Functions], definition),
+    ]),
+) as Calls;
 
 /** System call numbers (x86-64, arch/x86/entry/syscalls/syscall_64.tbl). */
 const SYS = {
@@ -173,7 +200,7 @@ export function read(fd: number, into: Uint8Array<ArrayBuffer>): number {
 
 /** write(2) of a buffer. @returns the number of bytes written. @throws {SystemError} */
 export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
-  return checkLong("write", rare().write(fd, bytes, BigInt(bytes.byteLength)));
+  return checkLong("write", libc.write(fd, bytes, BigInt(bytes.byteLength)));
 }
 
 /**
@@ -181,7 +208,7 @@ export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
  * {@linkcode errnoCell} then says why. All numbers, so a call allocates nothing:
  * this is the one that the run loop makes.
  */
-export const rawIoctl: (fd: number, request: number, argument: number) => number = libc.ioctl;
+export const rawIoctl: (fd: number, request: number, argument: number) => number = symbols.ioctl;
 
 /**
  * ioctl(2) with a number for its argument.
@@ -191,7 +218,7 @@ export const rawIoctl: (fd: number, request: number, argument: number) => number
  * @throws {SystemError}
  */
 export function ioctl(name: string, fd: number, request: number, argument = 0): number {
-  return check(`ioctl(${name})`, libc.ioctl(fd, request, argument));
+  return check(`ioctl(${name})`, symbols.ioctl(fd, request, argument));
 }
 
 /** ioctl(2) with a pointer to bytes, which the kernel may read and write. @throws {SystemError} */
@@ -266,12 +293,12 @@ export function munmap(address: bigint, sizeBytes: number): void {
 
 /** mprotect(2) with `PROT` bits. @throws {SystemError} */
 export function mprotect(address: bigint, sizeBytes: number, protection: number): void {
-  check("mprotect", rare().mprotect(address, BigInt(sizeBytes), protection));
+  check("mprotect", libc.mprotect(address, BigInt(sizeBytes), protection));
 }
 
 /** madvise(2) with one of `MADV`. @throws {SystemError} */
 export function madvise(address: bigint, sizeBytes: number, advice: number): void {
-  check("madvise", rare().madvise(address, BigInt(sizeBytes), advice));
+  check("madvise", libc.madvise(address, BigInt(sizeBytes), advice));
 }
 
 /**
@@ -302,17 +329,17 @@ export function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
 
 /** memfd_create(2) with MFD_CLOEXEC. @returns the file descriptor. @throws {SystemError} */
 export function memfdCreate(name: string): number {
-  return check("memfd_create", rare().memfd_create(cString(name), 1));
+  return check("memfd_create", libc.memfd_create(cString(name), 1));
 }
 
 /** ftruncate(2). @throws {SystemError} */
 export function ftruncate(fd: number, sizeBytes: number): void {
-  check("ftruncate", rare().ftruncate(fd, BigInt(sizeBytes)));
+  check("ftruncate", libc.ftruncate(fd, BigInt(sizeBytes)));
 }
 
 /** eventfd(2) with EFD_CLOEXEC and EFD_NONBLOCK. @returns the file descriptor. */
 export function eventfd(initial = 0): number {
-  return check("eventfd", rare().eventfd(initial, O_CLOEXEC | 0o4000));
+  return check("eventfd", libc.eventfd(initial, O_CLOEXEC | 0o4000));
 }
 
 /** Copies bytes to memory that is known to be mapped and writable (memcpy(3)). */
@@ -324,7 +351,7 @@ export function copyIn(address: bigint, bytes: Uint8Array): void {
 
 /** Copies bytes from memory that is known to be mapped and readable (memcpy(3)). */
 export function copyOut(address: bigint, into: Uint8Array<ArrayBuffer>): void {
-  if (into.length > 0) rare().memcpy_out(into, address, BigInt(into.length));
+  if (into.length > 0) libc.memcpy_out(into, address, BigInt(into.length));
 }
 
 /** An iovec for each side of a process_vm_readv(2) or process_vm_writev(2) call. */
@@ -355,7 +382,7 @@ export function copyFromSelf(address: bigint, into: Uint8Array<ArrayBuffer>): nu
   const [local, remote] = vectors(address, into);
   return copied(
     "process_vm_readv",
-    rare().process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n),
+    libc.process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n),
   );
 }
 
@@ -364,7 +391,7 @@ export function copyToSelf(address: bigint, bytes: Uint8Array<ArrayBuffer>): num
   const [local, remote] = vectors(address, bytes);
   return copied(
     "process_vm_writev",
-    rare().process_vm_writev(Deno.pid, local, 1n, remote, 1n, 0n),
+    libc.process_vm_writev(Deno.pid, local, 1n, remote, 1n, 0n),
   );
 }
 
@@ -376,7 +403,7 @@ export function copyToSelf(address: bigint, bytes: Uint8Array<ArrayBuffer>): num
  */
 export function moveMapping(from: bigint, sizeBytes: number, to: bigint): void {
   const size = BigInt(sizeBytes);
-  if (rare().mremap(from, size, size, 3, to) === 0xffff_ffff_ffff_ffffn) {
+  if (libc.mremap(from, size, size, 3, to) === 0xffff_ffff_ffff_ffffn) {
     throw new SystemError("mremap", errnoCell[0]!);
   }
 }
@@ -386,7 +413,7 @@ export function moveMapping(from: bigint, sizeBytes: number, to: bigint): void {
  * failure is the answer, such as `MADV.POPULATE_READ`.
  */
 export function tryMadvise(address: bigint, sizeBytes: number, advice: number): number {
-  return rare().madvise(address, BigInt(sizeBytes), advice) === -1 ? errnoCell[0]! : 0;
+  return libc.madvise(address, BigInt(sizeBytes), advice) === -1 ? errnoCell[0]! : 0;
 }
 
 /** The calling OS thread's id: gettid(2). */
@@ -432,7 +459,7 @@ export function restoreSignalMask(mask: Uint8Array<ArrayBuffer>): void {
  * @returns whether one was pending
  */
 export function takePendingSignal(signal: number): boolean {
-  return rare().sigtimedwait(signalSet(signal), null, new Uint8Array(16)) === signal;
+  return libc.sigtimedwait(signalSet(signal), null, new Uint8Array(16)) === signal;
 }
 
 const CLOCK_MONOTONIC = 1;

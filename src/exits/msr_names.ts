@@ -203,12 +203,19 @@ const SERIES: readonly (readonly [first: number, count: number, name: string, st
   [0xc0010201, 6, "PERF_CTR#", 2],
 ];
 
-const NAMES = new Map<number, string>();
-for (const [first, names] of Object.entries(RUNS)) {
-  names.split(" ").forEach((name, i) => NAMES.set(Number(first) + i, name));
-}
-for (const [first, count, name, step = 1] of SERIES) {
-  for (let i = 0; i < count; i++) NAMES.set(first + i * step, name.replace("#", String(i)));
+let known: Map<number, string> | undefined;
+
+/** The table, made when it is first asked for: most runs never do. */
+function names(): Map<number, string> {
+  if (known) return known;
+  known = new Map<number, string>();
+  for (const [first, row] of Object.entries(RUNS)) {
+    for (const [i, name] of row.split(" ").entries()) known.set(Number(first) + i, name);
+  }
+  for (const [first, count, name, step = 1] of SERIES) {
+    for (let i = 0; i < count; i++) known.set(first + i * step, name.replace("#", String(i)));
+  }
+  return known;
 }
 
 /**
@@ -222,7 +229,7 @@ for (const [first, count, name, step = 1] of SERIES) {
  * ```
  */
 export function msrName(index: number): string | undefined {
-  return NAMES.get(index);
+  return names().get(index);
 }
 
 /**
@@ -235,5 +242,5 @@ export function msrName(index: number): string | undefined {
  * ```
  */
 export function msrNames(): IterableIterator<[index: number, name: string]> {
-  return NAMES.entries();
+  return names().entries();
 }
