@@ -14,7 +14,7 @@ import {
   deleteTimer,
   restoreSignalMask,
   takePendingSignal,
-} from "../../ffi/libc.ts";
+} from "../../ffi/signals.ts";
 import { DisposedError } from "./descriptor.ts";
 import type { Vcpu } from "./vcpu.ts";
 

@@ -10,16 +10,9 @@ import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
 import * as structs from "../../ffi/vcpu_structs.ts";
 import { KVM_ENABLE_CAP_STRUCT } from "../../ffi/kvm_structs.ts";
-import {
-  errnoCell,
-  KERNEL_SIGSET_BYTES,
-  MAP,
-  mmap,
-  munmap,
-  rawIoctl,
-  releaseView,
-  viewMemory,
-} from "../../ffi/libc.ts";
+import { errnoCell, rawIoctl } from "../../ffi/libc.ts";
+import { MAP, mmap, munmap, releaseView, viewMemory } from "../../ffi/memory.ts";
+import { KERNEL_SIGSET_BYTES } from "../../ffi/signals.ts";
 import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
 import { type Counted, decodeCounted, emptyCounted, encodeCounted } from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";

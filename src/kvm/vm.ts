@@ -8,7 +8,7 @@ import * as ioctls from "../../ffi/kvm_ioctls.ts";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
 import * as structs from "../../ffi/kvm_structs.ts";
 import type { KVM_CPUID_ENTRY2 } from "../../ffi/vcpu_structs.ts";
-import { addressOf } from "../../ffi/libc.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
 import { type Counted, encodeCounted } from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";

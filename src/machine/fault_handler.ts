@@ -14,7 +14,7 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 import { type Candidate, type CpuState, locate, type Location } from "../memory/locate.ts";
 import { findPassedStore } from "../memory/passed_store.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
-import type { FaultResolver, Resolution } from "../memory/resolve.ts";
+import type { FaultAction, FaultResolver, Resolution } from "../memory/resolve.ts";
 import { decoder } from "../x86/instruction.ts";
 import type { MmioIo } from "./access.ts";
 import { injectFault } from "./inject.ts";
@@ -28,6 +28,12 @@ export interface FaultOptions {
   readonly faultPolicy?: FaultPolicy;
   /** How often a fault that comes back without progress is resolved again. Default 3. */
   readonly faultRetries?: number;
+  /**
+   * Asked about every fault before any resolver: `retry` says that the memory is
+   * there now, `inject` gives the guest a page fault, `stop` ends the run, and
+   * `undefined` leaves the fault to the resolvers.
+   */
+  readonly onMemoryFault?: (fault: MemoryFault) => FaultAction | undefined;
   /** Further resolvers, asked before the built-in ones. */
   readonly resolvers?: readonly FaultResolver[];
 }
@@ -94,7 +100,11 @@ export class FaultHandler {
     this.#mmio = mmio;
     this.#policy = options.faultPolicy ?? "resolve";
     this.#retries = options.faultRetries ?? DEFAULT_FAULT_RETRIES;
-    this.#resolvers = [...options.resolvers ?? [], ...builtin];
+    this.#resolvers = [
+      ...(options.onMemoryFault ? [callbackResolver(options.onMemoryFault)] : []),
+      ...(options.resolvers ?? []),
+      ...builtin,
+    ];
   }
 
   /**
@@ -255,6 +265,17 @@ export class FaultHandler {
       candidates: location.candidates,
     };
   }
+}
+
+/** A resolver that asks a function. */
+function callbackResolver(ask: (fault: MemoryFault) => FaultAction | undefined): FaultResolver {
+  return {
+    name: "onMemoryFault",
+    resolve(fault) {
+      const action = ask(fault);
+      return action && { action, note: action };
+    },
+  };
 }
 
 /** What is known of a fault's place. */

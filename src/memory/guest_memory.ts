@@ -6,8 +6,8 @@
  */
 
 import { GUEST_MEMFD_FLAG, KVM_MEM, KVM_MEMORY_ATTRIBUTE_PRIVATE } from "../../ffi/kvm_consts.ts";
+import { close } from "../../ffi/libc.ts";
 import {
-  close,
   copyFromSelf,
   copyIn,
   copyOut,
@@ -20,7 +20,7 @@ import {
   mprotect,
   munmap,
   PROT,
-} from "../../ffi/libc.ts";
+} from "../../ffi/memory.ts";
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import type { Vm } from "../kvm/vm.ts";

@@ -7,7 +7,7 @@
 
 import { EINVAL } from "../../ffi/errno.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
-import { copyFromSelf, copyToSelf, MADV, tryMadvise } from "../../ffi/libc.ts";
+import { copyFromSelf, copyToSelf, MADV, tryMadvise } from "../../ffi/memory.ts";
 import { PAGE_BYTES } from "./ram.ts";
 
 /** What a probe found. */

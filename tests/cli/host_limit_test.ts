@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { mmap, SystemError } from "../../ffi/libc.ts";
+import { SystemError } from "../../ffi/libc.ts";
+import { mmap } from "../../ffi/memory.ts";
 import { HostLimitError, withinHostMemory } from "../../src/cli/host_limit.ts";
 
 /** More than a process has addresses for. */

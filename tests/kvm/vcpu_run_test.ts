@@ -15,7 +15,8 @@ import {
   KVM_RUN_STRUCT,
 } from "../../ffi/kvm_run.ts";
 import { encode } from "../../ffi/layout.ts";
-import { errnoCell, mprotect, O_RDWR, open, PROT, SystemError } from "../../ffi/libc.ts";
+import { errnoCell, O_RDWR, open, SystemError } from "../../ffi/libc.ts";
+import { mprotect, PROT } from "../../ffi/memory.ts";
 import { ThreadAlarm } from "../../src/kvm/alarm.ts";
 import { RunResult } from "../../src/kvm/run_result.ts";
 import { CODE, code, TestGuest } from "../lib/guest.ts";

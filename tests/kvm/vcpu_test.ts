@@ -6,15 +6,15 @@
 
 import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
 import { KVM_GUESTDBG, KVM_MP_STATE, KVM_VCPUEVENT_VALID } from "../../ffi/kvm_consts.ts";
+import { SystemError } from "../../ffi/libc.ts";
 import {
   armTimer,
   blockSignal,
   createThreadTimer,
   deleteTimer,
   restoreSignalMask,
-  SystemError,
   takePendingSignal,
-} from "../../ffi/libc.ts";
+} from "../../ffi/signals.ts";
 import { DisposedError } from "../../src/kvm/descriptor.ts";
 import { RunResult } from "../../src/kvm/run_result.ts";
 import { CODE, code, TestGuest } from "../lib/guest.ts";

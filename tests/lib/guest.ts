@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MAP, mmap, munmap, releaseView, viewMemory } from "../../ffi/libc.ts";
+import { MAP, mmap, munmap, releaseView, viewMemory } from "../../ffi/memory.ts";
 import { ExitDecoder } from "../../src/exits/decode.ts";
 import type { VmExit } from "../../src/exits/exit.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";

@@ -163,6 +163,33 @@ kvmTest("an ordinary triple fault is no memory fault", async () => {
   assertEquals(outcome.kind, "shutdown");
 });
 
+kvmTest(
+  "onMemoryFault is asked first, sees the fault, and may leave it to the resolvers",
+  async () => {
+    const seen: (bigint | undefined)[] = [];
+    const onMemoryFault = (fault: MemoryFault) => {
+      seen.push(fault.gpa);
+      return undefined;
+    };
+    const { outcome, verdicts } = await run(READ, { holes: [hole("lazy")], onMemoryFault });
+    assertEquals(seen, [0x300008n]);
+    assertEquals(outcome.kind, "debug_exit");
+    assertEquals(verdicts, ["resolved: lazy, supplied 0x1000 bytes"]);
+    const stopped = await run(READ, { holes: [hole("lazy")], onMemoryFault: () => "stop" });
+    assertEquals(exitCodeOf(stopped.outcome), 20);
+  },
+);
+
+kvmTest("R8: onMemoryFault that lies is asked three times, no more", async () => {
+  let asked = 0;
+  const onMemoryFault = () => {
+    asked++;
+    return "retry" as const;
+  };
+  faultOf((await run(READ, { holes: [hole("none")], onMemoryFault }, 3)).outcome);
+  assertEquals(asked, 3);
+});
+
 kvmTest("a resolver can give the guest a page fault of its own", async () => {
   const injector: FaultResolver = {
     name: "injector",

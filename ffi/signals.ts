@@ -1,0 +1,117 @@
+/**
+ * Signals and timers of the calling thread.
+ *
+ * @module
+ */
+
+import { check, libc } from "./libc.ts";
+
+/** System call numbers (x86-64, arch/x86/entry/syscalls/syscall_64.tbl). */
+const SYS = {
+  rt_sigprocmask: 14,
+  gettid: 186,
+  timer_create: 222,
+  timer_settime: 223,
+  timer_delete: 226,
+} as const;
+
+/**
+ * A system call by number: glibc's own functions for timers are elsewhere in
+ * older versions, and its signal masks are longer than the kernel's.
+ */
+function systemCall(
+  name: keyof typeof SYS,
+  number: number,
+  first: BufferSource | null = null,
+  second: BufferSource | null = null,
+  last = 0,
+): number {
+  return check(name, libc.syscall(SYS[name], number, first, second, last));
+}
+
+/** The calling OS thread's id: gettid(2). */
+export function gettid(): number {
+  return systemCall("gettid", 0);
+}
+
+/** Bytes in the kernel's sigset_t: bit n-1 for signal n. */
+export const KERNEL_SIGSET_BYTES = 8;
+/** Bytes in glibc's sigset_t, which begins with the kernel's. */
+const SIGSET_BYTES = 128;
+
+/** The set that holds one signal. */
+function signalSet(signal: number): Uint8Array<ArrayBuffer> {
+  const set = new Uint8Array(SIGSET_BYTES);
+  set[(signal - 1) >> 3] = 1 << ((signal - 1) & 7);
+  return set;
+}
+
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+
+/**
+ * Blocks a signal in the calling thread (rt_sigprocmask(2)).
+ *
+ * @returns the mask as it was, for {@linkcode restoreSignalMask}
+ */
+export function blockSignal(signal: number): Uint8Array<ArrayBuffer> {
+  const previous = new Uint8Array(KERNEL_SIGSET_BYTES);
+  systemCall("rt_sigprocmask", SIG_BLOCK, signalSet(signal), previous, KERNEL_SIGSET_BYTES);
+  return previous;
+}
+
+/** Sets the calling thread's signal mask. */
+export function restoreSignalMask(mask: Uint8Array<ArrayBuffer>): void {
+  systemCall("rt_sigprocmask", SIG_SETMASK, mask, null, KERNEL_SIGSET_BYTES);
+}
+
+/**
+ * Takes a blocked, pending signal off the calling thread without waiting
+ * (sigtimedwait(2) at a zero timeout).
+ *
+ * @returns whether one was pending
+ */
+export function takePendingSignal(signal: number): boolean {
+  return libc.sigtimedwait(signalSet(signal), null, new Uint8Array(16)) === signal;
+}
+
+const CLOCK_MONOTONIC = 1;
+const SIGEV_THREAD_ID = 4;
+
+/**
+ * A POSIX timer that sends `signal` to the calling thread
+ * (timer_create(2), SIGEV_THREAD_ID on CLOCK_MONOTONIC).
+ *
+ * @returns the timer's id
+ * @throws {SystemError}
+ */
+export function createThreadTimer(signal: number): number {
+  const event = new DataView(new ArrayBuffer(64)); // struct sigevent
+  event.setInt32(8, signal, true);
+  event.setInt32(12, SIGEV_THREAD_ID, true);
+  event.setInt32(16, gettid(), true);
+  const id = new Int32Array(1);
+  systemCall("timer_create", CLOCK_MONOTONIC, new Uint8Array(event.buffer), id);
+  return id[0]!;
+}
+
+/**
+ * Arms a timer to expire once, or disarms it (timer_settime(2)).
+ *
+ * @param delayMs milliseconds from now; 0 disarms
+ */
+export function armTimer(id: number, delayMs: number): void {
+  const nanoseconds = Math.ceil(delayMs * 1e6);
+  const spec = new BigInt64Array([ // struct itimerspec: interval, value
+    0n,
+    0n,
+    BigInt(Math.floor(nanoseconds / 1e9)),
+    BigInt(nanoseconds % 1e9),
+  ]);
+  systemCall("timer_settime", id, null, spec);
+}
+
+/** timer_delete(2). */
+export function deleteTimer(id: number): void {
+  systemCall("timer_delete", id);
+}
