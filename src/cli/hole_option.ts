@@ -39,7 +39,8 @@ function fileSource(path: string): PageSource {
   try {
     file = Deno.openSync(path);
   } catch (error) {
-    throw new ImageError(`--hole: ${(error as Error).message}`);
+    const why = error instanceof Deno.errors.NotFound ? "does not exist" : "cannot be opened";
+    throw new ImageError(`--hole: ${path} ${why}; name a file that may be read`);
   }
   return {
     name: path,
