@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { PairResult } from "./pairs.ts";
+import { lazyPage, pageInC } from "./lazy_fault.ts";
+import { measurePairs, type PairResult } from "./pairs.ts";
 import { compileCLoop, measureRunLoop, type Tracing } from "./run_loop.ts";
 import { measureStartUp } from "./start_up.ts";
 
@@ -24,6 +25,8 @@ interface Row {
 
 const LOOP_PAIRS = 7;
 const START_UP_PAIRS = 21;
+/** How many pages a lazy hole brings in at a time, at most: the default is the last. */
+const CHUNKS = [8, 64, 512];
 
 const LOOPS: readonly (readonly [Tracing, string, Target | undefined])[] = [
   ["off", "tracing off : C loop", { is: "at least", ratio: 0.95 }],
@@ -44,6 +47,7 @@ async function main(pairsWanted: number | undefined): Promise<void> {
       const measure = (pairs: number) => measureRunLoop(pairs, tracing, peer, folder);
       await report({ name, unit: "exits/s", target, measure }, pairsWanted ?? LOOP_PAIRS);
     }
+    await reportLazyPages(pairsWanted ?? LOOP_PAIRS, folder);
     await report({
       name: "run -q hello.elf : empty module",
       unit: "ms",
@@ -52,6 +56,31 @@ async function main(pairsWanted: number | undefined): Promise<void> {
     }, pairsWanted ?? START_UP_PAIRS);
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Lazy pages one by one beside what the kernel does for such, and in larger chunks. */
+async function reportLazyPages(pairs: number, folder: string): Promise<void> {
+  const single = lazyPage(1);
+  const row = (name: string, measure: Row["measure"]): Row => ({
+    name,
+    unit: "us/page",
+    target: undefined,
+    measure,
+  });
+  for (
+    const [name, source] of [
+      ["lazy page : kernel's page fault", "anonymous_fault"],
+      ["lazy page : userfaultfd in C", "userfaultfd"],
+    ] as const
+  ) {
+    const peer = await pageInC(source, folder);
+    if (peer) await report(row(name, (n) => measurePairs(n, single, peer)), pairs);
+    else print([name, "not measured: it cannot be compiled or run here"]);
+  }
+  for (const chunk of CHUNKS) {
+    const name = `lazy page, chunks to ${chunk} : of 1`;
+    await report(row(name, (n) => measurePairs(n, lazyPage(chunk), single)), pairs);
   }
 }
 
@@ -71,7 +100,8 @@ async function report({ name, unit, target, measure }: Row, pairs: number): Prom
 }
 
 function number(value: number): string {
-  return value >= 1000 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1);
+  if (value >= 1000) return Math.round(value).toLocaleString("en-US");
+  return value.toFixed(value < 10 ? 2 : 1);
 }
 
 const WIDTHS = [32, 8, 8, 8, 17, 14, 3];

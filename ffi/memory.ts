@@ -75,11 +75,6 @@ export function mprotect(address: bigint, sizeBytes: number, protection: number)
   check("mprotect", libc.mprotect(address, BigInt(sizeBytes), protection));
 }
 
-/** madvise(2) with one of `MADV`. @throws {SystemError} */
-export function madvise(address: bigint, sizeBytes: number, advice: number): void {
-  check("madvise", libc.madvise(address, BigInt(sizeBytes), advice));
-}
-
 /**
  * Memory of this process as an `ArrayBuffer`. It has no owner: whoever unmaps
  * the memory first takes the buffer away with {@linkcode releaseView}.

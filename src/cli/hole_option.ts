@@ -28,7 +28,7 @@ export function parseHole(text: string): Hole {
   const hole = { gpa: Number(gpa), sizeBytes, kind };
   const more = match[4];
   if (more === undefined) return hole;
-  if (kind === "lazy") return { ...hole, source: fileSource(more) };
+  if (kind === "lazy" && more !== "") return { ...hole, source: fileSource(more) };
   if (kind === "gmem" && more === "lazy") return { ...hole, rebind: true };
   throw new UsageError(`--hole: "${text}": ${kind} takes nothing behind it, and ":${more}" is`);
 }
@@ -37,8 +37,12 @@ export function parseHole(text: string): Hole {
 function fileSource(path: string): PageSource {
   let file: Deno.FsFile;
   try {
+    if (!Deno.statSync(path).isFile) {
+      throw new ImageError(`--hole: ${path} is not a regular file, which a lazy hole needs`);
+    }
     file = Deno.openSync(path);
   } catch (error) {
+    if (error instanceof ImageError) throw error;
     const why = error instanceof Deno.errors.NotFound ? "does not exist" : "cannot be opened";
     throw new ImageError(`--hole: ${path} ${why}; name a file that may be read`);
   }

@@ -17,7 +17,7 @@ import { parseAddress, parseChoice, parseSize } from "./values.ts";
 
 const DEFAULT_MEMORY = "128M";
 /** A memory slot has less than 2^31 pages (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h). */
-const MAX_MEMORY_BYTES = 2 ** 43;
+const MAX_MEMORY_BYTES = 2 ** 40;
 /** Larger files are no images. */
 const MAX_FILE_BYTES = 2 ** 31;
 
@@ -102,14 +102,15 @@ export function planImage(options: ParsedOptions): PlannedImage {
 
 function parseMemory(text: string): number {
   const bytes = parseSize("--memory", text);
-  if (bytes < PAGE_BYTES || bytes % PAGE_BYTES !== 0) {
+  if (bytes === 0) throw new UsageError("--memory: a guest needs at least 4K");
+  if (bytes % PAGE_BYTES !== 0) {
     throw new UsageError(
       `--memory: ${hex(bytes)} bytes is not a whole number of pages of ${hex(PAGE_BYTES)}`,
     );
   }
   if (bytes > MAX_MEMORY_BYTES) {
     throw new UsageError(
-      `--memory: ${hex(bytes)} bytes is more than KVM can give a guest; the most is 8T`,
+      `--memory: ${hex(bytes)} bytes is more than a guest can have; the most is 1T`,
     );
   }
   return bytes;

@@ -57,7 +57,11 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   switch (name) {
     case "run": {
       const { run } = await import("./run.ts");
-      return await run(options);
+      try {
+        return await run(options);
+      } catch (error) {
+        throw await withHostRemedy(error, options.value("kvm"));
+      }
     }
     case "inspect": {
       const { inspect } = await import("./inspect.ts");
@@ -75,6 +79,15 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     default:
       return await help(options.operands[0]);
   }
+}
+
+/** The error with what helps on this very host, where KVM itself cannot be used. */
+async function withHostRemedy(error: unknown, kvmPath = "/dev/kvm"): Promise<unknown> {
+  if (!(error instanceof Error && error.name === "KvmUnavailableError")) return error;
+  const { inspectHost } = await import("../machine/host_report.ts");
+  const { usable, problem, remedy } = inspectHost({ kvmPath });
+  if (!usable && problem && remedy) error.message = `${problem}; ${remedy}`;
+  return error;
 }
 
 async function help(name?: string): Promise<number> {

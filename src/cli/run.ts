@@ -11,7 +11,7 @@ import { hex } from "../hex.ts";
 import { KVM_DEVICE } from "../kvm/kvm.ts";
 import { Machine, type MachineOptions, type MachineType } from "../machine/machine.ts";
 import { exitCodeOf, type Outcome } from "../machine/outcome.ts";
-import { OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
+import { type ByteStream, OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
 import { outcomeText } from "../trace/record.ts";
 import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
 import { Tracer } from "../trace/tracer.ts";
@@ -25,7 +25,7 @@ import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 
 /** How long the guest runs before the event loop gets a turn and buffers are flushed. */
-const SLICE_MS = 100;
+const SLICE_MS = 200;
 const NEWLINE = 0x0a;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -49,7 +49,7 @@ interface RunOptions {
 export async function run(parsed: ParsedOptions): Promise<number> {
   const options = parseRunOptions(parsed);
   const { plan, memoryBytes } = planImage(parsed);
-  using traceFile = options.traceFile === undefined ? undefined : openTraceFile(options.traceFile);
+  using traceFile = options.traceFile === undefined ? undefined : new TraceFile(options.traceFile);
   // Nothing is written, and so nothing refused, before the machine is there.
   const onFailure = (failure: OutputFailure) => machine.stop(outputOutcome(failure));
   const stderr = new OutputBuffer(Deno.stderr, "stderr", onFailure);
@@ -71,6 +71,7 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     onUnclaimed: (space, address) => tracer.warn(unclaimedText(space, address)),
   };
   using machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
+  traceFile?.open(); // now that a guest can run, and not to lose an older trace before
   plan.warnings.forEach((warning) => tracer.warn(warning));
   const outcome = await runMachine(machine, plan, tracer, options.timeoutMs, () => {
     trace.flush();
@@ -99,12 +100,28 @@ function outputOutcome(failure: OutputFailure): Outcome {
     : { kind: "output_failed", what: failure.message };
 }
 
-function openTraceFile(path: string): HostFile {
-  try {
-    return new HostFile(path);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    throw new OutputError(`${path}: ${error.text} (${error.code}); see --trace-file`);
+/** The file of `--trace-file`. */
+class TraceFile implements ByteStream, Disposable {
+  #file: HostFile | undefined;
+
+  constructor(readonly path: string) {}
+
+  /** Makes the file, or empties the one that is there. @throws {OutputError} */
+  open(): void {
+    try {
+      this.#file = new HostFile(this.path);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw new OutputError(`${this.path}: ${error.text} (${error.code}); see --trace-file`);
+    }
+  }
+
+  writeSync(bytes: Uint8Array<ArrayBuffer>): number {
+    return this.#file!.writeSync(bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]();
   }
 }
 
@@ -157,11 +174,11 @@ async function runMachine(
 }
 
 /**
- * Lets whatever waits be done: signal handlers above all. A call that goes through
- * the runtime's threads and back takes a tenth of the time that a timer takes.
+ * Lets whatever waits be done: signal handlers above all. Nothing cheaper than a
+ * timer does: a signal that is under way may need more than one round.
  */
-async function eventLoopTurn(): Promise<void> {
-  await Deno.lstat("/");
+function eventLoopTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function unclaimedText(space: "port" | "gpa", address: number): string {

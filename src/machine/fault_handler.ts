@@ -185,7 +185,7 @@ export class FaultHandler {
         locatedBy: "MMIO exit",
       });
     }
-    const location = locate(state, this.#memory, decoder());
+    const location = locate(state, this.#memory, decoder(), origin.shape === "disguised");
     if (exit?.reason === "MEMORY_FAULT") {
       const { gpa, size, flags } = exit;
       const candidate = location.candidates.find((c) => samePage(c.gpa, gpa));

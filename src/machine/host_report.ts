@@ -87,8 +87,8 @@ const DEFAULT_LINEAR_BITS = 48;
  * @example
  * ```ts
  * import { inspectHost } from "./host_report.ts";
- * const { usable, device } = inspectHost();
- * console.log(usable ? "guests run here" : device.remedy);
+ * const { usable, remedy } = inspectHost();
+ * console.log(usable ? "guests run here" : remedy);
  * ```
  */
 export function inspectHost(

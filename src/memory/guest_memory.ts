@@ -24,7 +24,7 @@ import {
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import type { Vm } from "../kvm/vm.ts";
-import { cutHoles, type Hole, HoleError } from "./hole.ts";
+import { cutHoles, type Hole, HoleError, type HoleKind } from "./hole.ts";
 import { type HostPageState, probeHostPage } from "./host_page.ts";
 import { isRam, PAGE_BYTES, ramLayout, type RamRange } from "./ram.ts";
 import { planSlots, type Slot, slotAt } from "./slots.ts";
@@ -174,7 +174,12 @@ export class GuestMemory implements Disposable {
     if (slot.kind === "private") return { usable: true, text: "private" };
     const page = gpa & ~BigInt(PAGE_BYTES - 1);
     // A write to a read-only slot never reaches the host memory.
-    return probeHostPage(this.hvaAt(page)!, forWrite && slot.kind !== "rom");
+    const writes = forWrite && slot.kind !== "rom";
+    return probeHostPage(
+      this.hvaAt(page)!,
+      writes,
+      HOLE_STATES[this.holeAt(gpa)?.kind ?? "noslot"],
+    );
   }
 
   /** Copies bytes out. @throws {GuestMemoryError} */
@@ -313,6 +318,15 @@ export class GuestMemory implements Disposable {
     return this.#hvaInRam(Number(gpa))!;
   }
 }
+
+/** What is known of the host memory in a hole, once it was found to be bad. */
+const HOLE_STATES: Partial<Record<HoleKind, string>> = {
+  none: "PROT_NONE",
+  unmapped: "unmapped",
+  readonly: "PROT_READ",
+  truncated: "past the end of its file",
+  lazy: "PROT_NONE",
+};
 
 /** Memory of a file that has no bytes: every access is behind its end. */
 function mapTruncatedFile(hva: bigint, sizeBytes: number): void {

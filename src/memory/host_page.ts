@@ -29,13 +29,14 @@ const USABLE: HostPageState = { usable: true, text: "mapped" };
  * a write copied back onto itself.
  *
  * @param hva a page-aligned host virtual address
+ * @param known the state in words if it is bad; else the process's memory map is asked
  */
-export function probeHostPage(hva: bigint, forWrite: boolean): HostPageState {
+export function probeHostPage(hva: bigint, forWrite: boolean, known?: string): HostPageState {
   const advice = forWrite ? MADV.POPULATE_WRITE : MADV.POPULATE_READ;
   const errno = tryMadvise(hva, PAGE_BYTES, advice);
   if (errno === 0) return USABLE;
   if (errno === EINVAL && probeByCopy(hva, forWrite)) return USABLE;
-  return { usable: false, text: describeMapping(hva) };
+  return { usable: false, text: known ?? describeMapping(hva) };
 }
 
 function probeByCopy(hva: bigint, forWrite: boolean): boolean {

@@ -18,6 +18,7 @@ import {
 } from "../x86/instruction.ts";
 import { walk, type WalkResult, type WalkStep } from "../x86/page_tables.ts";
 import type { GuestMemory } from "./guest_memory.ts";
+import type { HostPageState } from "./host_page.ts";
 import { PAGE_BYTES } from "./ram.ts";
 
 /** What the guest wanted to do. */
@@ -77,6 +78,7 @@ const EXCEPTIONS = 32;
  * Looks at every access that the instruction at RIP makes.
  *
  * @param decoder without one, operands stay unknown
+ * @param all whether to look at every access, or only up to the first bad one
  *
  * @example
  * ```ts
@@ -93,16 +95,16 @@ export function locate(
   cpu: CpuState,
   memory: GuestMemory,
   decoder: InstructionDecoder | undefined,
+  all = true,
 ): Location {
   const search = new Search(cpu, memory);
-  const instruction = search.fetch(decoder);
-  if (instruction) {
-    search.operands(instruction);
-    search.descriptors(instruction);
-  }
-  search.delivery(instruction?.vector);
   const { candidates } = search;
-  return { found: candidates.find((candidate) => candidate.bad), candidates, instruction };
+  const found = (): Candidate | undefined => candidates.find((candidate) => candidate.bad);
+  const instruction = search.fetch(decoder);
+  if (instruction && (all || !found())) search.operands(instruction);
+  if (instruction && (all || !found())) search.descriptors(instruction);
+  if (all || !found()) search.delivery(instruction?.vector);
+  return { found: found(), candidates, instruction };
 }
 
 /** Translates a linear address by the guest's own page tables. */
@@ -120,6 +122,10 @@ class Search {
   readonly candidates: Candidate[] = [];
   readonly #cpu: CpuState;
   readonly #memory: GuestMemory;
+  /** What was found out of a page already: its translation, by linear page number. */
+  readonly #walks = new Map<bigint, WalkResult>();
+  /** And its host page's state, by twice its number in guest physical memory, and one for writes. */
+  readonly #probes = new Map<bigint, HostPageState | undefined>();
 
   constructor(cpu: CpuState, memory: GuestMemory) {
     this.#cpu = cpu;
@@ -204,11 +210,11 @@ class Search {
     gva: bigint,
     sizeBytes: number,
   ): void {
-    const result = translate(this.#cpu, this.#memory, gva);
+    const result = this.#translate(gva);
     const walked = result.steps;
     for (const { level, entryGpa, entry } of walked) {
       // The processor sets the accessed bit of an entry that it uses for the first time.
-      const state = this.#memory.probe(entryGpa, (entry & ACCESSED) === 0n);
+      const state = this.#probe(entryGpa, (entry & ACCESSED) === 0n);
       if (state && !state.usable) {
         this.#addEntry(source, level, entryGpa, gva, "write", state.text, walked);
         return;
@@ -216,7 +222,7 @@ class Search {
     }
     if (!result.mapped) {
       if (result.reason === "unreadable") {
-        const state = this.#memory.probe(result.entryGpa, false)?.text ?? "no memory slot";
+        const state = this.#probe(result.entryGpa, false)?.text ?? "no memory slot";
         this.#addEntry(source, result.failedLevel, result.entryGpa, gva, "read", state, walked);
         return;
       }
@@ -226,7 +232,7 @@ class Search {
       this.candidates.push({ kind, source, access, gva, sizeBytes, bad, state, walk: walked });
       return;
     }
-    const state = this.#memory.probe(result.gpa, access === "write");
+    const state = this.#probe(result.gpa, access === "write");
     const rom = this.#memory.slotAt(result.gpa)?.kind === "rom";
     this.candidates.push({
       kind,
@@ -266,11 +272,27 @@ class Search {
     });
   }
 
+  #translate(gva: bigint): WalkResult {
+    const page = gva / PAGE;
+    let result = this.#walks.get(page);
+    if (!result) {
+      result = translate(this.#cpu, this.#memory, gva & ~(PAGE - 1n));
+      this.#walks.set(page, result);
+    }
+    return result.mapped ? { ...result, gpa: result.gpa + (gva % PAGE) } : result;
+  }
+
+  #probe(gpa: bigint, forWrite: boolean): HostPageState | undefined {
+    const key = (gpa / PAGE) * 2n + (forWrite ? 1n : 0n);
+    if (!this.#probes.has(key)) this.#probes.set(key, this.#memory.probe(gpa, forWrite));
+    return this.#probes.get(key);
+  }
+
   #readVirtual(gva: bigint, sizeBytes: number): Uint8Array {
     const bytes: number[] = [];
     while (bytes.length < sizeBytes) {
       const at = gva + BigInt(bytes.length);
-      const result = translate(this.#cpu, this.#memory, at);
+      const result = this.#translate(at);
       if (!result.mapped) break;
       const inPage = Math.min(sizeBytes - bytes.length, Number(PAGE - (at % PAGE)));
       const read = this.#memory.tryRead(result.gpa, inPage);

@@ -37,7 +37,7 @@ export function traceNames(): string[] {
 
 /**
  * Reads a specification: `all`, `none`, or a comma list of reasons and classes,
- * in upper or lower case.
+ * in upper or lower case, with or without `KVM_EXIT_`.
  *
  * @throws {TraceSpecError}
  *
@@ -52,7 +52,7 @@ export function parseTraceSpec(spec: string): TraceMask {
   for (const part of spec.split(",")) {
     const name = part.trim();
     const reasons = own(TRACE_CLASSES, name.toLowerCase());
-    const code = own<number>(KVM_EXIT, name.toUpperCase());
+    const code = own<number>(KVM_EXIT, name.toUpperCase().replace(/^KVM_EXIT_/, ""));
     if (name.toLowerCase() === "all") mask.fill(1);
     else if (name.toLowerCase() === "none") mask.fill(0);
     else if (reasons) reasons.forEach((reason) => mask[KVM_EXIT[reason]] = 1);

@@ -94,9 +94,18 @@ export function linearRip(regs: Regs, sregs: Sregs): bigint {
 
 class IcedDecoder implements InstructionDecoder {
   readonly #iced: Iced;
+  readonly #factory: import("iced-x86").InstructionInfoFactory;
+  readonly #formatter: import("iced-x86").Formatter;
 
   constructor(iced: Iced) {
     this.#iced = iced;
+    this.#factory = new iced.InstructionInfoFactory();
+    const formatter = new iced.Formatter(iced.FormatterSyntax.Nasm);
+    formatter.hexPrefix = "0x";
+    formatter.hexSuffix = "";
+    formatter.spaceAfterOperandSeparator = true;
+    formatter.digitSeparator = "";
+    this.#formatter = formatter;
   }
 
   decode(
@@ -109,15 +118,9 @@ class IcedDecoder implements InstructionDecoder {
     const reader = new iced.Decoder(bitness, code, iced.DecoderOptions.None);
     reader.ip = regs.rip;
     const instruction = reader.decode();
-    const factory = new iced.InstructionInfoFactory();
-    const formatter = new iced.Formatter(iced.FormatterSyntax.Nasm);
-    formatter.hexPrefix = "0x";
-    formatter.hexSuffix = "";
-    formatter.spaceAfterOperandSeparator = true;
-    formatter.digitSeparator = "";
     try {
       if (instruction.isInvalid) return undefined;
-      const info = factory.info(instruction);
+      const info = this.#factory.info(instruction);
       const elementBytes = iced.MemorySizeExt.size(instruction.memorySize);
       const operands = info.usedMemory().flatMap((memory) =>
         this.#operand(memory, elementBytes, bitness, regs, sregs)
@@ -126,7 +129,7 @@ class IcedDecoder implements InstructionDecoder {
       const selector = this.#selector(instruction, regs);
       const isInt = instruction.mnemonic === iced.Mnemonic.Int;
       return {
-        text: formatter.format(instruction).toLowerCase(),
+        text: this.#formatter.format(instruction).toLowerCase(),
         lengthBytes: instruction.length,
         operands,
         locked: operands.length > 0 &&
@@ -135,8 +138,6 @@ class IcedDecoder implements InstructionDecoder {
         ...(selector === undefined ? {} : { selector }),
       };
     } finally {
-      formatter.free();
-      factory.free();
       instruction.free();
       reader.free();
     }
