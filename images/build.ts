@@ -19,6 +19,8 @@ export interface Form {
   readonly base: number;
   /** True for the bare bytes in load order, false for an ELF executable. */
   readonly flat: boolean;
+  /** The linker script; default `guest.ld`. */
+  readonly script?: string;
   /** The source's path below `src` without `.S`. Default: the image's name. */
   readonly source?: string;
   /** Symbols that the source is assembled with. Default: none. */
@@ -30,6 +32,8 @@ const flat32: Form = { bits: 32, base: 0x10_0000, flat: true };
 const flat64: Form = { bits: 64, base: 0x10_0000, flat: true };
 const elf32: Form = { bits: 32, base: 0x10_0000, flat: false };
 const elf64: Form = { bits: 64, base: 0x10_0000, flat: false };
+/** Three sectors of real-mode code before the protected-mode code, which is loaded at 1 MiB. */
+const bzImage: Form = { bits: 32, base: 0x10_0000 - 3 * 512, flat: true };
 
 /** The modes that the memory-fault guests are for, by the end of their names. */
 const faultModes = {
@@ -57,7 +61,7 @@ function faultPage(name: string, source: string, mode: FaultMode): [string, Form
 
 /**
  * Every image by its path below `images`. A Multiboot image is an ELF32 executable or, with the address
- * fields of its header ("a.out kludge"), a flat binary.
+ * fields of its header ("a.out kludge"), a flat binary; a bzImage is one too.
  */
 export const images: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["hello.bin16", flat16],
@@ -86,6 +90,17 @@ export const images: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["regs.bin32", flat32],
   ["regs.bin64", flat64],
   ["mb-info.mb", elf32],
+  ["mb2-info.mb2", elf32],
+  ["linux-info.bzimage", bzImage],
+  ["vmlinux.elf", { ...elf64, script: "notes.ld" }],
+  ["pvh-info.pvh", { ...elf32, script: "notes.ld" }],
+  ["pc/idle.bin16", flat16],
+  ["pc/timer.bin16", flat16],
+  ["pc/serial-irq.bin16", flat16],
+  ["pc/io-apic.bin32", flat32],
+  ["pc/acpi.bin32", flat32],
+  ["pc/mp-table.bin32", flat32],
+  ["pc/fw-cfg.bin32", flat32],
   ...faultImages("read", everyMode),
   ...faultImages("write", everyMode),
   ...faultImages("rmw", everyMode),
@@ -197,7 +212,7 @@ export async function buildImage(name: string): Promise<Uint8Array> {
     ]);
     await run("ld", [
       ...["-m", form.bits === 64 ? "elf_x86_64" : "elf_i386"],
-      ...["-T", "guest.ld", `--defsym=BASE=${form.base}`],
+      ...["-T", form.script ?? "guest.ld", `--defsym=BASE=${form.base}`],
       // No page alignment in the file, no symbols, no build id: a few hundred bytes.
       ...["--nmagic", "--strip-all", "--build-id=none"],
       ...(form.flat ? ["--oformat=binary"] : []),

@@ -135,15 +135,16 @@ launch_setup() {
 }
 
 # Makes .setup.d: main.ts and all that it imports in a few files, which start in less time than a
-# hundred. The instruction decoder stays outside, since few runs need it. The files' names tell
-# their content, but for main.js, which comes last: whoever starts meanwhile finds all that is needed.
-# An empty main.js says that it cannot be made here.
+# hundred. The modules of WebAssembly packages stay outside, since few runs need them. The files'
+# names tell their content, but for main.js, which comes last: whoever starts meanwhile finds all that
+# is needed. An empty main.js says that it cannot be made here.
 launch_bundle() {
   launch_root=$(cd -- "$root" && pwd) && mkdir -p "$root/.setup.d" && : >"$root/.setup.$$" || return 0
   "$deno" bundle --quiet --minify --platform deno --code-splitting --config="$root/deno.json" \
     ${map:+"$map"} "$lock" --external="$launch_root/src/x86/iced.ts" \
+    --external="$launch_root/src/boot/unpackers.ts" \
     --outdir="$root/.setup.d/$$" "$launch_root/main.ts" </dev/null >/dev/null 2>&1 &&
-    sed -i "s|\"$launch_root/src/x86/iced.ts\"|\"../src/x86/iced.ts\"|" "$root/.setup.d/$$"/*.js ||
+    sed -i "s|\"$launch_root/src/|\"../src/|" "$root/.setup.d/$$"/*.js ||
     { mkdir -p "$root/.setup.d/$$" && : >"$root/.setup.d/$$/main.js"; }
   # As old as the moment before: what was edited meanwhile is newer.
   touch -r "$root/.setup.$$" "$root/.setup.d/$$/main.js"

@@ -17,6 +17,7 @@
         .include "guest.inc"
         .include "hex.inc"
         .include "multiboot.inc"
+        .include "text.inc"
 
         multiboot_header flags=MB_WANT_MEMORY
 
@@ -127,26 +128,7 @@ put_word:
         puts    "\n"
         ret
 
-# Writes the zero-terminated string at ESI and ends the line.
-put_string:
-        mov     ecx, -1
-
-# Writes the bytes from ESI up to ECX, a zero byte or a line feed, and ends the line.
-put_line:
-        mov     dx, COM1
-1:      cmp     esi, ecx
-        jae     2f
-        lodsb
-        test    al, al
-        jz      2f
-        cmp     al, '\n'
-        je      2f
-        out     dx, al
-        jmp     1b
-2:      mov     al, '\n'
-        out     dx, al
-        ret
-
+        text_routines
         hex_routine
 
         .bss

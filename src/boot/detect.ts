@@ -4,11 +4,16 @@
  * @module
  */
 
-import { isElf, planElf } from "./elf.ts";
+import { planElf } from "./elf.ts";
+import { kernelNotesOf } from "./elf_notes.ts";
 import { planFlat } from "./flat.ts";
 import { ImageError } from "./image.ts";
+import { planLinux } from "./linux.ts";
+import { isLinux } from "./linux_header.ts";
 import { findMultibootHeader, planMultiboot } from "./multiboot.ts";
+import { findMultiboot2Header, planMultiboot2 } from "./multiboot2.ts";
 import { BOOT_PROTOCOLS, type BootOptions, type BootPlan, type BootProtocol } from "./plan.ts";
+import { planPvh } from "./pvh.ts";
 
 const BOOT_SECTOR_BYTES = 512;
 const REAL_MODE_NAME = /\.(bin16|boot)$/;
@@ -25,8 +30,11 @@ const OTHER_FLAT_NAMES: readonly [RegExp, BootProtocol][] = [
  */
 export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   if (image.length === 0) throw new ImageError("the file is empty");
+  if (isLinux(image)) return "linux";
   if (findMultibootHeader(image)) return "multiboot";
-  if (isElf(image)) return "elf";
+  if (findMultiboot2Header(image)) return "multiboot2";
+  const notes = kernelNotesOf(image);
+  if (notes) return notes.pvhEntry !== undefined ? "pvh" : notes.linux ? "linux" : "elf";
   const signed = image.length === BOOT_SECTOR_BYTES && image[510] === 0x55 && image[511] === 0xaa;
   if (signed || REAL_MODE_NAME.test(name)) return "flat16";
   const byName = OTHER_FLAT_NAMES.find(([pattern]) => pattern.test(name));
@@ -66,6 +74,17 @@ export function planBoot(
     case "elf":
       return planElf(image, options);
     case "multiboot":
-      return planMultiboot(image, options);
+      return !findMultibootHeader(image) && findMultiboot2Header(image)
+        ? planMultiboot2(image, options)
+        : planMultiboot(image, options);
+    case "multiboot2":
+      return planMultiboot2(image, options);
+    case "pvh":
+      return planPvh(options.payload ?? image, options);
+    case "linux":
+    case "linux:16":
+    case "linux:32":
+    case "linux:64":
+      return planLinux(image, chosen, options);
   }
 }

@@ -18,16 +18,20 @@ const ET_DYN = 3;
 const EM_386 = 3;
 const EM_X86_64 = 62;
 const PT_LOAD = 1;
+const PT_NOTE = 4;
 /** More program headers than this are not an executable's. */
 const MAX_PROGRAM_HEADERS = 1024;
 
-/** A loadable segment of an ELF file. */
+/** A loadable segment of an ELF file, or one of notes. */
 export interface ElfSegment {
   readonly index: number;
+  readonly type: number;
   readonly bytes: Uint8Array;
   readonly physicalAddress: bigint;
   readonly virtualAddress: bigint;
   readonly memorySizeBytes: bigint;
+  /** A power of two, or 0. */
+  readonly alignment: bigint;
 }
 
 /** What a loader needs of an ELF file. */
@@ -38,6 +42,8 @@ export interface ElfImage {
   /** The entry as the header gives it: a virtual address. */
   readonly entry: bigint;
   readonly segments: readonly ElfSegment[];
+  /** The program headers that hold notes. */
+  readonly notes: readonly ElfSegment[];
 }
 
 /** Whether the file begins as ELF files do. */
@@ -87,13 +93,15 @@ export function parseElf(image: Uint8Array): ElfImage {
     throw new ImageError(`ELF header: e_phentsize ${hex(entrySize)} is less than ${hex(minimum)}`);
   }
   const table = header.slice(tableOffset, BigInt(count * entrySize), "e_phoff");
-  const segments: ElfSegment[] = [];
+  const all: ElfSegment[] = [];
   for (let index = 0; index < count; index++) {
     const segment = parseSegment(image, table, index, entrySize, wide);
-    if (segment && segment.memorySizeBytes > 0n) segments.push(segment);
+    if (segment && segment.memorySizeBytes > 0n) all.push(segment);
   }
+  const segments = all.filter((segment) => segment.type === PT_LOAD);
+  const notes = all.filter((segment) => segment.type === PT_NOTE);
   if (segments.length === 0) throw new ImageError("ELF: no PT_LOAD segment: nothing to load");
-  return { bits, machine, type, entry, segments };
+  return { bits, machine, type, entry, segments, notes };
 }
 
 function parseSegment(
@@ -105,7 +113,8 @@ function parseSegment(
 ): ElfSegment | undefined {
   const what = `ELF program header ${index}`;
   const header = new ImageReader(table.subarray(index * entrySize), what);
-  if (header.u32(0, "p_type") !== PT_LOAD) return undefined;
+  const type = header.u32(0, "p_type");
+  if (type !== PT_LOAD && type !== PT_NOTE) return undefined;
   const word = (offset: number, narrowOffset: number, field: string): bigint =>
     wide ? header.u64(offset, field) : BigInt(header.u32(narrowOffset, field));
   const fileOffset = word(8, 4, "p_offset");
@@ -126,7 +135,7 @@ function parseSegment(
     throw new ImageError(`${what}: p_memsz ${hex(memorySizeBytes)} is more than memory can hold`);
   }
   const bytes = new ImageReader(image, what).slice(fileOffset, fileSize, "p_offset + p_filesz");
-  return { index, bytes, physicalAddress, virtualAddress, memorySizeBytes };
+  return { index, type, bytes, physicalAddress, virtualAddress, memorySizeBytes, alignment };
 }
 
 /** Puts an ELF file's segments where their physical addresses say. @throws {ImageError} */
@@ -175,7 +184,7 @@ export function elfFacts(elf: ElfImage): Fact[] {
  */
 export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
   const elf = parseElf(image);
-  const placement = new Placement(options.ram);
+  const placement = new Placement(options.ram, options.reserved);
   placeElf(elf, placement);
   const rip = physicalEntry(elf);
   if (!placement.holds(rip)) {

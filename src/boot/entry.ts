@@ -12,22 +12,29 @@ import { identityMap } from "../x86/page_tables.ts";
 import { encodeGdt, flatSegment, realModeSegment } from "../x86/segments.ts";
 import type { BootPlan, EntryState, Placement } from "./plan.ts";
 
-const CODE_SELECTOR = 0x08;
-const DATA_SELECTOR = 0x10;
+/** The selectors of CS and of the other segment registers. */
+export type Selectors = EntryState["selectors"];
+
+/** Of guests that say nothing about selectors. */
+const SELECTORS: Selectors = { code: 0x08, data: 0x10 };
 /** Where the stack of protected-mode and long-mode guests ends. */
 const STACK_END = 0x10_0000;
 /** RFLAGS with nothing set but bit 1, which always is (SDM volume 1, 3.4.3). */
 const RFLAGS_RESET = 2n;
 
-function flatSegments(bits: 32 | 64) {
+function flatSegments(bits: 32 | 64, { code, data }: Selectors) {
   return {
-    code: flatSegment({ type: "code", bits, selector: CODE_SELECTOR }),
-    data: flatSegment({ type: "data", bits, selector: DATA_SELECTOR }),
+    code: flatSegment({ type: "code", bits, selector: code }),
+    data: flatSegment({ type: "data", bits, selector: data }),
   };
 }
 
-function putGdt(placement: Placement, bits: 32 | 64): { base: bigint; limit: number } {
-  const { code, data } = flatSegments(bits);
+function putGdt(
+  placement: Placement,
+  bits: 32 | 64,
+  selectors: Selectors,
+): { base: bigint; limit: number } {
+  const { code, data } = flatSegments(bits, selectors);
   const bytes = encodeGdt([code, data]);
   return { base: placement.putTable("GDT", bytes), limit: bytes.length - 1 };
 }
@@ -36,38 +43,59 @@ function stackEnd(placement: Placement): bigint {
   return BigInt(Math.min(STACK_END, placement.ram[0]!.sizeBytes));
 }
 
+/**
+ * Real mode.
+ *
+ * @param rip counts from the code segment's start, as `rsp` does from the data segment's
+ */
+export function realEntry(
+  rip: bigint,
+  rsp: bigint,
+  selectors: Selectors = { code: 0, data: 0 },
+): EntryState {
+  return { mode: "real", rip, rsp, selectors };
+}
+
 /** Protected mode without paging, with flat 4 GiB segments; puts the GDT into memory. */
-export function protectedEntry(placement: Placement, rip: bigint): EntryState {
-  const gdt = putGdt(placement, 32);
-  return { mode: "protected", rip, rsp: stackEnd(placement), gdt };
+export function protectedEntry(
+  placement: Placement,
+  rip: bigint,
+  selectors = SELECTORS,
+): EntryState {
+  const gdt = putGdt(placement, 32, selectors);
+  return { mode: "protected", rip, rsp: stackEnd(placement), selectors, gdt };
 }
 
 /**
  * Long mode at CPL 0: puts the GDT into memory, and page tables that map all RAM
  * and at least the first 4 GiB to itself, writable and user-accessible.
  */
-export function longEntry(placement: Placement, rip: bigint): EntryState {
+export function longEntry(
+  placement: Placement,
+  rip: bigint,
+  selectors = SELECTORS,
+): EntryState {
   const last = placement.ram.at(-1)!;
   const { cr3, tables } = identityMap({
     sizeBytes: BigInt(last.gpa) + BigInt(last.sizeBytes),
     allocate: (pages) => placement.findPages("page tables", pages * 4096),
   });
   for (const { gpa, bytes } of tables) placement.put("page tables", gpa, bytes);
-  const gdt = putGdt(placement, 64);
-  return { mode: "long", rip, rsp: stackEnd(placement), gdt, cr3 };
+  const gdt = putGdt(placement, 64, selectors);
+  return { mode: "long", rip, rsp: stackEnd(placement), selectors, gdt, cr3 };
 }
 
 /** Writes a plan into guest memory and sets the processor up to start it. */
 export function enter(plan: BootPlan, memory: GuestMemory, vcpu: Vcpu): void {
   for (const { gpa, bytes } of plan.segments) memory.write(gpa, bytes);
-  const { mode, rip, rsp, registers, gdt, cr3 } = plan.entry;
+  const { mode, rip, rsp, registers, selectors, gdt, cr3 } = plan.entry;
   const sregs = vcpu.sregs();
   if (mode === "real") {
-    const data = realModeSegment(0);
-    sregs.cs = realModeSegment(0, "code");
+    const data = realModeSegment(selectors.data);
+    sregs.cs = realModeSegment(selectors.code, "code");
     for (const name of ["ds", "es", "fs", "gs", "ss"] as const) sregs[name] = data;
   } else {
-    const { code, data } = flatSegments(mode === "long" ? 64 : 32);
+    const { code, data } = flatSegments(mode === "long" ? 64 : 32, selectors);
     sregs.cs = code;
     for (const name of ["ds", "es", "fs", "gs", "ss"] as const) sregs[name] = data;
     sregs.gdt = { base: gdt!.base, limit: gdt!.limit, padding: [0, 0, 0] };

@@ -6,7 +6,7 @@
 
 import { hex } from "../hex.ts";
 import { ImageError } from "./image.ts";
-import { longEntry, protectedEntry } from "./entry.ts";
+import { longEntry, protectedEntry, realEntry } from "./entry.ts";
 import {
   type BootOptions,
   type BootPlan,
@@ -50,7 +50,7 @@ export function planFlat(
       `entry ${hex(rip)} is out of reach of ${text}, which ends at ${hex(reach)}; set --entry`,
     );
   }
-  const placement = new Placement(options.ram);
+  const placement = new Placement(options.ram, options.reserved);
   placement.put("image", gpa, image);
   return {
     protocol,
@@ -65,7 +65,7 @@ export function planFlat(
 function entryState(protocol: FlatProtocol, placement: Placement, rip: bigint): EntryState {
   switch (protocol) {
     case "flat16":
-      return { mode: "real", rip, rsp: BOOT_SECTOR, registers: { rdx: FIRST_DISK } };
+      return { ...realEntry(rip, BOOT_SECTOR), registers: { rdx: FIRST_DISK } };
     case "flat32":
       return protectedEntry(placement, rip);
     case "flat64":

@@ -7,29 +7,51 @@
  */
 
 import { hex } from "../hex.ts";
-import { elfFacts, isElf, parseElf, physicalEntry, placeElf } from "./elf.ts";
+import type { PlacedSections } from "./elf_sections.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
-import { MAX_MAP_ENTRIES, type MemoryMapEntry, MemoryType, pcMemoryMap } from "./memory_map.ts";
-import { type BootOptions, type BootPlan, type Fact, Placement, unusedOptions } from "./plan.ts";
+import { encodeE820, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
+import { cString, type PlacedModule, placeModules } from "./modules.ts";
+import { loadByAddresses, type LoadedKernel, loadElf, requireEntry } from "./multiboot_load.ts";
+import {
+  type BootOptions,
+  type BootPlan,
+  type Fact,
+  mapFact,
+  Placement,
+  unusedOptions,
+} from "./plan.ts";
 
 const HEADER_MAGIC = 0x1badb002;
 /** What EAX holds when the kernel is entered. */
 const LOADER_MAGIC = 0x2badb002n;
 /** The header lies within so many bytes of the file, 4-byte aligned. */
 const SEARCH_BYTES = 8192;
+const WHAT = "Multiboot header";
 
 /** Header flags (section 3.1.2). */
-const ALIGN_MODULES = 1 << 0;
-const WANT_MEMORY = 1 << 1;
-const WANT_VIDEO = 1 << 2;
-const HAS_ADDRESSES = 1 << 16;
+const HEADER_FLAGS = {
+  ALIGN_MODULES: 1 << 0,
+  WANT_MEMORY: 1 << 1,
+  WANT_VIDEO: 1 << 2,
+  HAS_ADDRESSES: 1 << 16,
+} as const;
 /** A loader that does not know one of these flags must not boot the kernel. */
 const MANDATORY = 0xffff;
-const KNOWN = ALIGN_MODULES | WANT_MEMORY | WANT_VIDEO;
+const KNOWN = HEADER_FLAGS.ALIGN_MODULES | HEADER_FLAGS.WANT_MEMORY | HEADER_FLAGS.WANT_VIDEO;
 
-/** Information flags (section 3.3): which fields are valid. */
-const INFO = { memory: 1 << 0, commandLine: 1 << 2, modules: 1 << 3, map: 1 << 6, name: 1 << 9 };
+/**
+ * Information flags (section 3.3): which fields are valid. Those of boot device,
+ * drives, ROM configuration, APM and video stay clear: there is none of that.
+ */
+const INFO = {
+  memory: 1 << 0,
+  commandLine: 1 << 2,
+  modules: 1 << 3,
+  sections: 1 << 5,
+  map: 1 << 6,
+  name: 1 << 9,
+} as const;
 /** Offsets in the information structure. */
 const AT = {
   flags: 0,
@@ -38,6 +60,7 @@ const AT = {
   commandLine: 16,
   modulesCount: 20,
   modulesAddress: 24,
+  sections: 28,
   mapLength: 44,
   mapAddress: 48,
   loaderName: 64,
@@ -45,9 +68,8 @@ const AT = {
 const INFO_BYTES = 116;
 const MODULE_BYTES = 16;
 const MAP_ENTRY_BYTES = 24;
-/** A command line longer than this is a mistake. */
-const MAX_STRING_BYTES = 4096;
-const LOADER_NAME = "vmexit";
+/** What kernels are told that the loader is called. */
+export const LOADER_NAME = "vmexit";
 
 interface Header {
   readonly offset: number;
@@ -56,7 +78,7 @@ interface Header {
 
 /** The Multiboot header's place in a file, or `undefined` where there is none. */
 export function findMultibootHeader(image: Uint8Array): Header | undefined {
-  const reader = new ImageReader(image, "Multiboot header");
+  const reader = new ImageReader(image, WHAT);
   const last = Math.min(image.length, SEARCH_BYTES) - 12;
   for (let offset = 0; offset <= last; offset += 4) {
     if (reader.u32(offset, "magic") !== HEADER_MAGIC) continue;
@@ -84,122 +106,75 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
         "which the specification does not define",
     );
   }
-  const placement = new Placement(options.ram);
-  const byAddresses = (header.flags & HAS_ADDRESSES) !== 0;
-  const { rip, facts } = byAddresses
+  const placement = new Placement(options.ram, options.reserved);
+  const byAddresses = (header.flags & HEADER_FLAGS.HAS_ADDRESSES) !== 0;
+  const kernel = byAddresses
     ? placeByAddresses(image, header, placement)
-    : placeByElf(image, placement);
-  if (rip >= 1n << 32n) {
-    throw new ImageError(`Multiboot: entry ${hex(rip)} is above 4 GiB, where 32-bit code ends`);
-  }
-  if (!placement.holds(rip)) {
-    throw new ImageError(`Multiboot: entry ${hex(rip)} lies in no loaded segment`);
-  }
+    : loadElf(image, `${WHAT}: flags have bit 16 clear`, placement);
+  const rip = requireEntry(kernel.entry!, placement);
+  const modules = placeModules(placement, options.modules);
   const entry = protectedEntry(placement, rip);
-  const info = putInformation(placement, options);
+  const info = putInformation(placement, kernel.sections, modules, options);
   const warnings = unusedOptions("multiboot", options, ["loadAddress", "entry"]);
-  if (header.flags & WANT_VIDEO) {
+  if (header.flags & HEADER_FLAGS.WANT_VIDEO) {
     warnings.push("the kernel asks for a video mode; there is no display, so it is told of none");
   }
+  const flags = Object.entries(HEADER_FLAGS).filter(([, bit]) => header.flags & bit);
   return {
     protocol: "multiboot",
     description: `Multiboot 1 kernel (${byAddresses ? "loaded by its header" : "ELF"})`,
-    entry: { ...entry, registers: { rax: LOADER_MAGIC, rbx: info } },
+    entry: { ...entry, registers: { rax: LOADER_MAGIC, rbx: info.gpa } },
     segments: placement.segments,
     facts: [
-      ["header_offset", hex(header.offset)],
-      ["header_flags", hex(header.flags)],
-      ...facts,
-      ["information", hex(info)],
+      ["header_offset", hex(header.offset), "in the file"],
+      [
+        "header_flags",
+        [hex(header.flags), ...flags.map(([name]) => name)].join(" "),
+        "what the kernel asks for",
+      ],
+      ...kernel.facts,
+      ...info.facts,
     ],
     warnings,
   };
 }
 
-interface Placed {
-  readonly rip: bigint;
-  readonly facts: Fact[];
-}
-
-function placeByElf(image: Uint8Array, placement: Placement): Placed {
-  if (!isElf(image)) {
-    throw new ImageError(
-      "Multiboot header: flags have bit 16 clear, so the file must be ELF, which it is not",
-    );
-  }
-  const elf = parseElf(image);
-  placeElf(elf, placement);
-  return { rip: physicalEntry(elf), facts: elfFacts(elf) };
-}
-
-/** The header's own addresses say what to load: section 3.1.3, the "a.out kludge". */
-function placeByAddresses(image: Uint8Array, header: Header, placement: Placement): Placed {
-  const reader = new ImageReader(image, "Multiboot header");
+function placeByAddresses(image: Uint8Array, header: Header, placement: Placement): LoadedKernel {
+  const reader = new ImageReader(image, WHAT);
   const field = (at: number, name: string): bigint => BigInt(reader.u32(header.offset + at, name));
-  const headerAddress = field(12, "header_addr");
-  const loadAddress = field(16, "load_addr");
-  const loadEnd = field(20, "load_end_addr");
-  const bssEnd = field(24, "bss_end_addr");
-  const entry = field(28, "entry_addr");
-  if (headerAddress < loadAddress) {
-    throw new ImageError(
-      `Multiboot header: header_addr ${hex(headerAddress)} is below load_addr ${hex(loadAddress)}`,
-    );
-  }
-  const fileOffset = BigInt(header.offset) - (headerAddress - loadAddress);
-  if (fileOffset < 0n) {
-    throw new ImageError(
-      `Multiboot header: load_addr ${hex(loadAddress)} lies ${hex(-fileOffset)} bytes before ` +
-        "the start of the file",
-    );
-  }
-  if (loadEnd !== 0n && loadEnd < loadAddress) {
-    throw new ImageError(
-      `Multiboot header: load_end_addr ${hex(loadEnd)} is below load_addr ${hex(loadAddress)}`,
-    );
-  }
-  const size = loadEnd === 0n ? BigInt(image.length) - fileOffset : loadEnd - loadAddress;
-  const bytes = reader.slice(fileOffset, size, "load_end_addr");
-  const end = loadAddress + size;
-  if (bssEnd !== 0n && bssEnd < end) {
-    throw new ImageError(
-      `Multiboot header: bss_end_addr ${hex(bssEnd)} is below the end of the image ${hex(end)}`,
-    );
-  }
-  const memorySize = bssEnd === 0n ? size : bssEnd - loadAddress;
-  placement.put("Multiboot image", loadAddress, bytes, Number(memorySize));
-  return {
-    rip: entry,
-    facts: [
-      ["load_address", hex(loadAddress)],
-      ["load_end", hex(end)],
-      ["bss_end", hex(bssEnd)],
-      ["entry", hex(entry)],
-    ],
+  const addresses = {
+    headerAddress: field(12, "header_addr"),
+    loadAddress: field(16, "load_addr"),
+    loadEnd: field(20, "load_end_addr"),
+    bssEnd: field(24, "bss_end_addr"),
   };
+  const entry = field(28, "entry_addr");
+  const kernel = loadByAddresses(image, WHAT, header.offset, addresses, placement);
+  return { ...kernel, entry, facts: [...kernel.facts, ["entry", hex(entry)]] };
 }
 
 /** Puts the information structure and all that it points to into low memory. */
-function putInformation(placement: Placement, options: BootOptions): bigint {
-  const modules = (options.modules ?? []).map(({ name, bytes }) => {
-    const start = modulePlace(placement);
-    placement.put(`module ${name}`, start, bytes);
-    return { start, end: start + BigInt(bytes.length), text: cString("module name", name) };
-  });
+function putInformation(
+  placement: Placement,
+  sections: PlacedSections | undefined,
+  modules: readonly PlacedModule[],
+  options: BootOptions,
+): { readonly gpa: bigint; readonly facts: readonly Fact[] } {
   const commandLine = cString("command line (--append)", options.commandLine ?? "");
   const loaderName = cString("loader name", LOADER_NAME);
-
   const mapAt = INFO_BYTES;
-  const modulesAt = mapAt + MAX_MAP_ENTRIES * MAP_ENTRY_BYTES;
-  let stringsAt = modulesAt + modules.length * MODULE_BYTES;
+  const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;
+  const sectionsAt = modulesAt + modules.length * MODULE_BYTES;
+  let stringsAt = sectionsAt + (sections?.headers.length ?? 0);
   const strings = [commandLine, loaderName, ...modules.map((m) => m.text)];
   const total = strings.reduce((sum, text) => sum + text.length, stringsAt);
-  const base = placement.findPages("Multiboot information", total);
-  // The map has to know where all tables are, itself included.
-  const map = pcMemoryMap(placement.ram, placement.tablesStart);
   const bytes = new Uint8Array(total);
+  const base = placement.putTable("Multiboot information", bytes);
+  // The map has to know where all tables are, itself included.
+  const map = placement.memoryMap();
   const view = new DataView(bytes.buffer);
-  const put = (at: number, value: number | bigint): void => view.setUint32(at, Number(value), true);
+  const put = (at: number, ...values: (number | bigint)[]): void =>
+    values.forEach((value, i) => view.setUint32(at + i * 4, Number(value), true));
   const address = (at: number): number => Number(base) + at;
   const putString = (text: Uint8Array): number => {
     bytes.set(text, stringsAt);
@@ -208,49 +183,50 @@ function putInformation(placement: Placement, options: BootOptions): bigint {
   };
 
   put(AT.flags, INFO.memory | INFO.commandLine | INFO.modules | INFO.map | INFO.name);
-  put(AT.memLower, ramKiB(map, 0));
-  put(AT.memUpper, ramKiB(map, 0x10_0000));
+  put(AT.memLower, ramKiB(map, 0), ramKiB(map, 0x10_0000));
   put(AT.commandLine, putString(commandLine));
   put(AT.loaderName, putString(loaderName));
-  put(AT.modulesCount, modules.length);
-  put(AT.modulesAddress, modules.length ? address(modulesAt) : 0);
+  put(AT.modulesCount, modules.length, modules.length ? address(modulesAt) : 0);
   modules.forEach(({ start, end, text }, i) => {
-    const at = modulesAt + i * MODULE_BYTES;
-    put(at, start);
-    put(at + 4, end);
-    put(at + 8, putString(text));
+    put(modulesAt + i * MODULE_BYTES, start, end, putString(text));
   });
-  put(AT.mapLength, map.length * MAP_ENTRY_BYTES);
-  put(AT.mapAddress, address(mapAt));
-  map.forEach(({ gpa, sizeBytes, type }, i) => {
-    const at = mapAt + i * MAP_ENTRY_BYTES;
-    put(at, MAP_ENTRY_BYTES - 4);
-    view.setBigUint64(at + 4, BigInt(gpa), true);
-    view.setBigUint64(at + 12, BigInt(sizeBytes), true);
-    put(at + 20, type);
-  });
-  placement.put("Multiboot information", base, bytes);
-  return base;
+  if (sections) {
+    const { count, entrySize, names, headers } = sections;
+    put(AT.flags, view.getUint32(AT.flags, true) | INFO.sections);
+    put(AT.sections, count, entrySize, address(sectionsAt), names);
+    bytes.set(headers, sectionsAt);
+  }
+  put(AT.mapLength, map.length * MAP_ENTRY_BYTES, address(mapAt));
+  bytes.set(encodeE820(map, MAP_ENTRY_BYTES, 4), mapAt);
+  map.forEach((_, i) => put(mapAt + i * MAP_ENTRY_BYTES, MAP_ENTRY_BYTES - 4));
+  return {
+    gpa: base,
+    facts: [
+      ["information", hex(base), "handed over in EBX"],
+      ["info_flags", hex(view.getUint32(AT.flags, true)), "which of its fields are valid"],
+      ...handedOverFacts(map, modules, sections),
+      ["drives", "none", "flag 7 is clear"],
+    ],
+  };
 }
 
-/** Modules go behind the kernel, each on a page of its own, and not into the PC's low megabyte. */
-function modulePlace(placement: Placement): bigint {
-  const end = placement.endOfLowSegments();
-  return end < 0x10_0000n ? 0x10_0000n : end;
+/** What kernels of either version are told. */
+export function handedOverFacts(
+  map: readonly MemoryMapEntry[],
+  modules: readonly PlacedModule[],
+  sections: PlacedSections | undefined,
+): Fact[] {
+  return [
+    ["mem_lower", ramKiB(map, 0), "KiB from 0 on"],
+    ["mem_upper", ramKiB(map, 0x10_0000), "KiB from 1 MiB on"],
+    ["modules", modules.map(({ start, end }) => ({ start: hex(start), end: hex(end) }))],
+    ...(sections ? [["elf_sections", sections.count, "with their addresses"] as const] : []),
+    mapFact("memory_map", map),
+  ];
 }
 
 /** How much RAM there is from an address on, up to what is no RAM. */
-function ramKiB(map: readonly MemoryMapEntry[], gpa: number): number {
+export function ramKiB(map: readonly MemoryMapEntry[], gpa: number): number {
   const entry = map.find((e) => e.type === MemoryType.ram && e.gpa === gpa);
   return Math.floor((entry?.sizeBytes ?? 0) / 1024);
-}
-
-function cString(what: string, text: string): Uint8Array {
-  const bytes = new TextEncoder().encode(text + "\0");
-  if (bytes.length > MAX_STRING_BYTES) {
-    throw new ImageError(
-      `the ${what} has ${bytes.length - 1} bytes; at most ${MAX_STRING_BYTES - 1} fit`,
-    );
-  }
-  return bytes;
 }

@@ -10,9 +10,25 @@ import type { Json } from "../exits/describe.ts";
 import { hex } from "../hex.ts";
 import { isRam, type RamRange } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
+import { MAX_MAP_ENTRIES, type MemoryMapEntry, pcMemoryMap } from "./memory_map.ts";
 
-/** The boot protocols that an image can be booted by. */
-export const BOOT_PROTOCOLS = ["flat16", "flat32", "flat64", "elf", "multiboot"] as const;
+/**
+ * The boot protocols that an image can be booted by. `linux` is whichever of its
+ * three entries fits best, `multiboot` is version 1 or else version 2.
+ */
+export const BOOT_PROTOCOLS = [
+  "flat16",
+  "flat32",
+  "flat64",
+  "elf",
+  "multiboot",
+  "multiboot2",
+  "pvh",
+  "linux",
+  "linux:16",
+  "linux:32",
+  "linux:64",
+] as const;
 
 /** One of {@linkcode BOOT_PROTOCOLS}. */
 export type BootProtocol = typeof BOOT_PROTOCOLS[number];
@@ -23,10 +39,25 @@ export interface BootModule {
   readonly bytes: Uint8Array;
 }
 
+/** The ACPI root pointer (RSDP), for protocols that pass it on. */
+export interface Rsdp {
+  readonly gpa: bigint;
+  /** Its 20 or 36 bytes, for protocols that pass a copy. */
+  readonly bytes: Uint8Array;
+}
+
 /** What a loader is told. */
 export interface BootOptions {
   /** Guest RAM, in ascending order. */
   readonly ram: readonly RamRange[];
+  /** Ranges that nothing is loaded into, and what the memory map is to call them. */
+  readonly reserved?: readonly MemoryMapEntry[];
+  /** Where the machine's ACPI tables begin, if it has any. */
+  readonly rsdp?: Rsdp;
+  /** Random bytes for a kernel that takes a seed from its loader. */
+  readonly rngSeed?: Uint8Array;
+  /** The kernel that was unpacked from a bzImage, to be booted in its place. */
+  readonly payload?: Uint8Array;
   /** The kernel's command line. */
   readonly commandLine?: string;
   /** Files for the guest: an initial RAM disk, Multiboot modules. */
@@ -53,15 +84,30 @@ export interface EntryState {
   readonly rip: bigint;
   readonly rsp: bigint;
   /** Further general registers; the others are 0. */
-  readonly registers?: { readonly rax?: bigint; readonly rbx?: bigint; readonly rdx?: bigint };
+  readonly registers?: Readonly<Partial<Record<"rax" | "rbx" | "rdx" | "rsi", bigint>>>;
+  /** What CS and the other segment registers hold; RIP counts from CS's base. */
+  readonly selectors: { readonly code: number; readonly data: number };
   /** The global descriptor table, except in real mode. */
   readonly gdt?: { readonly base: bigint; readonly limit: number };
   /** The page tables' root, in long mode. */
   readonly cr3?: bigint;
 }
 
-/** A field of an image or of what is made for it, for `inspect`. */
-export type Fact = readonly [name: string, value: Json];
+/** The linear address of the first instruction. */
+export function entryAddress({ mode, rip, selectors }: EntryState): bigint {
+  return mode === "real" ? (BigInt(selectors.code) << 4n) + rip : rip;
+}
+
+/** A field of an image or of what is made for it, for `inspect`, and what it says. */
+export type Fact = readonly [name: string, value: Json, meaning?: string];
+
+/** A memory map as `inspect` shows it. */
+export function mapFact(name: string, map: readonly MemoryMapEntry[]): Fact {
+  return [
+    name,
+    map.map(({ gpa, sizeBytes, type }) => ({ base: hex(gpa), size: hex(sizeBytes), type })),
+  ];
+}
 
 /** What is to be done to boot an image. */
 export interface BootPlan {
@@ -86,13 +132,27 @@ export class Placement {
   readonly segments: Segment[] = [];
   #tablesStart: number;
 
-  constructor(readonly ram: readonly RamRange[]) {
+  readonly #reserved: readonly MemoryMapEntry[];
+
+  /** @param reserved where nothing may be put */
+  constructor(readonly ram: readonly RamRange[], reserved: readonly MemoryMapEntry[] = []) {
+    this.#reserved = reserved;
     this.#tablesStart = ram[0]!.sizeBytes;
   }
 
   /** Where tables at the end of RAM below 4 GiB begin: the end of that RAM if there are none. */
   get tablesStart(): number {
     return this.#tablesStart;
+  }
+
+  /** The memory map, the tables that were placed so far and all reserved ranges in it. */
+  memoryMap(): MemoryMapEntry[] {
+    return pcMemoryMap(this.ram, this.#tablesStart, this.#reserved);
+  }
+
+  /** How many entries the memory map has at most, wherever tables go. */
+  get maxMapEntries(): number {
+    return MAX_MAP_ENTRIES + 2 * this.#reserved.length;
   }
 
   /**
@@ -132,17 +192,30 @@ export class Placement {
     for (let gpa = LOW_TABLES.start; gpa + size <= end; gpa += PAGE) {
       if (!this.#overlap(gpa, size)) return gpa;
     }
-    for (let gpa = (lowEnd - size) & ~(PAGE - 1n); gpa >= LOW_TABLES.end;) {
-      const other = this.#overlap(gpa, size);
-      if (!other) {
-        this.#tablesStart = Math.min(this.#tablesStart, Number(gpa));
-        return gpa;
-      }
-      gpa = (other.gpa - size) & ~(PAGE - 1n);
+    const gpa = this.findBelow(lowEnd, size, LOW_TABLES.end);
+    if (gpa === undefined) {
+      throw new ImageError(
+        `no room in guest RAM for ${name} (${hex(size)} bytes); give the guest more with --memory`,
+      );
     }
-    throw new ImageError(
-      `no room in guest RAM for ${name} (${hex(size)} bytes); give the guest more with --memory`,
-    );
+    this.#tablesStart = Math.min(this.#tablesStart, Number(gpa));
+    return gpa;
+  }
+
+  /**
+   * The highest free pages that end at or below an address, in RAM below 4 GiB.
+   *
+   * @param floor they do not start below here
+   * @returns their address, or `undefined` where there are none
+   */
+  findBelow(end: bigint, sizeBytes: bigint, floor: bigint): bigint | undefined {
+    const lowEnd = BigInt(this.ram[0]!.sizeBytes);
+    for (let gpa = ((end < lowEnd ? end : lowEnd) - sizeBytes) & ~(PAGE - 1n); gpa >= floor;) {
+      const other = this.#overlap(gpa, sizeBytes);
+      if (!other) return gpa;
+      gpa = (other.gpa - sizeBytes) & ~(PAGE - 1n);
+    }
+    return undefined;
   }
 
   /** Puts bytes wherever tables go. @returns the address */
@@ -154,23 +227,29 @@ export class Placement {
 
   /** Whether something was put where this address is. */
   holds(gpa: bigint): boolean {
-    return this.#overlap(gpa, 1n) !== undefined;
+    return this.segments.some((s) => gpa >= s.gpa && gpa < s.gpa + BigInt(s.sizeBytes));
   }
 
-  /** The first page boundary behind everything that lies below 4 GiB. */
-  endOfLowSegments(): bigint {
+  /**
+   * The first page boundary behind everything that lies below 4 GiB.
+   *
+   * @param alignment another boundary than a page's: a power of two, or 0
+   */
+  endOfLowSegments(alignment = PAGE): bigint {
     let end = 0n;
     for (const { gpa, sizeBytes } of this.segments) {
       const last = gpa + BigInt(sizeBytes);
       if (gpa < 1n << 32n && last > end) end = last;
     }
-    return (end + PAGE - 1n) & ~(PAGE - 1n);
+    return alignment === 0n ? end : (end + alignment - 1n) & ~(alignment - 1n);
   }
 
-  #overlap(gpa: bigint, sizeBytes: bigint): Segment | undefined {
-    return this.segments.find((other) =>
-      gpa < other.gpa + BigInt(other.sizeBytes) && other.gpa < gpa + sizeBytes
-    );
+  #overlap(gpa: bigint, sizeBytes: bigint): Omit<Segment, "bytes"> | undefined {
+    const overlaps = (other: { gpa: bigint | number; sizeBytes: number }): boolean =>
+      gpa < BigInt(other.gpa) + BigInt(other.sizeBytes) && BigInt(other.gpa) < gpa + sizeBytes;
+    const reserved = this.#reserved.find(overlaps);
+    if (reserved) return { ...reserved, name: "reserved memory", gpa: BigInt(reserved.gpa) };
+    return this.segments.find(overlaps);
   }
 }
 

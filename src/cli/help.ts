@@ -9,15 +9,16 @@ import { COMMANDS, type CommandSpec, type OptionSpec } from "./options.ts";
 import { wrap } from "./wrap.ts";
 
 const EXIT_CODES = `Exit codes
-  0    the guest ended well: HLT on a bare machine, power-off
+  0    the guest ended well: HLT for good, power-off, reset
   odd  the guest wrote V to the debug-exit port (0xf4): (V << 1) | 1
   2    usage                     24   KVM internal error, emulation failure
   4    image unreadable          26   KVM could not enter the guest
   6    KVM unavailable           28   an exit that nobody handles
   8    a bug in vmexit           30   --max-exits reached
   10   output cannot be written  32   KVM_RUN failed with another errno
-  20   memory fault              124  timeout
-  22   triple fault              130  interrupted
+  20   memory fault              34   the guest panicked
+  22   triple fault              124  timeout
+                                 130  interrupted
 `;
 
 /** The help of the whole tool. */

@@ -6,9 +6,17 @@
 
 import { SystemError } from "../../ffi/libc.ts";
 import { ImageError } from "../boot/image.ts";
-import { BOOT_PROTOCOLS, type BootModule, type BootOptions, type BootPlan } from "../boot/plan.ts";
-import { planBoot } from "../boot/detect.ts";
+import {
+  BOOT_PROTOCOLS,
+  type BootModule,
+  type BootOptions,
+  type BootPlan,
+  type BootProtocol,
+} from "../boot/plan.ts";
+import { detectProtocol, planBoot } from "../boot/detect.ts";
+import { firmwareOptions } from "../boot/firmware.ts";
 import { hex } from "../hex.ts";
+import type { MachineType } from "../machine/machine.ts";
 import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -16,6 +24,8 @@ import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseSize } from "./values.ts";
 
 const DEFAULT_MEMORY = "128M";
+/** What Linux wants of its loader for its random number generator. */
+const RNG_SEED_BYTES = 32;
 /** A memory slot has less than 2^31 pages (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h). */
 const MAX_MEMORY_BYTES = 2 ** 40;
 /** Larger files are no images. */
@@ -57,6 +67,8 @@ export interface PlannedImage {
   readonly path: string;
   readonly sizeBytes: number;
   readonly memoryBytes: number;
+  /** The machine that it is to run on. */
+  readonly machine: MachineType;
   readonly plan: BootPlan;
 }
 
@@ -66,7 +78,7 @@ export interface PlannedImage {
  *
  * @throws {UsageError} @throws {ImageError}
  */
-export function planImage(options: ParsedOptions): PlannedImage {
+export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
   const path = options.operands[0]!;
   const memoryBytes = parseMemory(options.value("memory") ?? DEFAULT_MEMORY);
   const protocol = parseChoice("--boot", options.value("boot") ?? "auto", [
@@ -87,17 +99,41 @@ export function planImage(options: ParsedOptions): PlannedImage {
     ram: ramLayout(memoryBytes),
     commandLine: options.value("append") ?? "",
     modules,
+    rngSeed: crypto.getRandomValues(new Uint8Array(RNG_SEED_BYTES)),
     ...(loadAddress === undefined ? {} : { loadAddress }),
     ...(entry === undefined ? {} : { entry }),
   };
   const image = readImageFile(path);
   try {
-    const plan = planBoot(image, path, protocol, boot);
-    return { path, sizeBytes: image.length, memoryBytes, plan };
+    const chosen = protocol === "auto" ? detectProtocol(image, path) : protocol;
+    const machine = parseMachine(options.value("machine") ?? "auto", chosen);
+    const payload = options.flag("decompress") ? await unpack(image) : undefined;
+    const plan = planBoot(image, path, chosen, {
+      ...boot,
+      ...(machine === "pc" ? firmwareOptions(boot.ram, 1) : {}),
+      // Any kernel finds it in a PC's fw_cfg.
+      ...(machine === "pc" && BARE_PROTOCOLS.includes(chosen) ? { commandLine: "" } : {}),
+      ...(payload ? { payload } : {}),
+    });
+    return { path, sizeBytes: image.length, memoryBytes, machine, plan };
   } catch (error) {
     if (error instanceof ImageError) throw new ImageError(`${path}: ${error.message}`);
     throw error;
   }
+}
+
+/** What a kernel's boot protocol promises it to find; flat images and plain ELF promise nothing. */
+const BARE_PROTOCOLS: readonly BootProtocol[] = ["flat16", "flat32", "flat64", "elf"];
+
+function parseMachine(text: string, protocol: BootProtocol): MachineType {
+  const type = parseChoice("--machine", text, ["auto", "bare", "pc"]);
+  if (type !== "auto") return type;
+  return BARE_PROTOCOLS.includes(protocol) ? "bare" : "pc";
+}
+
+async function unpack(image: Uint8Array): Promise<Uint8Array> {
+  const { unpackKernel } = await import("../boot/decompress.ts");
+  return await unpackKernel(image);
 }
 
 function parseMemory(text: string): number {

@@ -4,11 +4,16 @@
  * @module
  */
 
+import type { Fact } from "../boot/plan.ts";
 import type { Json } from "../exits/describe.ts";
 import { hex } from "../hex.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parseChoice } from "./values.ts";
+
+/** The columns of fields. */
+const NAME_WIDTH = 21;
+const VALUE_WIDTH = 20;
 
 /**
  * Runs the command.
@@ -16,11 +21,17 @@ import { parseChoice } from "./values.ts";
  * @returns what to print on stdout
  * @throws {UsageError} @throws {ImageError}
  */
-export function inspect(parsed: ParsedOptions): string {
+export async function inspect(parsed: ParsedOptions): Promise<string> {
   const format = parseChoice("--format", parsed.value("format") ?? "text", ["text", "json"]);
-  const { path, sizeBytes, memoryBytes, plan } = planImage(parsed);
-  const { mode, rip, rsp, registers, gdt, cr3 } = plan.entry;
-  const entry: Record<string, Json> = { mode, rip: hex(rip), rsp: hex(rsp) };
+  const { path, sizeBytes, memoryBytes, plan } = await planImage(parsed);
+  const { mode, rip, rsp, registers, selectors, gdt, cr3 } = plan.entry;
+  const entry: Record<string, Json> = {
+    mode,
+    cs: hex(selectors.code),
+    rip: hex(rip),
+    ds: hex(selectors.data),
+    rsp: hex(rsp),
+  };
   for (const [name, value] of Object.entries(registers ?? {})) entry[name] = hex(value);
   if (gdt) entry.gdt = hex(gdt.base);
   if (cr3 !== undefined) entry.cr3 = hex(cr3);
@@ -38,7 +49,7 @@ export function inspect(parsed: ParsedOptions): string {
     format: plan.description,
     boot: plan.protocol,
     guest_memory: memoryBytes,
-    fields: Object.fromEntries(plan.facts),
+    fields: Object.fromEntries(plan.facts.map(([name, value]) => [name, value])),
     entry,
     memory,
     warnings: [...plan.warnings],
@@ -49,24 +60,27 @@ export function inspect(parsed: ParsedOptions): string {
     `format   ${plan.description}`,
     `boot     --boot ${plan.protocol}`,
     "fields",
-    ...plan.facts.flatMap(([name, value]) => factLines(name, value)),
+    ...plan.facts.flatMap(factLines),
     "entry",
-    ...Object.entries(entry).map(([name, value]) => `  ${name.padEnd(16)} ${value}`),
+    ...Object.entries(entry).map(([name, value]) => `  ${name.padEnd(NAME_WIDTH)} ${value}`),
     "memory",
     ...merge(plan.segments).map((s) =>
-      `  ${s.gpa.padEnd(16)} ${hex(s.sizeBytes).padEnd(10)} ${s.name}`
+      `  ${s.gpa.padEnd(NAME_WIDTH)} ${hex(s.sizeBytes).padEnd(10)} ${s.name}`
     ),
     ...plan.warnings.map((warning) => `warning  ${warning}`),
   ];
   return lines.join("\n") + "\n";
 }
 
-function factLines(name: string, value: Json): string[] {
-  if (!Array.isArray(value)) return [`  ${name.padEnd(16)} ${value}`];
+function factLines([name, value, meaning]: Fact): string[] {
+  if (!Array.isArray(value)) {
+    const field = `  ${name.padEnd(NAME_WIDTH)} ${value}`;
+    return [meaning ? `${field.padEnd(NAME_WIDTH + VALUE_WIDTH)}  ${meaning}` : field];
+  }
   return value.map((item, i) => {
     const fields = Object.entries(item as Record<string, Json>);
     const text = fields.map(([key, field]) => `${key}=${field}`).join(" ");
-    return `  ${`${name}[${i}]`.padEnd(16)} ${text}`;
+    return `  ${`${name}[${i}]`.padEnd(NAME_WIDTH)} ${text}`;
   });
 }
 

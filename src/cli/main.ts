@@ -65,7 +65,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     }
     case "inspect": {
       const { inspect } = await import("./inspect.ts");
-      return print(inspect(options));
+      return print(await inspect(options));
     }
     case "doctor": {
       const { doctor } = await import("./doctor.ts");
@@ -124,6 +124,7 @@ async function report(error: unknown): Promise<number> {
     return code;
   };
   if (name === "HoleError") return fail(CODES.usage, `--hole: ${message}`);
+  if (name === "FwCfgError") return fail(CODES.usage, `--fw-cfg: ${message}`);
   if (error instanceof UsageError) return fail(CODES.usage, await error.withSuggestion());
   const errno = name === "SystemError" ? (error as { code?: string }).code ?? "" : "";
   if (REFUSALS.has(errno)) {

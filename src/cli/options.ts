@@ -46,9 +46,10 @@ const BOOT: readonly OptionSpec[] = [
     short: "i",
     value: "FILE",
     repeat: true,
-    help: "a file for the kernel; repeat it for several Multiboot modules",
+    help: "a file for the kernel; repeat it for several modules or archives",
   },
   { name: "boot", value: "PROTOCOL", help: `auto (default), ${BOOT_PROTOCOLS.join(", ")}` },
+  { name: "decompress", help: "unpack a bzImage on the host, not in the guest" },
   { name: "load-address", value: "ADDR", help: "where a flat image is loaded" },
   { name: "entry", value: "ADDR", help: "where a flat image is entered" },
 ];
@@ -66,7 +67,20 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         name: "machine",
         value: "TYPE",
-        help: "auto (default), bare: HLT ends the run, pc: in-kernel irqchip and PIT",
+        help: "auto (default), bare: HLT ends the run, pc: interrupt controllers, timers, ACPI",
+      },
+      ...["com1", "com2", "com3", "com4"].map((name) => ({
+        name,
+        value: "BACKEND",
+        help: `${name.toUpperCase()}: stdio${
+          name === "com1" ? " (default)" : ""
+        }, file:PATH, pty, unix:PATH, null`,
+      })),
+      {
+        name: "fw-cfg",
+        value: "FILE",
+        repeat: true,
+        help: "a file in the PC's fw_cfg: NAME,file=PATH or NAME,string=TEXT",
       },
       {
         name: "trace",

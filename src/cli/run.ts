@@ -9,18 +9,20 @@ import type { BootPlan } from "../boot/plan.ts";
 import { portName } from "../exits/port_names.ts";
 import { hex } from "../hex.ts";
 import { KVM_DEVICE } from "../kvm/kvm.ts";
-import { Machine, type MachineOptions, type MachineType } from "../machine/machine.ts";
+import { Machine, type MachineOptions } from "../machine/machine.ts";
 import { exitCodeOf, type Outcome } from "../machine/outcome.ts";
 import { type ByteStream, OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
 import { outcomeText } from "../trace/record.ts";
 import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
 import { Tracer } from "../trace/tracer.ts";
+import { parseFwCfg } from "./fw_cfg_option.ts";
 import { parseHole } from "./hole_option.ts";
 import { HostFile } from "../../ffi/host_file.ts";
 import { withinHostMemory } from "./host_limit.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
+import { openSerial, parseSerial, type SerialChoice } from "./serial_option.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 
@@ -37,6 +39,7 @@ interface RunOptions {
   readonly traceFile: string | undefined;
   readonly wanted: Uint8Array;
   readonly verbose: boolean;
+  readonly serial: readonly (SerialChoice | undefined)[];
   readonly machine: Omit<MachineOptions, "memoryBytes">;
 }
 
@@ -48,7 +51,7 @@ interface RunOptions {
  */
 export async function run(parsed: ParsedOptions): Promise<number> {
   const options = parseRunOptions(parsed);
-  const { plan, memoryBytes } = planImage(parsed);
+  const { plan, memoryBytes, machine: type } = await planImage(parsed);
   using traceFile = options.traceFile === undefined ? undefined : new TraceFile(options.traceFile);
   // Nothing is written, and so nothing refused, before the machine is there.
   const onFailure = (failure: OutputFailure) => machine.stop(outputOutcome(failure));
@@ -62,24 +65,40 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     verbose: options.verbose,
     color: !traceFile && Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
   });
+  const output = guestOutput(stdout, trace);
+  const notify = (message: string): void => {
+    if (options.format === "json") tracer.warn(message);
+    else stderr.text(`vmexit: ${message}\n`);
+  };
+  let lost: Outcome | undefined;
+  const onLost = (failure: OutputFailure): void => machine.stop(lost ??= outputOutcome(failure));
+  using ports = new DisposableStack();
+  const serial = options.serial.map((choice) =>
+    choice && ports.use(openSerial(choice, { stdout: output, onFailure: onLost, notify }))
+  );
   const machineOptions: MachineOptions = {
     ...options.machine,
+    type,
     memoryBytes,
+    serial,
     observer: tracer,
     detailed: !options.quiet,
-    output: guestOutput(stdout, trace),
+    output,
     onUnclaimed: (space, address) => tracer.warn(unclaimedText(space, address)),
   };
   using machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
   traceFile?.open(); // now that a guest can run, and not to lose an older trace before
   plan.warnings.forEach((warning) => tracer.warn(warning));
+  if (type === "bare" && parsed.values("fw-cfg").length > 0) {
+    tracer.warn("--fw-cfg has no meaning for a bare machine; give it --machine pc");
+  }
   const outcome = await runMachine(machine, plan, tracer, options.timeoutMs, () => {
     trace.flush();
     stdout.flush();
   });
   if (Deno.stdout.isTerminal()) trace.flush();
   stdout.flush();
-  const ended = unlessLost(stdout, outcome);
+  const ended = unlessLost(stdout, lost ?? outcome);
   tracer.end(ended);
   const final = unlessLost(trace, ended);
   if (traceFile) {
@@ -190,7 +209,6 @@ function unclaimedText(space: "port" | "gpa", address: number): string {
 function parseRunOptions(parsed: ParsedOptions): RunOptions {
   const quietByFlag = parsed.flag("quiet");
   const spec = quietByFlag ? "none" : parsed.value("trace") ?? "all";
-  const type = parseChoice("--machine", parsed.value("machine") ?? "auto", ["auto", "bare", "pc"]);
   const timeout = parsed.value("timeout");
   const maxExits = parsed.value("max-exits");
   const cpus = parseCount("--cpus", parsed.value("cpus") ?? "1");
@@ -207,8 +225,10 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
     traceFile: parsed.value("trace-file"),
     wanted: parseTrace(spec),
     verbose: parsed.flag("verbose"),
+    serial: parseSerial(parsed),
     machine: {
-      type: type === "auto" ? "bare" : type satisfies MachineType,
+      commandLine: parsed.value("append") ?? "",
+      fwCfg: parsed.values("fw-cfg").map(parseFwCfg),
       kvmPath: parsed.value("kvm") ?? KVM_DEVICE,
       unclaimed: parseChoice("--unclaimed", parsed.value("unclaimed") ?? "warn", [
         "ignore",

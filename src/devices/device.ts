@@ -30,3 +30,15 @@ export interface Device {
 
 /** Where a device's output bytes go. Called for every byte: it must be cheap and not throw. */
 export type ByteSink = (byte: number) => void;
+
+/** An interrupt line as a device drives it: told its level, whenever it changes at least. */
+export type IrqSink = (level: boolean) => void;
+
+/** What a device can do to the whole machine. */
+export type MachineEvent =
+  | { readonly kind: "power_off" }
+  | { readonly kind: "reset" }
+  | { readonly kind: "panic" };
+
+/** Who is told of it. */
+export type MachineEventSink = (event: MachineEvent) => void;

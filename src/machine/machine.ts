@@ -7,12 +7,16 @@
 import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import { KVM_SYNC_X86_REGS } from "../../ffi/kvm_run.ts";
 import { enter } from "../boot/entry.ts";
-import type { BootPlan } from "../boot/plan.ts";
+import { firmwareTables } from "../boot/firmware.ts";
+import { type BootPlan, entryAddress } from "../boot/plan.ts";
 import { MmioBus, PortBus } from "../devices/bus.ts";
 import { DebugConsole } from "../devices/debugcon.ts";
 import { DebugExit } from "../devices/debug_exit.ts";
-import type { ByteSink } from "../devices/device.ts";
-import { Uart16550, UART_PORTS } from "../devices/uart16550.ts";
+import type { ByteSink, Device } from "../devices/device.ts";
+import type { FwCfgFile } from "../devices/fw_cfg_items.ts";
+import { NULL_BACKEND, type SerialBackend, sinkBackend } from "../devices/serial_backend.ts";
+import { SerialPort } from "../devices/serial_port.ts";
+import { COM_PORTS } from "../devices/uart16550.ts";
 import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
 import { type Capability, Kvm } from "../kvm/kvm.ts";
@@ -24,10 +28,13 @@ import type { Hole, HoleKind } from "../memory/hole.ts";
 import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
 import { loadDecoder } from "../x86/instruction.ts";
 import { MmioIo, PortIo } from "./access.ts";
+import { plugIn } from "./address_map.ts";
+import { isDeadHalt } from "./dead_halt.ts";
 import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import type { Outcome } from "./outcome.ts";
+import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
 import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
 import { RunStatistics } from "./statistics.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
@@ -47,6 +54,15 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly kvmPath?: string;
   /** Where COM1 and the debug consoles write. Default: nowhere. */
   readonly output?: ByteSink;
+  /**
+   * What COM1 to COM4 are connected with, for whoever made it to dispose. A PC has all four
+   * ports, a bare machine COM1 and those named here. Default for COM1: `output`.
+   */
+  readonly serial?: readonly (SerialBackend | undefined)[];
+  /** The kernel's command line, for a PC's fw_cfg. Default: empty. */
+  readonly commandLine?: string;
+  /** Further files in a PC's fw_cfg. */
+  readonly fwCfg?: readonly FwCfgFile[];
   /** Who looks at exits. Default: nobody. */
   readonly observer?: ExitObserver;
   /** Count by port and GPA and measure time. Default false. */
@@ -64,10 +80,10 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
  * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
  */
 const TSS_GPA = 0xfffb_d000;
-const COM1 = 0x3f8;
-const DEBUGCON = 0xe9;
-const FIRMWARE_DEBUGCON = 0x402;
-const DEBUG_EXIT = { start: 0xf4, size: 4 };
+/** For how long the guest may run at most until input, timers and dead halts are looked after. */
+const CARE_MS = 100;
+/** How many vCPUs there are. */
+const CPUS = 1;
 const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {}, fault: () => {} };
 
 /**
@@ -94,6 +110,9 @@ export class Machine implements Disposable {
   readonly #context: RunContext;
   readonly #alarm: ThreadAlarm;
   readonly #debug: GuestDebug;
+  readonly #isPc: boolean;
+  readonly #serial: readonly SerialPort[];
+  readonly #pc: PcDevices | undefined;
 
   /**
    * @throws {KvmUnavailableError} when KVM or a capability is missing
@@ -111,10 +130,10 @@ export class Machine implements Disposable {
     if (type === KVM_X86_VM_TYPE.SW_PROTECTED && kvm.checkExtension("EXIT_HYPERCALL")) {
       this.vm.enableCap("EXIT_HYPERCALL", MAP_GPA_RANGE_MASK);
     }
-    if (options.type === "pc") {
+    this.#isPc = options.type === "pc";
+    if (this.#isPc) {
       requirePcCapabilities(kvm);
-      this.vm.createIrqchip();
-      this.vm.createPit2();
+      createPcChips(this.vm);
     }
     this.vcpu = this.vm.createVcpu(0);
     this.vcpu.setCpuid2Table(kvm.supportedCpuidTable());
@@ -122,10 +141,13 @@ export class Machine implements Disposable {
     this.#alarm = stack.use(new ThreadAlarm());
     this.#alarm.guard(this.vcpu);
     this.statistics = new RunStatistics(options.detailed ?? false);
-    const memory = options.type === "pc" ? undefined : this.memory;
+    const memory = this.#isPc ? undefined : this.memory;
     this.#debug = new GuestDebug(this.vcpu, options, memory);
     this.#context = this.#makeContext(options);
-    this.#addDevices(options.output ?? (() => {}));
+    const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
+    this.#serial = this.#makeSerial(options, interrupts);
+    this.#pc = interrupts && this.#makePcDevices(options, interrupts);
+    plugIn(this.#devices(options.output ?? (() => {})), this.ports, this.mmio);
     this.#stack = stack.move();
   }
 
@@ -135,9 +157,14 @@ export class Machine implements Disposable {
 
   /** Loads an image as planned, makes the holes, and sets the vCPU up to start it. */
   boot(plan: BootPlan): void {
+    if (this.#isPc) {
+      for (const { gpa, bytes } of firmwareTables(this.memory.ranges, CPUS)) {
+        this.memory.write(BigInt(gpa), bytes);
+      }
+    }
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();
-    this.#debug.start(plan.entry.rip);
+    this.#debug.start(entryAddress(plan.entry));
   }
 
   /** Makes the run end with this outcome at the next exit, unless it already has one. */
@@ -151,11 +178,14 @@ export class Machine implements Disposable {
    * @returns how the run ended, or `undefined` when it may go on
    */
   runFor(milliseconds: number): Outcome | undefined {
-    if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
-    try {
-      return runLoop(this.#context);
-    } finally {
-      this.#alarm.disarm();
+    const deadline = performance.now() + milliseconds;
+    for (let left = milliseconds;; left = deadline - performance.now()) {
+      this.#care();
+      const outcome = this.#runSlice(Math.min(left, this.#careMs));
+      if (outcome) this.#care();
+      if (outcome || this.#context.pending) return outcome;
+      if (this.#isPc && isDeadHalt(this.vm, this.vcpu)) return { kind: "halt" };
+      if (performance.now() >= deadline) return undefined;
     }
   }
 
@@ -204,12 +234,53 @@ export class Machine implements Disposable {
     };
   }
 
-  #addDevices(output: ByteSink): void {
-    this.ports.add({ start: COM1, size: UART_PORTS }, new Uart16550(output));
-    this.ports.add({ start: DEBUGCON, size: 1 }, new DebugConsole(output));
-    this.ports.add({ start: FIRMWARE_DEBUGCON, size: 1 }, new DebugConsole(output, "debugcon2"));
-    const debugExit = new DebugExit((value) => this.stop({ kind: "debug_exit", value }));
-    this.ports.add(DEBUG_EXIT, debugExit);
+  #runSlice(milliseconds: number): Outcome | undefined {
+    if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
+    try {
+      return runLoop(this.#context);
+    } finally {
+      this.#alarm.disarm();
+    }
+  }
+
+  /** What devices have to do that no access of the guest's makes them do. */
+  #care(): void {
+    for (const port of this.#serial) port.poll();
+    this.#pc?.poll();
+  }
+
+  get #careMs(): number {
+    const { backend } = this.#serial[0]!;
+    return this.#isPc || this.#serial.length > 1 || backend.poll ? CARE_MS : Infinity;
+  }
+
+  #makeSerial(options: MachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {
+    const backends = [...options.serial ?? []];
+    backends[0] ??= sinkBackend(options.output ?? (() => {}));
+    return COM_PORTS.flatMap(({ irq }, i) => {
+      const backend = backends[i] ?? (interrupts && NULL_BACKEND);
+      return backend ? [new SerialPort(backend, `uart${i}`, interrupts?.input(irq))] : [];
+    });
+  }
+
+  #makePcDevices(options: MachineOptions, interrupts: PcInterrupts): PcDevices {
+    return new PcDevices({
+      cpus: CPUS,
+      memory: this.memory,
+      commandLine: options.commandLine ?? "",
+      fwCfg: options.fwCfg ?? [],
+      onEvent: (event) => this.stop(event),
+    }, interrupts);
+  }
+
+  #devices(output: ByteSink): Map<string, Device> {
+    return new Map<string, Device>([
+      ...this.#serial.map(({ uart }) => [uart.name, uart] as const),
+      ["debugcon", new DebugConsole(output)],
+      ["debugcon2", new DebugConsole(output, "debugcon2")],
+      ["debug-exit", new DebugExit((value) => this.stop({ kind: "debug_exit", value }))],
+      ...this.#pc?.byName ?? [],
+    ]);
   }
 }
 
@@ -234,7 +305,7 @@ function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): number {
 }
 
 function requirePcCapabilities(kvm: Kvm): void {
-  for (const name of ["IRQCHIP", "PIT2"] as const) {
+  for (const name of ["IRQCHIP", "PIT2", "IRQ_ROUTING"] as const) {
     if (kvm.checkExtension(name) === 0) throw missingCapability(name, "--machine pc");
   }
 }

@@ -17,6 +17,7 @@ export type Outcome =
   | { readonly kind: "halt" }
   | { readonly kind: "power_off" }
   | { readonly kind: "reset" }
+  | { readonly kind: "panic" }
   | { readonly kind: "debug_exit"; readonly value: number }
   | { readonly kind: "shutdown"; readonly rip?: bigint }
   | {
@@ -69,6 +70,8 @@ export function exitCodeOf(outcome: Outcome): number {
       return 30;
     case "run_failed":
       return 32;
+    case "panic":
+      return 34;
     case "timeout":
       return 124;
     case "interrupted":
@@ -89,6 +92,8 @@ export function describeOutcome(outcome: Outcome): string {
       return "guest powered off";
     case "reset":
       return "guest asked for a reset";
+    case "panic":
+      return "guest panicked (pvpanic)";
     case "debug_exit":
       return `guest wrote ${hex(outcome.value)} to the debug-exit port`;
     case "memory_fault": {

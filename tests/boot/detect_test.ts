@@ -3,7 +3,8 @@ import { detectProtocol, planBoot } from "../../src/boot/detect.ts";
 import { ImageError } from "../../src/boot/image.ts";
 import { BOOT_PROTOCOLS } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
-import { elf, HALT, imageFile, multiboot, multibootHeader } from "../lib/images.ts";
+import { elf, HALT, imageFile, multiboot, multibootHeader, note } from "../lib/images.ts";
+import { bzImage } from "../lib/linux.ts";
 
 const RAM = { ram: ramLayout(4 << 20) };
 
@@ -19,6 +20,10 @@ Deno.test("the built images are what their names say", () => {
     "hello32.elf": "elf",
     "hello.mb": "multiboot",
     "hello.kludge": "multiboot",
+    "mb2-info.mb2": "multiboot2",
+    "linux-info.bzimage": "linux",
+    "vmlinux.elf": "linux",
+    "pvh-info.pvh": "pvh",
     "hello.bin16": "flat16",
     "hello.bin32": "flat32",
     "hello.bin64": "flat64",
@@ -33,6 +38,26 @@ Deno.test("a header counts for more than a name", () => {
   assertEquals(detectProtocol(multiboot(), "kernel.bin64"), "multiboot");
   const both = elf({ bits: 32, segments: [{ bytes: multibootHeader() }] });
   assertEquals(detectProtocol(both, "kernel"), "multiboot", "a Multiboot kernel may be ELF");
+});
+
+Deno.test("an ELF kernel's notes say how it is booted, an entry more than a name", () => {
+  const kernel = (...notes: Uint8Array[]) =>
+    elf({
+      segments: [{ bytes: HALT }, ...notes.map((bytes) => ({ bytes, p_type: 4 }))],
+    });
+  const linux = note("Linux", 0x101, new Uint8Array(4));
+  const pvh = note("Xen", 18, new Uint8Array([0, 0, 0x10, 0]));
+  assertEquals(detectProtocol(kernel(linux), "vmlinux"), "linux");
+  assertEquals(detectProtocol(kernel(linux, pvh), "vmlinux"), "pvh");
+  assertEquals(detectProtocol(kernel(note("GNU", 3, new Uint8Array(20))), "a.out"), "elf");
+});
+
+Deno.test("an unpacked kernel is booted in the place of its bzImage", () => {
+  const payload = imageFile("pvh-info.pvh");
+  const options = { ...RAM, payload };
+  assertEquals(planBoot(bzImage(), "bzImage", "pvh", options).protocol, "pvh");
+  assertEquals(planBoot(bzImage(), "bzImage", "auto", options).protocol, "linux:32");
+  assertEquals(planBoot(bzImage(), "bzImage", "auto", RAM).protocol, "linux:64");
 });
 
 Deno.test("a boot sector is known by its size and signature, or by its name", () => {

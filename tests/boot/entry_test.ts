@@ -6,6 +6,7 @@ import { Kvm } from "../../src/kvm/kvm.ts";
 import type { Regs, Sregs } from "../../src/kvm/vcpu.ts";
 import { GuestMemory } from "../../src/memory/guest_memory.ts";
 import { elf, HALT, multiboot } from "../lib/images.ts";
+import { bzImage } from "../lib/linux.ts";
 import { kvmTest } from "../lib/kvm.ts";
 
 const DATA_SEGMENTS = ["ds", "es", "fs", "gs", "ss"] as const;
@@ -86,4 +87,25 @@ kvmTest("a Multiboot kernel has the loader's magic in EAX and the information in
     assertNotEquals(regs.rbx, 0n);
     assertEquals(regs.rip, plan.entry.rip);
   });
+});
+
+kvmTest("a Linux kernel's real-mode code has its own segments, and IP counts from CS", () => {
+  look(bzImage(), "linux:16", ({ regs, sregs }) => {
+    assertEquals(nonZero(regs), { rsp: 0xe000n, rflags: 2n });
+    assertEquals([sregs.cs.base, sregs.cs.selector], [0x1_0200n, 0x1020]);
+    for (const name of DATA_SEGMENTS) {
+      assertEquals([sregs[name].base, sregs[name].selector], [0x1_0000n, 0x1000], name);
+    }
+  });
+});
+
+kvmTest("a Linux kernel has its selectors, boot_params in RSI and all else 0", () => {
+  for (const [protocol, rip] of [["linux:32", 0x10_0000n], ["linux:64", 0x10_0200n]] as const) {
+    look(bzImage(), protocol, ({ plan, regs, sregs }) => {
+      const { rsi } = plan.entry.registers!;
+      assertEquals(nonZero(regs), { rip, rsp: 0x10_0000n, rsi, rflags: 2n } as Partial<Regs>);
+      assertEquals([sregs.cs.selector, sregs.ds.selector, sregs.ss.selector], [0x10, 0x18, 0x18]);
+      assertEquals([sregs.cs.l, sregs.gdt.limit], [protocol === "linux:64" ? 1 : 0, 0x1f]);
+    });
+  }
 });

@@ -8,17 +8,20 @@
 import { assert, assertGreater } from "@std/assert";
 import { planBoot } from "../../src/boot/detect.ts";
 import { ImageError } from "../../src/boot/image.ts";
+import { isLinux } from "../../src/boot/linux_header.ts";
 import {
   BOOT_PROTOCOLS,
   type BootOptions,
   type BootPlan,
   type BootProtocol,
+  entryAddress,
 } from "../../src/boot/plan.ts";
 import { detailsText } from "../../src/exits/describe.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import { describeOutcome, exitCodeOf } from "../../src/machine/outcome.ts";
 import { isRam, ramLayout } from "../../src/memory/ram.ts";
 import { elf, HALT, imageFile, LOAD_ADDRESS, multiboot, multibootHeader } from "../lib/images.ts";
+import { bzImage } from "../lib/linux.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { observer } from "../lib/machine.ts";
 import { Random } from "../lib/random.ts";
@@ -32,6 +35,10 @@ const IMAGES: readonly Uint8Array[] = [
   ...["hello.elf", "hello32.elf", "hello.mb", "hello.kludge", "mb-info.mb"].map(imageFile),
   ...["hello.bin16", "regs.bin32", "strio.bin64", "msr.bin64"].map(imageFile),
   multiboot({ code, before: code }),
+  ...["linux-info.bzimage", "vmlinux.elf", "pvh-info.pvh", "mb2-info.mb2"].map(imageFile),
+  bzImage({ relocatable_kernel: 1, pref_address: 0x20_0000n, kernel_alignment: 0x20_0000 }),
+  bzImage({ version: 0x201, loadflags: 0, kernel_version: 0x10 }),
+  bzImage({ version: 0x207, xloadflags: 0, payload_length: 4 }),
   elf({ bits: 32, segments: [{ bytes: multibootHeader(7) }, { bytes: code, p_paddr: 0x8000n }] }),
   elf({
     segments: [
@@ -53,9 +60,11 @@ function mutate(random: Random, image: Uint8Array): Uint8Array {
   let bytes = image.slice();
   for (let i = 0; i <= random.below(4); i++) {
     if (bytes.length === 0) break;
-    // Headers stand at the beginning: most damage is done there.
-    const reach = random.below(4) === 0 ? bytes.length : Math.min(bytes.length, 160);
-    const at = random.below(reach);
+    // Most damage is done to the header: at the beginning, or where Linux has it.
+    const start = bytes.length > 0x270 && isLinux(image) ? 0x1f0 : 0;
+    const at = random.below(4) === 0
+      ? random.below(bytes.length)
+      : start + random.below(Math.min(bytes.length - start, start ? 0x80 : 160));
     switch (random.below(6)) {
       case 0:
         bytes[at]! ^= 1 << random.below(8);
@@ -103,6 +112,10 @@ function randomOptions(random: Random, sizes: readonly number[]): BootOptions {
       : {}),
     ...(random.below(4) === 0 ? { loadAddress: address() } : {}),
     ...(random.below(4) === 0 ? { entry: address() } : {}),
+    ...(random.below(2) ? { rngSeed: new Uint8Array(32) } : {}),
+    ...(random.below(4) === 0 ? { reserved: [{ gpa: 0xf_0000, sizeBytes: 0x8000, type: 3 }] } : {}),
+    ...(random.below(4) === 0 ? { rsdp: { gpa: 0xf_0000n, bytes: new Uint8Array(36) } } : {}),
+    ...(random.below(16) === 0 ? { payload: mutate(random, imageFile("vmlinux.elf")) } : {}),
   };
 }
 
@@ -132,16 +145,18 @@ function assertSound({ segments, entry, protocol }: BootPlan, { ram }: BootOptio
     segments.some((s) => gpa >= s.gpa && gpa + BigInt(sizeBytes) <= s.gpa + BigInt(s.sizeBytes));
   if (entry.gdt) assert(holds(entry.gdt.base, entry.gdt.limit + 1), "the GDT is there");
   if (entry.cr3 !== undefined) assert(holds(entry.cr3, 4096), "the page tables are there");
-  if (!protocol.startsWith("flat")) assert(holds(entry.rip, 1), "the entry is there");
-  assert(isRam(ram, entry.rsp - 1n, 1), "the stack is there");
+  if (!protocol.startsWith("flat")) assert(holds(entryAddress(entry), 1), "the entry is there");
+  const stack = entry.mode === "real" ? BigInt(entry.selectors.data) << 4n : 0n;
+  assert(isRam(ram, stack + entry.rsp - 1n, 1), "the stack is there");
 }
 
 for (const protocol of [...BOOT_PROTOCOLS, "auto"] as const) {
   Deno.test(`thousands of damaged images make sound plans or none: ${protocol}`, () => {
     const random = new Random(0x5eed);
+    const made = IMAGES.filter((image) => tryPlan(image, protocol, { ram: ramLayout(5 * GIB) }));
     let plans = 0;
     for (let i = 0; i < 4000; i++) {
-      const image = mutate(random, random.of(IMAGES));
+      const image = mutate(random, random.of(random.below(2) ? made : IMAGES));
       const options = randomOptions(random, [64 * KIB, MIB, 4 * MIB, 5 * GIB]);
       const plan = tryPlan(image, protocol, options);
       if (!plan) continue;

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { MAX_MAP_ENTRIES, pcMemoryMap } from "../../src/boot/memory_map.ts";
+import { encodeE820, MAX_MAP_ENTRIES, pcMemoryMap } from "../../src/boot/memory_map.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 
 const KIB = 2 ** 10;
@@ -68,4 +68,41 @@ Deno.test("whatever the sizes, entries ascend, do not overlap and stay within RA
       assert(ram.every(({ gpa, sizeBytes }) => gpa + sizeBytes <= tablesStart));
     }
   }
+});
+
+Deno.test("reserved ranges are cut out of whatever is there, and have their own type", () => {
+  const reserved = [
+    { gpa: 0xf_0000, sizeBytes: 0x1000, type: 3 },
+    { gpa: 0x12_0000, sizeBytes: 0x1000, type: 4 },
+    { gpa: 0x1f_f000, sizeBytes: 0x1000, type: 2 },
+    { gpa: 0xe000_0000, sizeBytes: 0x1000, type: 2 },
+  ];
+  const entries = pcMemoryMap(ramLayout(2 * MIB), undefined, reserved)
+    .map(({ gpa, sizeBytes, type }) => [gpa, gpa + sizeBytes, type]);
+  assertEquals(entries, [
+    [0, 0x9_fc00, 1],
+    [0x9_fc00, 0xa_0000, 2],
+    [0xf_0000, 0xf_1000, 3],
+    [0xf_1000, 0x10_0000, 2],
+    [0x10_0000, 0x12_0000, 1],
+    [0x12_0000, 0x12_1000, 4],
+    [0x12_1000, 0x1f_f000, 1],
+    [0x1f_f000, 0x20_0000, 2],
+    [0xe000_0000, 0xe000_1000, 2],
+  ]);
+});
+
+Deno.test("a reserved range that covers several entries takes the place of all", () => {
+  const all = { gpa: 0, sizeBytes: 4 * MIB, type: 2 };
+  assertEquals(pcMemoryMap(ramLayout(4 * MIB), undefined, [all]), [all]);
+});
+
+Deno.test("E820 entries are base, length and type, at any distance", () => {
+  const entries = [{ gpa: 0x1234, sizeBytes: 2 ** 33, type: 1 }, { gpa: 0, sizeBytes: 1, type: 7 }];
+  const view = new DataView(encodeE820(entries).buffer);
+  assertEquals(view.byteLength, 40);
+  assertEquals([view.getBigUint64(0, true), view.getBigUint64(8, true)], [0x1234n, 2n ** 33n]);
+  assertEquals([view.getUint32(16, true), view.getUint32(36, true)], [1, 7]);
+  const wide = new DataView(encodeE820(entries, 24, 4).buffer);
+  assertEquals([wide.byteLength, wide.getUint32(0, true), wide.getUint32(44, true)], [48, 0, 7]);
 });

@@ -318,6 +318,44 @@ Deno.test("information that outgrows low memory is at the end of RAM, and reserv
   assertEquals(information.map().at(-1), [information.at, 0x40_0000n - information.at, 2]);
 });
 
+Deno.test("ELF sections are all in memory, and the headers say where: symbols and their names", () => {
+  const information = new Information(planMultiboot(imageFile("mb-info.mb"), RAM));
+  assertEquals(information.word(0) & 1 << 5, 1 << 5);
+  const [count, size, headers, names] = [28, 32, 36, 40].map((at) => information.word(at));
+  assertEquals([count, size, names], [4, 40, 3]);
+  const field = (offset: number) => information.memory.u32(BigInt(headers! + 3 * 40 + offset));
+  const strings = information.memory.read(BigInt(field(12)), field(20));
+  assertEquals(new TextDecoder().decode(strings), "\0.shstrtab\0.text\0.bss\0");
+  assertEquals(new Information(planMultiboot(multiboot(), RAM)).word(0) & 1 << 5, 0);
+});
+
+Deno.test("sections that cannot be are refused by field and value", () => {
+  const image = imageFile("mb-info.mb");
+  const table = new DataView(image.buffer).getUint32(32, true);
+  const refused: [number, number, string][] = [
+    [46, 39, "ELF header: e_shentsize 0x27 is less than 0x28"],
+    [48, 0x1001, "ELF header: e_shnum 0x1001 is more than a kernel has"],
+    [table + 3 * 40 + 32, 3, "ELF section 3: sh_addralign 0x3 is no power of two up to 4096"],
+    [table + 3 * 40 + 16, 0xffff, "ELF section 3: sh_offset + sh_size needs bytes"],
+  ];
+  for (const [at, value, message] of refused) {
+    const broken = image.slice();
+    new DataView(broken.buffer).setUint16(at, value, true);
+    assert(refusal(broken).startsWith(message), refusal(broken));
+  }
+});
+
+Deno.test("modules keep off tables and reserved ranges, which are in the map", () => {
+  const reserved = [{ gpa: 0x3f_0000, sizeBytes: 0x1_0000, type: 3 }];
+  const information = new Information(planMultiboot(multiboot(), { ...RAM, reserved }));
+  assertEquals(information.map().at(-1), [0x3f_0000n, 0x1_0000n, 3]);
+  const low = { bytes: multibootHeader(), p_paddr: 0x1000n, p_memsz: 0x6000n };
+  const options = { ...RAM, reserved, modules: [module("m", 0x1000)] };
+  const high = new Information(planMultiboot(multibootElf({ segments: [low] }), options));
+  assertEquals(high.modules(), [[0x10_0000, 0x10_1000, "m"]], "though tables are at RAM's end");
+  assertEquals(high.map().slice(-2), [[0x3e_e000n, 0x2000n, 2], [0x3f_0000n, 0x1_0000n, 3]]);
+});
+
 Deno.test("options that a Multiboot kernel has no use for are warned of", () => {
   const options = { ...RAM, commandLine: "x", loadAddress: 0n, entry: 0n };
   assertEquals(planMultiboot(multiboot(), options).warnings, [

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { ImageError } from "../../src/boot/image.ts";
-import { Placement, unusedOptions } from "../../src/boot/plan.ts";
+import { MAX_MAP_ENTRIES } from "../../src/boot/memory_map.ts";
+import { entryAddress, Placement, unusedOptions } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 
 const MIB = 2 ** 20;
@@ -78,6 +79,40 @@ Deno.test("the end of low segments is a page boundary; those above 4 GiB do not 
   memory.put("data", 0x5000n, BYTE, 0x1000);
   memory.put("high", 0x1_0000_0000n, BYTE);
   assertEquals(memory.endOfLowSegments(), 0x6000n);
+});
+
+Deno.test("nothing is put into reserved ranges, and the memory map has them", () => {
+  const reserved = [
+    { gpa: 0x1000, sizeBytes: 0x1000, type: 2 },
+    { gpa: 0x3f_f000, sizeBytes: 0x1000, type: 3 },
+  ];
+  const memory = new Placement(ramLayout(4 * MIB), reserved);
+  assertThrows(
+    () => memory.put("code", 0x1fffn, BYTE),
+    ImageError,
+    "code at [0x1fff, +0x1) overlaps reserved memory at [0x1000, +0x1000)",
+  );
+  assertEquals(memory.findPages("a table", 1), 0x2000n);
+  assertEquals(memory.findPages("a table", 0x6000), 0x3f_9000n);
+  assertFalse(memory.holds(0x1000n), "what is reserved was not put there");
+  assertEquals(memory.memoryMap().at(-1), reserved[1]);
+  assertEquals(memory.maxMapEntries, MAX_MAP_ENTRIES + 4);
+});
+
+Deno.test("room below an address is found on page boundaries, as high as there is any", () => {
+  const memory = placement();
+  assertEquals(memory.findBelow(0x20_0800n, 0x800n, 0n), 0x20_0000n);
+  assertEquals(memory.findBelow(1n << 40n, 1n, 0n), 0x3f_f000n, "in RAM");
+  memory.put("data", 0x1f_f000n, BYTE, 0x1000);
+  assertEquals(memory.findBelow(0x20_0000n, 0x1000n, 0n), 0x1f_e000n);
+  assertEquals(memory.findBelow(0x20_0000n, 0x1000n, 0x1f_f000n), undefined);
+  assertEquals(memory.tablesStart, 4 * MIB, "that is no place of tables");
+});
+
+Deno.test("the first instruction's address counts from CS's base in real mode only", () => {
+  const selectors = { code: 0x1020, data: 0x1000 };
+  assertEquals(entryAddress({ mode: "real", rip: 4n, rsp: 0n, selectors }), 0x1_0204n);
+  assertEquals(entryAddress({ mode: "long", rip: 4n, rsp: 0n, selectors }), 4n);
 });
 
 Deno.test("an option is warned of when it was given, not when it is empty", () => {

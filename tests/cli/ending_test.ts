@@ -24,7 +24,7 @@ const LIMIT = ["--timeout", "20s"];
 for (
   const [name, options] of [
     ["spins", ["spin.bin64"]],
-    ["is halted in the kernel", ["hlt.bin16", "--machine", "pc"]],
+    ["is halted in the kernel", ["pc/idle.bin16", "--machine", "pc"]],
   ] as const
 ) {
   kvmTest(`--timeout ends a guest that ${name}`, async () => {

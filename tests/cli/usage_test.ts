@@ -160,19 +160,21 @@ Deno.test("inspect says what an image is and how it would be booted", async () =
 format   ELF64 executable for 64-bit long mode
 boot     --boot elf
 fields
-  class            ELF64
-  machine          x86-64
-  type             executable
-  entry            0x100000
-  segments[0]      physical_address=0x100000 virtual_address=0x100000 file_size=34 memory_size=34
+  class                 ELF64
+  machine               x86-64
+  type                  executable
+  entry                 0x100000
+  segments[0]           physical_address=0x100000 virtual_address=0x100000 file_size=34 memory_size=34
 entry
-  mode             long
-  rip              0x100000
-  rsp              0x100000
-  gdt              0x7fff000
-  cr3              0x1000
+  mode                  long
+  cs                    0x8
+  rip                   0x100000
+  ds                    0x10
+  rsp                   0x100000
+  gdt                   0x7fff000
+  cr3                   0x1000
 memory
-  0x100000         0x22       ELF program header 0: segment
+  0x100000              0x22       ELF program header 0: segment
 `,
   );
 });

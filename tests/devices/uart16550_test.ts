@@ -4,6 +4,8 @@ import { Uart16550, UART_PORTS } from "../../src/devices/uart16550.ts";
 const [DATA, IER, IIR, LCR, MCR, LSR, MSR, SCRATCH] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 const FCR = IIR;
 const DLAB = 0x80;
+const LOOP = 0x10;
+const OUT2 = 0x08;
 
 function uart(): { uart: Uart16550; sent: number[] } {
   const sent: number[] = [];
@@ -96,6 +98,174 @@ Deno.test("in loopback each modem output drives its input", () => {
   ];
   for (const [output, input] of lines) {
     device.write(MCR, 1, 0x10 | output);
-    assertEquals(device.read(MSR), input);
+    assertEquals(device.read(MSR) & 0xf0, input);
   }
+});
+
+Deno.test("modem status tells which lines have changed since it was read", () => {
+  const { uart: device } = uart();
+  device.write(MCR, 1, LOOP); // all lines fall
+  assertEquals(device.read(MSR), 0x0b, "the ring indicator was off before");
+  assertEquals(device.read(MSR), 0x00);
+  device.write(MCR, 1, LOOP | 0x06); // RTS and OUT1
+  assertEquals(device.read(MSR), 0x51, "the ring's begin is not told");
+  device.write(MCR, 1, LOOP);
+  assertEquals(device.read(MSR), 0x05, "its end is");
+});
+
+/** A device with its interrupt line connected, and all levels that the line has had. */
+function wired(): { uart: Uart16550; levels: boolean[]; sent: number[] } {
+  const levels: boolean[] = [];
+  const sent: number[] = [];
+  const device = new Uart16550((b) => sent.push(b), "uart0", (level) => levels.push(level));
+  device.write(MCR, 1, OUT2);
+  return { uart: device, levels, sent };
+}
+
+const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
+
+Deno.test("input waits until it is read, and is announced byte by byte", () => {
+  const { uart: device } = wired();
+  device.receive(bytes(1, 2));
+  device.receive(bytes());
+  device.receive(bytes(3));
+  assertEquals(device.backlog, 2, "one is in the receiver");
+  for (const byte of [1, 2, 3]) {
+    assertEquals([device.read(LSR), device.read(DATA)], [0x61, byte]);
+  }
+  assertEquals([device.read(LSR), device.read(DATA), device.backlog], [0x60, 0, 0]);
+});
+
+Deno.test("input interrupts while there is any, if that is enabled", () => {
+  const { uart: device, levels } = wired();
+  device.receive(bytes(1, 2));
+  assertEquals(levels, []);
+  device.write(IER, 1, 0x01);
+  assertEquals([levels, device.read(IIR)], [[true], 0x04]);
+  device.read(DATA);
+  assertEquals(device.read(IIR), 0x04);
+  device.read(DATA);
+  assertEquals([levels, device.read(IIR)], [[true, false], 0x01]);
+});
+
+for (const [bits, level] of [[0x00, 1], [0x40, 4], [0x80, 8], [0xc0, 14]] as const) {
+  Deno.test(`with the trigger at ${level} fewer bytes in the FIFO are a timeout`, () => {
+    const { uart: device } = wired();
+    device.write(FCR, 1, 0x01 | bits);
+    device.write(IER, 1, 0x01);
+    device.receive(new Uint8Array(level));
+    assertEquals(device.read(IIR), 0xc4);
+    device.read(DATA);
+    assertEquals(device.read(IIR), level === 1 ? 0xc1 : 0xcc);
+  });
+}
+
+Deno.test("the FIFO has 16 bytes and takes the next when there is room", () => {
+  const { uart: device } = wired();
+  device.write(FCR, 1, 0x01);
+  device.receive(new Uint8Array(20));
+  assertEquals(device.backlog, 4);
+  device.read(DATA);
+  assertEquals(device.backlog, 3);
+  for (let i = 0; i < 19; i++) assertEquals([device.read(LSR) & 1, device.read(DATA)], [1, 0]);
+  assertEquals(device.read(LSR) & 1, 0);
+});
+
+Deno.test("input outlives whatever is done to the FIFOs; what was looped back does not", () => {
+  const { uart: device } = wired();
+  device.receive(bytes(1, 2, 3));
+  device.receive(bytes(4));
+  device.write(FCR, 1, 0x87); // on and empty
+  assertEquals(device.read(DATA), 1);
+  device.write(FCR, 1, 0x03); // empty
+  device.write(FCR, 1, 0x00); // off
+  assertEquals(device.backlog, 2);
+  for (const byte of [2, 3, 4]) assertEquals([device.read(LSR) & 1, device.read(DATA)], [1, byte]);
+  device.write(MCR, 1, LOOP);
+  device.write(DATA, 1, 5);
+  device.write(MCR, 1, OUT2);
+  assertEquals(device.read(LSR) & 1, 1);
+  device.write(FCR, 1, 0x01);
+  assertEquals(device.read(LSR) & 1, 0);
+});
+
+Deno.test("who sends input is told when it was all taken, to send more", () => {
+  const { uart: device } = wired();
+  let pieces = 3;
+  device.onDrained = () => {
+    if (--pieces > 0) device.receive(bytes(pieces, pieces));
+  };
+  device.receive(bytes(9, 9));
+  const taken: number[] = [];
+  while (device.read(LSR) & 1) taken.push(device.read(DATA));
+  assertEquals(taken, [9, 9, 2, 2, 1, 1]);
+});
+
+Deno.test("an empty transmitter interrupts when that is enabled, until it is identified", () => {
+  const { uart: device, levels } = wired();
+  device.write(IER, 1, 0x02);
+  assertEquals(levels, [true]);
+  assertEquals([device.read(IIR), device.read(IIR)], [0x02, 0x01]);
+  assertEquals(levels, [true, false]);
+  device.write(IER, 1, 0x02);
+  assertEquals(device.read(IIR), 0x01, "it was enabled already");
+  device.write(IER, 1, 0x00);
+  device.write(IER, 1, 0x02);
+  assertEquals(device.read(IIR), 0x02);
+});
+
+Deno.test("each byte sent makes an edge, for an input that sees only edges", () => {
+  const { uart: device, levels } = wired();
+  device.write(IER, 1, 0x02);
+  device.write(DATA, 1, 0x41);
+  device.write(DATA, 1, 0x42);
+  assertEquals(levels, [true, false, true, false, true]);
+});
+
+Deno.test("the interrupt of the highest priority is identified first", () => {
+  const { uart: device } = wired();
+  device.write(MCR, 1, LOOP); // changes modem lines
+  device.write(DATA, 1, 1);
+  device.write(DATA, 1, 2); // overruns
+  device.write(IER, 1, 0x0f);
+  assertEquals(device.read(IIR), 0x06);
+  assertEquals(device.read(LSR), 0x63);
+  assertEquals(device.read(LSR), 0x61, "told once");
+  assertEquals(device.read(IIR), 0x04);
+  assertEquals(device.read(DATA), 2, "without FIFOs the later byte wins");
+  assertEquals(device.read(IIR), 0x02);
+  assertEquals(device.read(IIR), 0x00);
+  device.read(MSR);
+  assertEquals(device.read(IIR), 0x01);
+});
+
+Deno.test("a full FIFO keeps what it has in an overrun", () => {
+  const { uart: device } = wired();
+  device.write(MCR, 1, LOOP);
+  device.write(FCR, 1, 0x01);
+  for (let i = 0; i < 17; i++) device.write(DATA, 1, i);
+  assertEquals(device.read(LSR), 0x63);
+  for (let i = 0; i < 16; i++) assertEquals(device.read(DATA), i);
+  assertEquals(device.read(LSR), 0x60);
+});
+
+Deno.test("interrupts leave a PC's UART only with OUT2, and not in loopback", () => {
+  const { uart: device, levels } = wired();
+  device.write(MCR, 1, 0);
+  device.write(IER, 1, 0x01);
+  device.receive(bytes(1));
+  assertEquals([levels, device.read(IIR)], [[], 0x04], "pending, but not let out");
+  device.write(MCR, 1, OUT2);
+  device.write(MCR, 1, OUT2 | LOOP);
+  device.write(MCR, 1, OUT2);
+  assertEquals(levels, [true, false, true]);
+});
+
+Deno.test("in loopback input has to wait", () => {
+  const { uart: device } = wired();
+  device.write(MCR, 1, LOOP);
+  device.receive(bytes(5));
+  assertEquals(device.read(LSR), 0x60);
+  device.write(MCR, 1, OUT2);
+  assertEquals([device.read(LSR), device.read(DATA)], [0x61, 5]);
 });

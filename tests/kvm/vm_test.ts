@@ -2,6 +2,8 @@ import { assert, assertEquals, assertFalse, assertGreaterOrEqual, assertThrows }
 import {
   GUEST_MEMFD_FLAG,
   KVM_IOEVENTFD_FLAG,
+  KVM_IRQ_ROUTING_TYPE,
+  KVM_IRQCHIP,
   KVM_MEM,
   KVM_MEMORY_ATTRIBUTE_PRIVATE,
   KVM_MSR_EXIT_REASON,
@@ -286,4 +288,19 @@ kvmTest("disposing a VM disposes its vCPUs", () => {
   assertThrows(() => vm.createVcpu(2), DisposedError, "the VM was used after it was disposed");
   assertThrows(() => vcpus[1]!.regs(), DisposedError, "vCPU 1 was used after it was disposed");
   assertEquals(kvm.apiVersion(), 12, "KVM itself is still open");
+});
+
+kvmTest("a GSI leads where its route says, and nowhere without one", () => {
+  using guest = new TestGuest({ irqchip: true });
+  /** The inputs of the first PIC that are raised, one bit each (its second byte). */
+  const raised = (): number => guest.vm.irqchip(KVM_IRQCHIP.PIC_MASTER)[1]!;
+  guest.vm.setGsiRouting([{
+    gsi: 5,
+    type: KVM_IRQ_ROUTING_TYPE.IRQCHIP,
+    u: { irqchip: { irqchip: KVM_IRQCHIP.PIC_MASTER, pin: 3 } },
+  }]);
+  guest.vm.setIrqLine(4, true);
+  assertEquals(raised(), 0);
+  guest.vm.setIrqLine(5, true);
+  assertEquals(raised(), 1 << 3);
 });

@@ -141,6 +141,23 @@ export function elf(options: ElfOptions = {}): Uint8Array<ArrayBuffer> {
   return image;
 }
 
+/** A note, as a segment of notes has it. */
+export function note(
+  owner: string,
+  type: number,
+  content: Uint8Array,
+  alignment = 4,
+): Uint8Array<ArrayBuffer> {
+  const name = owner === "" ? new Uint8Array() : new TextEncoder().encode(owner + "\0");
+  const up = (size: number): number => Math.ceil(size / alignment) * alignment;
+  const contentAt = up(12 + name.length);
+  const bytes = new Uint8Array(up(contentAt + content.length));
+  bytes.set(new Uint8Array(new Uint32Array([name.length, content.length, type]).buffer));
+  bytes.set(name, 12);
+  bytes.set(content, contentAt);
+  return bytes;
+}
+
 /** The address fields of a Multiboot header (flag bit 16). */
 export interface MultibootAddresses {
   readonly header_addr: number;

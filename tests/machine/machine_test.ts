@@ -215,13 +215,13 @@ kvmTest("a run that is stopped ends with the first outcome that it was given", a
 });
 
 for (
-  const [what, image, type] of [
-    ["that spins", "spin.bin64", "bare"],
-    ["that halts inside the kernel", "hlt.bin16", "pc"],
+  const [what, listing, type] of [
+    ["that spins", "eb fe", "bare"],
+    ["that halts inside the kernel", "fb f4 eb fd", "pc"], // sti; hlt; jmp $-1
   ] as const
 ) {
   kvmTest(`the time that a guest ${what} may have runs out, again and again`, () => {
-    using test = new TestMachine(image, { type });
+    using test = new TestMachine(code(listing), { type, protocol: "flat16" });
     for (const milliseconds of [20, 1, 0]) {
       const start = performance.now();
       assertEquals(test.machine.runFor(milliseconds), undefined);

@@ -43,6 +43,7 @@ const EXPECTED: readonly [Outcome, code: number, text: string | RegExp][] = [
   [{ kind: "halt" }, 0, "guest halted (HLT)"],
   [{ kind: "power_off" }, 0, "guest powered off"],
   [{ kind: "reset" }, 0, "guest asked for a reset"],
+  [{ kind: "panic" }, 34, "guest panicked (pvpanic)"],
   [{ kind: "output_closed" }, 0, "whoever read the output closed it"],
   [{ kind: "output_failed", what: "stdout: disk full" }, 10, "cannot write stdout: disk full"],
   [

@@ -63,6 +63,7 @@ const OUTCOMES: readonly Outcome[] = [
   { kind: "halt" },
   { kind: "power_off" },
   { kind: "reset" },
+  { kind: "panic" },
   { kind: "debug_exit", value: 0xffff_ffff },
   { kind: "shutdown", rip: 1n },
   { kind: "max_exits", limit: 3 },

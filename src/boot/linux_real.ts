@@ -1,0 +1,116 @@
+/**
+ * Linux kernels by their real-mode entry: zImage and old kernels, and images that
+ * only look like Linux to be loaded so (Linux Documentation/arch/x86/boot.rst,
+ * "Memory Layout of The Real-Mode Code").
+ *
+ * @module
+ */
+
+import { hex } from "../hex.ts";
+import { putBios } from "./bios.ts";
+import { realEntry } from "./entry.ts";
+import { ImageError } from "./image.ts";
+import {
+  headerFacts,
+  type LinuxHeader,
+  LOADFLAGS,
+  versionText,
+  writeHeader,
+} from "./linux_header.ts";
+import { placeKernel } from "./linux_kernel.ts";
+import { handOver, linuxCommandLine } from "./linux_params.ts";
+import { type BootOptions, type BootPlan, mapFact, Placement, unusedOptions } from "./plan.ts";
+
+/** Where the real-mode code goes, and where its heap ends and the command line begins. */
+interface Layout {
+  readonly base: number;
+  readonly heapEnd: number;
+}
+/** Of bzImages since protocol 2.02, anywhere in low memory. */
+const MODERN: Layout = { base: 0x1_0000, heapEnd: 0xe000 };
+/** Of all others: nothing above 0x9a000 may be used. */
+const TRADITIONAL: Layout = { base: 0x9_0000, heapEnd: 0x9800 };
+const TRADITIONAL_END = 0x9_a000;
+const FIRST_MODERN = 0x202;
+/** Where a zImage is loaded: from here up to the real-mode code. */
+const LOW_LOAD = 0x1_0000n;
+/** The command line of protocols before 2.02. */
+const OLD_COMMAND_LINE = { magicAt: 0x20, magic: 0xa33f, offsetAt: 0x22 } as const;
+/** The entry is so many bytes behind the real-mode code's start. */
+const ENTRY = 0x200;
+
+/**
+ * Plans the boot of a kernel by its own real-mode code.
+ *
+ * @throws {ImageError}
+ */
+export function planRealMode(header: LinuxHeader, options: BootOptions): BootPlan {
+  const { version, loadedHigh } = header;
+  const modern = loadedHigh && version >= FIRST_MODERN;
+  const { base, heapEnd } = modern ? MODERN : TRADITIONAL;
+  const placement = new Placement(options.ram, options.reserved);
+  const map = placement.memoryMap();
+  putBios(placement, map);
+  const { loadedAt, warnings } = loadedHigh
+    ? placeKernel(placement, header)
+    : placeLow(placement, header);
+
+  const commandLine = linuxCommandLine(options, header);
+  const commandLineAt = base + heapEnd;
+  if (!modern && commandLineAt + commandLine.length > TRADITIONAL_END) {
+    throw new ImageError(
+      `the command line (--append) has ${commandLine.length - 1} bytes; at most ` +
+        `${TRADITIONAL_END - commandLineAt - 1} fit where protocol ${versionText(version)} has it`,
+    );
+  }
+  const { values, facts } = handOver(placement, header, options, BigInt(commandLineAt));
+  const setup = header.setup.slice();
+  writeHeader(setup, version, {
+    ...values,
+    heap_end_ptr: heapEnd - ENTRY,
+    ...(version > 0x200 ? { loadflags: setup[0x211]! | LOADFLAGS.CAN_USE_HEAP } : {}),
+    ...(header.relocatable ? { code32_start: loadedAt } : {}),
+  });
+  if (version < FIRST_MODERN) {
+    const view = new DataView(setup.buffer);
+    view.setUint16(OLD_COMMAND_LINE.magicAt, OLD_COMMAND_LINE.magic, true);
+    view.setUint16(OLD_COMMAND_LINE.offsetAt, heapEnd, true);
+    writeHeader(setup, version, { setup_move_size: heapEnd + commandLine.length });
+  }
+  placement.put("Linux real-mode code", BigInt(base), setup, heapEnd);
+  placement.put("command line", BigInt(commandLineAt), commandLine);
+
+  const segment = base >> 4;
+  const selectors = { code: segment + (ENTRY >> 4), data: segment };
+  return {
+    protocol: "linux:16",
+    description: `Linux ${loadedHigh ? "bzImage" : "zImage"}, protocol ${versionText(version)}, ` +
+      "16-bit entry",
+    entry: realEntry(0n, BigInt(heapEnd), selectors),
+    segments: placement.segments,
+    facts: [
+      ...headerFacts(header),
+      ["loaded_at", hex(loadedAt), "the protected-mode code"],
+      ["real_mode_at", hex(base), "the real-mode code"],
+      ...facts,
+      mapFact("e820", map),
+    ],
+    warnings: [...warnings, ...unusedOptions("linux:16", options, ["loadAddress", "entry"])],
+  };
+}
+
+/** Puts the protected-mode code of a zImage below the real-mode code. */
+function placeLow(
+  placement: Placement,
+  { kernel }: LinuxHeader,
+): { readonly loadedAt: bigint; readonly warnings: string[] } {
+  const room = TRADITIONAL.base - Number(LOW_LOAD);
+  if (kernel.length > room) {
+    throw new ImageError(
+      `Linux setup header: loadflags say zImage, but ${hex(kernel.length)} bytes of ` +
+        `protected-mode code do not fit into ${hex(room)} bytes of low memory`,
+    );
+  }
+  placement.put("Linux kernel", LOW_LOAD, kernel);
+  return { loadedAt: LOW_LOAD, warnings: [] };
+}

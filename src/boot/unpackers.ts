@@ -1,0 +1,9 @@
+/**
+ * The packages that unpack xz and lz4, in a module of their own: the launcher's
+ * bundle leaves this one out, so that their WebAssembly is loaded when it is needed.
+ *
+ * @module
+ */
+
+export { decompress as unpackLz4Block } from "lz4-wasm-nodejs";
+export { initModule, parseFileIndex, unxzAsync } from "node-liblzma/wasm";

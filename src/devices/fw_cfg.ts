@@ -1,0 +1,126 @@
+/**
+ * fw_cfg: items of configuration for the guest, read through a pair of ports or
+ * by DMA (QEMU's fw_cfg specification).
+ *
+ * @module
+ */
+
+import { GuestMemoryError } from "../memory/guest_memory.ts";
+import type { Device } from "./device.ts";
+
+/** Where the two interfaces are: selector and data, and the DMA address. */
+export const FW_CFG_PORTS = {
+  registers: { start: 0x510, size: 2 },
+  dma: { start: 0x514, size: 8 },
+} as const;
+
+/** What the DMA address register reads as: its high half, then its low half. */
+const DMA_SIGNATURE = new TextEncoder().encode("QEMU CFG");
+/** The structure that the DMA address points to, big-endian: control, length, address. */
+const REQUEST_BYTES = 16;
+/** DMA control bits. With SELECT the upper half is the selector. */
+const DMA = { ERROR: 1, READ: 2, SKIP: 4, SELECT: 8, WRITE: 16 } as const;
+/** How much is copied to the guest at once. */
+const CHUNK_BYTES = 64 * 1024;
+const NOTHING = new Uint8Array();
+
+/** Guest memory as a device that does DMA accesses it. */
+export interface DmaMemory {
+  /** @throws {GuestMemoryError} when not all of it is usable RAM */
+  read(gpa: bigint, sizeBytes: number): Uint8Array;
+  /** @throws {GuestMemoryError} when not all of it is usable RAM */
+  write(gpa: bigint, bytes: Uint8Array): void;
+}
+
+/** The device, with one for each of its interfaces. All items are read-only. */
+export class FwCfg {
+  /** Behind ports 0x510 (selector, 16 bits) and 0x511 (data, a byte a read). */
+  readonly registers: Device = {
+    name: "fw_cfg",
+    accessBytes: 2,
+    read: (offset, sizeBytes) => offset === 1 && sizeBytes === 1 ? this.#next() : 0,
+    write: (offset, sizeBytes, value) => {
+      if (offset === 0 && sizeBytes === 2) this.#select(value);
+    },
+  };
+  /** Behind ports 0x514 to 0x51b: the address of a request; its low half starts it. */
+  readonly dma: Device = {
+    name: "fw_cfg-dma",
+    accessBytes: 4,
+    read: (offset, sizeBytes) => {
+      let value = 0;
+      for (let i = 0; i < sizeBytes; i++) value += DMA_SIGNATURE[offset + i]! * 2 ** (8 * i);
+      return value;
+    },
+    write: (offset, sizeBytes, value) => {
+      if (sizeBytes !== 4) return;
+      if (offset === 0) this.#addressHigh = swap32(value);
+      else if (offset === 4) this.#startDma(swap32(value));
+    },
+  };
+
+  #item: Uint8Array;
+  #offset = 0;
+  #addressHigh = 0;
+
+  constructor(readonly items: ReadonlyMap<number, Uint8Array>, readonly memory: DmaMemory) {
+    this.#item = items.get(0) ?? NOTHING;
+  }
+
+  #select(selector: number): void {
+    this.#item = this.items.get(selector) ?? NOTHING;
+    this.#offset = 0;
+  }
+
+  /** Behind an item's end there are zeros. */
+  #next(): number {
+    return this.#item[this.#offset++] ?? 0;
+  }
+
+  #startDma(addressLow: number): void {
+    const gpa = BigInt(this.#addressHigh) << 32n | BigInt(addressLow);
+    this.#addressHigh = 0;
+    try {
+      const request = this.memory.read(gpa, REQUEST_BYTES);
+      const view = new DataView(request.buffer, request.byteOffset, REQUEST_BYTES);
+      const done = this.#transfer(view.getUint32(0), view.getUint32(4), view.getBigUint64(8));
+      const result = new Uint8Array(4);
+      new DataView(result.buffer).setUint32(0, done ? 0 : DMA.ERROR);
+      this.memory.write(gpa, result);
+    } catch (error) {
+      // The guest named memory that it does not have: there is nowhere to put an answer.
+      if (!(error instanceof GuestMemoryError)) throw error;
+    }
+  }
+
+  /** @returns whether it could be done */
+  #transfer(control: number, sizeBytes: number, gpa: bigint): boolean {
+    if (control & DMA.SELECT) this.#select(control >>> 16);
+    if (control & DMA.READ) return this.#copyOut(gpa, sizeBytes);
+    if (control & DMA.WRITE) return false;
+    if (control & DMA.SKIP) this.#offset += sizeBytes;
+    return true;
+  }
+
+  #copyOut(gpa: bigint, sizeBytes: number): boolean {
+    try {
+      for (let done = 0; done < sizeBytes;) {
+        const chunk = new Uint8Array(Math.min(CHUNK_BYTES, sizeBytes - done));
+        chunk.set(this.#item.subarray(this.#offset, this.#offset + chunk.length));
+        this.memory.write(gpa + BigInt(done), chunk);
+        this.#offset += chunk.length;
+        done += chunk.length;
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof GuestMemoryError) return false;
+      throw error;
+    }
+  }
+}
+
+/** The ports take numbers with their first byte on top. */
+function swap32(value: number): number {
+  return ((value & 0xff) << 24 | (value & 0xff00) << 8 | (value >>> 8) & 0xff00 | value >>> 24) >>>
+    0;
+}

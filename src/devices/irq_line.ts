@@ -1,0 +1,39 @@
+/**
+ * An interrupt line that several devices share: high while any of them drives it.
+ *
+ * @module
+ */
+
+import type { IrqSink } from "./device.ts";
+
+/**
+ * One input of the interrupt controllers.
+ *
+ * @example
+ * ```ts
+ * import { IrqLine } from "./irq_line.ts";
+ * const line = new IrqLine((level) => console.log(level));
+ * const [com1, com3] = [line.input(), line.input()];
+ * com1(true); // true
+ * com3(true);
+ * com1(false);
+ * com3(false); // false
+ * ```
+ */
+export class IrqLine {
+  #high = 0;
+
+  /** @param output told of changes only */
+  constructor(readonly output: IrqSink) {}
+
+  /** A further device's way to drive the line. */
+  input(): IrqSink {
+    let driven = false;
+    return (level) => {
+      if (level === driven) return;
+      driven = level;
+      this.#high += level ? 1 : -1;
+      if (this.#high === (level ? 1 : 0)) this.output(level);
+    };
+  }
+}

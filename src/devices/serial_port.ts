@@ -1,0 +1,37 @@
+/**
+ * A serial port as a whole: a UART and what it is connected with.
+ *
+ * @module
+ */
+
+import type { IrqSink } from "./device.ts";
+import type { SerialBackend } from "./serial_backend.ts";
+import { Uart16550 } from "./uart16550.ts";
+
+/** No more input is fetched while the guest has so much left to take. */
+const ENOUGH_BYTES = 64 * 1024;
+
+/** One COM port. */
+export class SerialPort {
+  readonly uart: Uart16550;
+
+  /** @param name what the trace calls the UART */
+  constructor(readonly backend: SerialBackend, name: string, irq?: IrqSink) {
+    this.uart = new Uart16550(backend.write, name, irq);
+    this.uart.onDrained = () => this.#fetch();
+  }
+
+  /** Passes on what has come in, and sends what was kept back. */
+  poll(): void {
+    this.#fetch();
+    this.backend.flush?.();
+  }
+
+  #fetch(): void {
+    while (this.uart.backlog < ENOUGH_BYTES) {
+      const bytes = this.backend.poll?.();
+      if (!bytes) return;
+      this.uart.receive(bytes);
+    }
+  }
+}

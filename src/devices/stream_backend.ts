@@ -1,0 +1,147 @@
+/**
+ * Serial ports on streams that come and go: pseudo-terminals and Unix sockets.
+ *
+ * @module
+ */
+
+import {
+  connectUnix,
+  listenUnix,
+  openPty,
+  tryAccept,
+  tryRead,
+  tryWrite,
+} from "../../ffi/streams.ts";
+import { close, SystemError } from "../../ffi/libc.ts";
+import type { SerialBackend } from "./serial_backend.ts";
+
+/** How much output waits for a slow reader. A serial line that nobody reads loses what is sent. */
+const OUTPUT_BYTES = 64 * 1024;
+const INPUT_BYTES = 4096;
+
+/** A stream that is read and written without waiting. */
+abstract class StreamBackend implements SerialBackend {
+  /** The open stream, if there is one now. */
+  protected fd: number | undefined;
+  readonly #output = new Uint8Array(OUTPUT_BYTES);
+  #used = 0;
+
+  readonly write = (byte: number): void => {
+    if (this.#used === OUTPUT_BYTES) this.flush();
+    if (this.#used < OUTPUT_BYTES) this.#output[this.#used++] = byte;
+  };
+
+  poll(): Uint8Array | undefined {
+    const fd = this.open();
+    if (fd === undefined) return undefined;
+    const bytes = new Uint8Array(INPUT_BYTES);
+    const count = orHungUp(() => tryRead(fd, bytes), 0);
+    if (count === 0) this.hangUp();
+    return count ? bytes.subarray(0, count) : undefined;
+  }
+
+  flush(): void {
+    if (this.#used === 0) return;
+    const fd = this.open();
+    if (fd === undefined) return;
+    const count = orHungUp(() => tryWrite(fd, this.#output.subarray(0, this.#used)), undefined);
+    if (count === undefined) {
+      this.hangUp();
+      return;
+    }
+    this.#output.copyWithin(0, count, this.#used);
+    this.#used -= count;
+  }
+
+  [Symbol.dispose](): void {
+    this.flush();
+    this.hangUp();
+  }
+
+  /** The stream, opened anew if that is possible. */
+  protected open(): number | undefined {
+    return this.fd;
+  }
+
+  /** Closes the stream, from whichever end. */
+  protected hangUp(): void {
+    if (this.fd !== undefined) close(this.fd);
+    this.fd = undefined;
+  }
+}
+
+/** A stream that fails has been closed at its other end, one way or another. */
+function orHungUp<T>(call: () => T, hungUp: T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof SystemError) return hungUp;
+    throw error;
+  }
+}
+
+/**
+ * A pseudo-terminal, for `screen`, `minicom` and the like.
+ *
+ * @example
+ * ```ts
+ * import { PtyBackend } from "./stream_backend.ts";
+ * using pty = new PtyBackend();
+ * console.log(pty.path); // "/dev/pts/3"
+ * ```
+ */
+export class PtyBackend extends StreamBackend {
+  /** Where the other end is. */
+  readonly path: string;
+
+  /** @throws {SystemError} */
+  constructor() {
+    super();
+    const { fd, path } = openPty();
+    this.fd = fd;
+    this.path = path;
+  }
+}
+
+/**
+ * A Unix socket: a connection to whoever listens at the path or, where nobody
+ * has made the path, a wait for connections, one after the other.
+ */
+export class UnixBackend extends StreamBackend {
+  #listener: number | undefined;
+
+  /** @throws {SystemError} @throws {RangeError} when the path is too long */
+  constructor(readonly path: string) {
+    super();
+    try {
+      this.fd = connectUnix(path);
+    } catch (error) {
+      if (!(error instanceof SystemError && error.code === "ENOENT")) throw error;
+      this.#listener = listenUnix(path);
+    }
+  }
+
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
+    if (this.#listener === undefined) return;
+    close(this.#listener);
+    this.#listener = undefined;
+    removeIfThere(this.path);
+  }
+
+  protected override open(): number | undefined {
+    if (this.#listener !== undefined) {
+      const listener = this.#listener;
+      this.fd ??= orHungUp(() => tryAccept(listener), undefined);
+    }
+    return this.fd;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,157 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { payloadFormat, unpackKernel } from "../../src/boot/decompress.ts";
+import { ImageError } from "../../src/boot/image.ts";
+import { elf } from "../lib/images.ts";
+import { bzImage, packedImage } from "../lib/linux.ts";
+import { Random } from "../lib/random.ts";
+
+/** An ELF file in which every format has something to do. */
+const random = new Random(7);
+const KERNEL = elf({
+  segments: [{ bytes: Uint8Array.from({ length: 5000 }, () => random.below(4)) }],
+});
+
+function hexBytes(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text.match(/../g)!, (digits) => parseInt(digits, 16));
+}
+
+function words(...values: number[]): Uint8Array {
+  return new Uint8Array(new Uint32Array(values).buffer);
+}
+
+/** With the size behind that the kernel's build puts there. */
+function sized(packed: Uint8Array, size = KERNEL.length): Uint8Array {
+  return new Uint8Array([...packed, ...words(size)]);
+}
+
+function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let end = 0;
+  for (const part of parts) {
+    bytes.set(part, end);
+    end += part.length;
+  }
+  return bytes;
+}
+
+/** One block of literals: lz4 in its legacy format. */
+function lz4(content: Uint8Array): Uint8Array {
+  const extended = content.length - 15;
+  const lengths = new Uint8Array(Math.floor(extended / 255) + 1).fill(255);
+  lengths[lengths.length - 1] = extended % 255;
+  const blockBytes = 1 + lengths.length + content.length;
+  return concat(words(0x184c_2102, blockBytes), new Uint8Array([0xf0]), lengths, content);
+}
+
+const gzip = (content: Uint8Array) => new Uint8Array(gzipSync(content));
+const zstd = (content: Uint8Array) => new Uint8Array(zstdCompressSync(content));
+
+/** `7f 45 4c 46 02` and 59 zero bytes, by `xz --check=crc32 --x86 --lzma2`, as kernels are packed. */
+const XZ_CONTENT = new Uint8Array([0x7f, 0x45, 0x4c, 0x46, 2, ...new Uint8Array(59)]);
+const XZ = hexBytes(
+  "fd377a585a0000016922de360201040021010800d2b974cbe0003f000c5d003f914584683d8584334000000065b1" +
+    "b4f4000124401d15b2a79042990d010000000001595a",
+);
+
+async function refusal(image: Uint8Array): Promise<string> {
+  return (await assertRejects(() => unpackKernel(image), ImageError)).message;
+}
+
+Deno.test("gzip, zstd and lz4 are unpacked to the kernel", async () => {
+  for (const payload of [gzip(KERNEL), sized(zstd(KERNEL)), sized(lz4(KERNEL))]) {
+    assertEquals(await unpackKernel(packedImage(payload)), KERNEL, payloadFormat(payload));
+  }
+});
+
+Deno.test("xz is unpacked, with the filter for x86 code that kernels are packed with", async () => {
+  assertEquals(await unpackKernel(packedImage(sized(XZ, 64))), XZ_CONTENT);
+});
+
+Deno.test("a kernel that is not packed is what it is", async () => {
+  assertEquals(await unpackKernel(packedImage(KERNEL)), KERNEL);
+});
+
+Deno.test("lz4 of more than one block is put together", async () => {
+  const size = (8 << 20) + 100;
+  const large = new Uint8Array(size);
+  large.set(KERNEL);
+  const first = lz4(large.subarray(0, 8 << 20));
+  const second = lz4(large.subarray(8 << 20)).subarray(4);
+  const kernel = await unpackKernel(packedImage(concat(first, second, words(size))));
+  assertEquals(kernel.length, size);
+  assertEquals(kernel.subarray(0, KERNEL.length), KERNEL);
+});
+
+Deno.test("formats are known by their first bytes", () => {
+  assertEquals(payloadFormat(gzip(KERNEL)), "gzip");
+  assertEquals(payloadFormat(XZ), "xz");
+  assertEquals(payloadFormat(hexBytes("425a683931415926")), "bzip2");
+  assertEquals(payloadFormat(hexBytes("5d00008000")), "lzma");
+  assertEquals(payloadFormat(hexBytes("894c5a4f")), "lzo");
+  assertEquals(payloadFormat(new Uint8Array()), "unknown");
+});
+
+Deno.test("a format that cannot be unpacked is named", async () => {
+  assertEquals(
+    await refusal(packedImage(hexBytes("425a683931415926"))),
+    "the kernel is packed as bzip2; --decompress knows gzip, xz, zstd and lz4",
+  );
+  assertEquals(
+    await refusal(packedImage(hexBytes("0102030405"))),
+    "the kernel is packed as unknown (01020304); --decompress knows gzip, xz, zstd and lz4",
+  );
+});
+
+Deno.test("an image without a packed kernel is refused", async () => {
+  assertEquals(
+    await refusal(bzImage()),
+    "Linux setup header: payload_length 0x0: there is no packed kernel; leave out --decompress",
+  );
+  assertEquals(
+    await refusal(KERNEL),
+    'Linux setup header: no "HdrS" at 0x202: not a Linux kernel',
+  );
+});
+
+Deno.test("what is packed has to be an ELF file", async () => {
+  const text = new Uint8Array(100).fill(0x20);
+  assertEquals(
+    await refusal(packedImage(gzip(text))),
+    "packed kernel (gzip): what is in it is no ELF file",
+  );
+});
+
+Deno.test("a size that is not that of the kernel is refused", async () => {
+  for (
+    const [name, packed] of [["zstd", zstd(KERNEL)], ["lz4", lz4(KERNEL)], ["xz", XZ]] as const
+  ) {
+    for (const size of [1, KERNEL.length - 1, KERNEL.length + 1]) {
+      const message = await refusal(packedImage(sized(packed, size)));
+      assert(message.startsWith(`packed kernel (${name}): `), message);
+    }
+  }
+  assertEquals(
+    await refusal(packedImage(sized(zstd(KERNEL), 0xffff_ffff))),
+    "packed kernel (zstd): unpacked it has 0xffffffff bytes, more than any kernel",
+  );
+});
+
+Deno.test("damaged kernels are unpacked to an error or to as much as they should be", async () => {
+  const formats = [gzip(KERNEL), sized(zstd(KERNEL)), sized(lz4(KERNEL)), sized(XZ, 64)];
+  for (let i = 0; i < 400; i++) {
+    const payload = random.of(formats).slice();
+    for (let n = 0; n <= random.below(3); n++) {
+      payload[4 + random.below(payload.length - 4)] = random.below(256);
+    }
+    const cut = random.below(4) === 0
+      ? payload.subarray(0, 8 + random.below(payload.length))
+      : payload;
+    try {
+      const kernel = await unpackKernel(packedImage(cut));
+      assert(kernel.length <= KERNEL.length + 1);
+    } catch (error) {
+      assert(error instanceof ImageError, String(error));
+    }
+  }
+});

@@ -1,0 +1,192 @@
+/**
+ * Boot protocols on the command line: what a kernel gets is what was asked for,
+ * and inspect tells the same.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { gzipSync } from "node:zlib";
+import { imageFile } from "../lib/images.ts";
+import { kvmTest } from "../lib/kvm.ts";
+import { packedImage } from "../lib/linux.ts";
+import { image, lastLine, type Result, TempDir, vmexit } from "../lib/vmexit.ts";
+
+const LINUX = image("linux-info.bzimage");
+
+/** Runs a guest without its trace; it must end well. @returns the lines that it printed */
+async function printed(...args: string[]): Promise<string[]> {
+  const result = await vmexit("run", "-q", ...args);
+  assertEquals(result.code, 0, result.stderr);
+  return result.stdout.split("\n");
+}
+
+function fails({ code, stdout, lines }: Result, message: string): void {
+  assertEquals([code, stdout, lines.length], [4, "", 1]);
+  assertStringIncludes(lines[0]!, message);
+}
+
+kvmTest(
+  "a bzImage gets command line, initrd and seed by its 32-bit and its 64-bit entry",
+  async () => {
+    using folder = new TempDir();
+    const initrd = folder.file("initrd", "from the initrd\nmore");
+    for (const bits of ["32", "64"]) {
+      const options = [
+        "--boot",
+        `linux:${bits}`,
+        "-m",
+        "16M",
+        "-a",
+        "console=ttyS0 quiet",
+        "-i",
+        initrd,
+      ];
+      const lines = await printed(...options, LINUX);
+      assertEquals(lines.slice(0, 3), [
+        `entry=${bits}`,
+        "loader=ff",
+        "cmdline=console=ttyS0 quiet",
+      ]);
+      const map = lines.filter((line) => line.startsWith("e820 "));
+      assertEquals(map[0], "e820 base=0000000000000000 length=000000000009fc00 type=1");
+      assert(lines.includes("setup_data type=00000009 length=00000020"), lines.join("\n"));
+      assertMatch(
+        lines.at(-2)!,
+        /^initrd start=00ff[0-9a-f]{4} size=00000014 content=from the initrd$/,
+      );
+    }
+  },
+);
+
+kvmTest("a bzImage is entered by its real-mode code, which finds a BIOS", async () => {
+  using folder = new TempDir();
+  const initrd = folder.file("initrd", "12345");
+  const lines = await printed("--boot", "linux:16", "-m", "16M", "-a", "real", "-i", initrd, LINUX);
+  assertEquals(lines, [
+    "entry=16",
+    "cs=1020 ds=1000 sp=e000",
+    "cmdline=real",
+    "low=027f",
+    "e820=0004",
+    "initrd start=00fff000 size=00000005",
+    "bios=ok",
+    "",
+  ]);
+});
+
+kvmTest("the entry of a bzImage is chosen by its header", async () => {
+  assertEquals((await printed(LINUX))[0], "entry=64");
+  assertEquals((await printed("--boot", "linux", LINUX))[0], "entry=64");
+});
+
+kvmTest(
+  "a packed kernel is unpacked on the host and entered with the bzImage's header",
+  async () => {
+    using folder = new TempDir();
+    const packed = folder.file(
+      "bzImage",
+      packedImage(new Uint8Array(gzipSync(imageFile("vmlinux.elf")))),
+    );
+    const lines = await printed("--decompress", "-a", "unpacked", packed);
+    assertEquals(lines.slice(0, 3), ["entry=64", "loader=ff", "cmdline=unpacked"]);
+  },
+);
+
+Deno.test("--decompress wants a packed kernel", async () => {
+  fails(
+    await vmexit("inspect", "--decompress", LINUX),
+    "payload_length 0x0: there is no packed kernel",
+  );
+  fails(await vmexit("inspect", "--decompress", image("hello.elf")), "not a Linux kernel");
+});
+
+kvmTest("a PVH kernel gets command line, modules and memory map", async () => {
+  using folder = new TempDir();
+  const [first, second] = [folder.file("first", "one\n"), folder.file("second", "two\n")];
+  const lines = await printed("-a", "hello", "-i", first, "-i", second, image("pvh-info.pvh"));
+  assertEquals(lines.slice(0, 3), ["magic=336ec578", "version=00000001", "cmdline=hello"]);
+  assertEquals(lines.slice(-5), [
+    `module start=0000000000101000 size=0000000000000004 string=${first}`,
+    "content=one",
+    `module start=0000000000102000 size=0000000000000004 string=${second}`,
+    "content=two",
+    "",
+  ]);
+});
+
+kvmTest("a Multiboot 2 kernel gets command line, modules, memory map and sections", async () => {
+  using folder = new TempDir();
+  const module = folder.file("module", "content\n");
+  for (const protocol of ["multiboot", "multiboot2"]) {
+    const options = ["--boot", protocol, "-a", "hello", "-i", module];
+    const lines = await printed(...options, image("mb2-info.mb2"));
+    assertEquals(lines.slice(0, 5), [
+      "magic=36d76289",
+      "cmdline=hello",
+      "loader=vmexit",
+      `module start=00101000 end=00101008 string=${module}`,
+      "content=content",
+    ]);
+    assert(lines.includes("sections=00000003 names=.shstrtab"), lines.join("\n"));
+  }
+});
+
+Deno.test("a kernel that was not built for a protocol is refused by it", async () => {
+  const refused: [protocol: string, name: string, message: string][] = [
+    ["linux", "hello.bin16", 'no "HdrS" at 0x202: not a Linux kernel'],
+    ["linux:32", "vmlinux.elf", "an ELF64 kernel has only a 64-bit entry: --boot linux:64"],
+    ["pvh", "hello.elf", "no note Xen 18 (PHYS32_ENTRY): it has no PVH entry"],
+    ["multiboot2", "hello.mb", "no Multiboot 2 header (0xe85250d6)"],
+    ["multiboot", "hello.elf", "no Multiboot header (0x1badb002)"],
+  ];
+  for (const [protocol, name, message] of refused) {
+    fails(await vmexit("inspect", "--boot", protocol, image(name)), message);
+  }
+});
+
+Deno.test("a command line that is too long for a bzImage is refused with its limit", async () => {
+  fails(
+    await vmexit("inspect", "-a", "x".repeat(256), LINUX),
+    "the command line (--append) has 256 bytes; at most 255 fit",
+  );
+});
+
+Deno.test("inspect explains a bzImage field by field", async () => {
+  const { stdout, code } = await vmexit("inspect", LINUX);
+  assertEquals(code, 0);
+  for (
+    const line of [
+      /^format +Linux bzImage, protocol 2\.15, 64-bit entry$/m,
+      /^boot +--boot linux:64$/m,
+      /^ {2}version +0x20f 2\.15 +boot protocol version$/m,
+      /^ {2}loadflags +0x1 LOADED_HIGH +how to load the kernel$/m,
+      /^ {2}cmdline_size +0xff +the longest command line, without its end$/m,
+      /^ {2}boot_params +0x[0-9a-f]+ +handed over in RSI$/m,
+      /^ {2}e820\[0\] +base=0x0 size=0x9fc00 type=1$/m,
+      /^ {2}rip +0x100200$/m,
+    ]
+  ) assertMatch(stdout, line);
+});
+
+Deno.test("inspect explains PVH and Multiboot 2 kernels, in JSON too", async () => {
+  const report = async (name: string) =>
+    JSON.parse((await vmexit("inspect", "--format", "json", image(name))).stdout);
+  const pvh = await report("pvh-info.pvh");
+  assertEquals([pvh.boot, pvh.entry.mode], ["pvh", "protected"]);
+  assertMatch(pvh.fields.pvh_entry, /^0x1000[0-9a-f]+$/);
+  assertEquals(pvh.fields.memory_map[0], { base: "0x0", size: "0x9fc00", type: 1 });
+  const mb2 = await report("mb2-info.mb2");
+  assertEquals(mb2.boot, "multiboot2");
+  assertEquals(mb2.fields.header_tags[0].name, "information request");
+  assertEquals(mb2.fields.framebuffer, "none");
+  assertEquals(mb2.warnings.length, 1);
+  const mb1 = await report("mb-info.mb");
+  assertEquals([mb1.fields.header_flags, mb1.fields.drives], ["0x2 WANT_MEMORY", "none"]);
+});
+
+kvmTest("a breakpoint at a real-mode entry is hit at its linear address", async () => {
+  const result = await vmexit("run", "--boot", "linux:16", "--break", "0x10200", LINUX);
+  assertMatch(result.lines[0]!, /DEBUG .* pc=0x10200 .*\(B0 breakpoint 0\) .* rip=0x0$/);
+  assertEquals(result.code, 0, lastLine(result));
+});

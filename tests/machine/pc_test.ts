@@ -1,0 +1,207 @@
+/**
+ * The PC on real KVM: guests that use its devices, and the wiring between them.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
+import { RSDP_GPA } from "../../src/boot/firmware.ts";
+import type { SerialBackend } from "../../src/devices/serial_backend.ts";
+import { FwCfgError } from "../../src/devices/fw_cfg_items.ts";
+import { ADDRESS_MAP } from "../../src/machine/address_map.ts";
+import { exitCodeOf } from "../../src/machine/outcome.ts";
+import { code } from "../lib/guest.ts";
+import { kvmTest } from "../lib/kvm.ts";
+import { TestMachine, type TestMachineOptions, traced } from "../lib/machine.ts";
+
+const PC = { type: "pc" } as const;
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** Where HLT with interrupts off is: it is looked for about every 100 ms. */
+const SOON_MS = 2_000;
+
+for (
+  const [image, output, kind] of [
+    ["pc/timer.bin16", "tick\n".repeat(5) + "off\n", "power_off"],
+    ["pc/io-apic.bin32", "ticked by input 2\n", "power_off"],
+    ["pc/acpi.bin32", "FACP\nAPIC\nDSDT\ncpus=00000001\n", "power_off"],
+    [
+      "pc/mp-table.bin32",
+      "processors=01\nbuses=01\nio-apics=01\ninterrupts=0f\nlocal=02\n",
+      "halt",
+    ],
+    ["hello.bin16", "Hello from flat16!\n", "halt"],
+    ["hello.mb", "Hello from Multiboot!\n", "halt"],
+    ["hello.kludge", "Hello from a kludge!\n", "halt"],
+  ] as const
+) {
+  kvmTest(`${image} runs on a PC as its source says`, async () => {
+    using test = new TestMachine(image, PC);
+    const outcome = await test.run();
+    assertEquals([test.output, outcome], [output, { kind }]);
+    assertEquals(exitCodeOf(outcome), 0);
+  });
+}
+
+kvmTest("fw_cfg tells of the machine, by ports and by DMA", async () => {
+  const options = {
+    ...PC,
+    commandLine: "one two",
+    fwCfg: [{ name: "opt/greeting", bytes: bytesOf("good day") }],
+  };
+  const { output, outcome } = await traced("pc/fw-cfg.bin32", options);
+  assertEquals(outcome, { kind: "halt" });
+  assertEquals(output, "QEMU\nid=00000003\ncpus=0001\nram=00000010\none two\ngood day\n");
+  assertEquals((await traced("pc/fw-cfg.bin32", PC)).outcome, { kind: "debug_exit", value: 2 });
+});
+
+kvmTest("a machine with a file that fw_cfg cannot offer is not made", () => {
+  const fwCfg = [{ name: "x".repeat(56), bytes: new Uint8Array() }];
+  assertThrows(() => new TestMachine("hlt.bin16", { ...PC, fwCfg }), FwCfgError, "file name");
+});
+
+/** A backend that sends once the guest has said a word. */
+function talker(word: string, answer: string, output: number[]): SerialBackend {
+  let sent = false;
+  return {
+    write: (byte) => output.push(byte),
+    poll: () => {
+      if (sent || !String.fromCharCode(...output).includes(word)) return undefined;
+      sent = true;
+      return bytesOf(answer);
+    },
+    [Symbol.dispose]: () => {},
+  };
+}
+
+kvmTest("input on a serial port interrupts a guest that waits in HLT", async () => {
+  const output: number[] = [];
+  const serial = [talker("ready", "a line longer than the FIFO\nq", output)];
+  using test = new TestMachine("pc/serial-irq.bin16", { ...PC, serial });
+  assertEquals(await test.run(), { kind: "halt" });
+  assertEquals(String.fromCharCode(...output), "ready\na line longer than the FIFO\n");
+});
+
+for (
+  const [what, listing, kind] of [
+    ["the keyboard controller's pulse", "b0 fe e6 64", "reset"],
+    ["port 0x92", "b0 01 e6 92", "reset"],
+    ["port 0xcf9", "ba f9 0c b0 06 ee", "reset"],
+    ["pvpanic", "ba 05 05 b0 01 ee", "panic"],
+    ["PM1a control", "ba 04 06 b8 00 20 ef", "power_off"],
+  ] as const
+) {
+  kvmTest(`a guest ends the run by ${what}`, async () => {
+    // … and then shuts down by a triple fault, if it comes to that
+    const { outcome } = await traced(code(`${listing} 0f 0b`), { ...PC, protocol: "flat16" });
+    assertEquals(outcome, { kind });
+  });
+}
+
+kvmTest("a panic has an exit code of its own", () => {
+  assertEquals(exitCodeOf({ kind: "panic" }), 34);
+});
+
+function flat(listing: string, protocol: "flat16" | "flat32" = "flat16"): TestMachine {
+  return new TestMachine(code(listing), { ...PC, protocol } satisfies TestMachineOptions);
+}
+
+kvmTest("a halt that nothing can end is found soon", () => {
+  using test = flat("fa f4"); // cli; hlt
+  const start = performance.now();
+  assertEquals(test.machine.runFor(Infinity), { kind: "halt" });
+  assertLess(performance.now() - start, SOON_MS);
+});
+
+for (
+  const [what, listing, protocol] of [
+    ["with interrupts on", "fb f4 eb fc", "flat16"],
+    [
+      "with an input of the I/O APIC that delivers NMIs", // mov [0xfec00000], 0x18; mov [0xfec00010], 0x400
+      "c7 05 00 00 c0 fe 18 00 00 00  c7 05 10 00 c0 fe 00 04 00 00  fa f4",
+      "flat32",
+    ],
+    [
+      "with a local input that delivers NMIs", // mov [0xfee00350], 0x400
+      "c7 05 f0 00 e0 fe ff 01 00 00  c7 05 50 03 e0 fe 00 04 00 00  fa f4",
+      "flat32",
+    ],
+  ] as const
+) {
+  kvmTest(`a halt ${what} may end`, () => {
+    using test = flat(listing, protocol);
+    assertEquals(test.machine.runFor(150), undefined);
+  });
+}
+
+kvmTest("a guest that spins with interrupts off has not halted", () => {
+  using test = flat("fa eb fe");
+  assertEquals(test.machine.runFor(150), undefined);
+});
+
+kvmTest("all devices answer where the address map says, and nobody else", () => {
+  using test = new TestMachine("hlt.bin16", PC);
+  const { ports, mmio } = test.machine;
+  const claimed = new Set<number>();
+  for (const { space, start, size, device } of ADDRESS_MAP) {
+    for (let at = start; at < start + Math.min(size, 16); at++) {
+      const answers = (space === "port" ? ports.deviceAt(at) : mmio.deviceAt(at)) !== undefined;
+      assertEquals(answers, device !== "kernel", `${space} 0x${at.toString(16)}`);
+    }
+    if (space === "port") { for (let i = 0; i < size; i++) claimed.add(start + i); }
+  }
+  for (let port = 0; port < 0x10000; port++) {
+    assert(claimed.has(port) || !ports.claims(port), `port 0x${port.toString(16)}`);
+  }
+});
+
+kvmTest("the speaker's port shows the timer without an exit", async () => {
+  // in al, 0x61; out 0xf4, al
+  const { exits } = await traced(code("e4 61 e6 f4"), { ...PC, protocol: "flat16" });
+  assertEquals(exits.map((exit) => exit.reason === "IO" && exit.port), [0xf4]);
+});
+
+kvmTest("the devices know the machine that they are in", () => {
+  using test = new TestMachine("hlt.bin16", { ...PC, memoryBytes: 64 << 20 });
+  const { ports } = test.machine;
+  const cmos = (register: number): number => {
+    ports.write(0x70, 1, register);
+    return ports.read(0x71, 1);
+  };
+  assertEquals(cmos(0x34) | cmos(0x35) << 8, (48 << 20) / 65536);
+  ports.write(0xcf8, 4, 0x8000_0000);
+  assertEquals([ports.read(0xcf8, 4), ports.read(0xcfc, 4)], [0x8000_0000, 0xffff_ffff]);
+  const before = ports.read(0x608, 4);
+  while (ports.read(0x608, 4) === before);
+  assertGreater(ports.read(0x608, 4), before);
+  ports.write(0xe4, 4, 0x7c00); // a page of RAM is forgotten, and one of nothing is nobody's
+  ports.write(0xe4, 4, 0xd000_0000);
+  assertEquals(test.machine.runFor(Infinity), { kind: "halt" });
+});
+
+kvmTest("the firmware's tables are in memory, and an image may take their place", () => {
+  const text = (test: TestMachine): string =>
+    new TextDecoder().decode(test.machine.memory.read(BigInt(RSDP_GPA), 8));
+  using test = new TestMachine("hlt.bin16", PC);
+  assertEquals(text(test), "RSD PTR ");
+  using other = new TestMachine(bytesOf("an image's bytes"), {
+    ...PC,
+    protocol: "flat32",
+    loadAddress: BigInt(RSDP_GPA),
+  });
+  assertEquals(text(other), "an image");
+  using small = new TestMachine("hlt.bin16", { ...PC, memoryBytes: 64 << 10 });
+  assertEquals(small.machine.runFor(Infinity), { kind: "halt" });
+});
+
+kvmTest("a bare machine has the serial ports that something is plugged into", async () => {
+  const sent: string[] = [];
+  const plug: SerialBackend = {
+    write: (byte) => sent.push(String.fromCharCode(byte)),
+    [Symbol.dispose]: () => {},
+  };
+  // mov al, 'x'; mov dx, 0x2f8; out dx, al; mov dx, 0x3e8; out dx, al; hlt
+  const guest = code("b0 78 ba f8 02 ee ba e8 03 ee f4");
+  const { handlers } = await traced(guest, { protocol: "flat16", serial: [undefined, plug] });
+  assertEquals([sent, handlers], [["x"], ["uart1", undefined, undefined]]);
+});
