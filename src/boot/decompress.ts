@@ -12,8 +12,6 @@ import { parseLinuxHeader } from "./linux_header.ts";
 
 /** Larger kernels are not believed. */
 const MAX_KERNEL_BYTES = 2 ** 30;
-/** What the xz decoder may use: kernels are packed with dictionaries of up to 128 MiB. */
-const XZ_MEMORY_BYTES = 2 ** 29;
 /** Behind all formats but gzip, which ends with it, stands the size of the kernel. */
 const SIZE_BYTES = 4;
 /** Every block of lz4's legacy format but the last unpacks to so much. */
@@ -113,17 +111,21 @@ function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, length);
 }
 
+/** In pieces: a kernel's dictionary of 128 MiB leaves the decoder no room for all at once. */
 async function unxz(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
-  const { initModule, parseFileIndex, unxzAsync } = await import("./unpackers.ts");
+  const { createUnxz, initModule } = await import("./unpackers.ts");
   await initModule();
-  const { uncompressedSize } = parseFileIndex(packed);
-  if (uncompressedSize !== sizeBytes) {
-    throw new ImageError(
-      `packed kernel (xz): its index says ${hex(uncompressedSize)} bytes, ` +
-        `the size behind it ${hex(sizeBytes)}`,
-    );
+  const kernel = new Uint8Array(sizeBytes);
+  let used = 0;
+  const pieces = new Blob([new Uint8Array(packed)]).stream().pipeThrough(createUnxz());
+  for await (const piece of pieces) {
+    if (used + piece.length > sizeBytes) {
+      throw new ImageError(`packed kernel (xz): unpacked it has more than ${hex(sizeBytes)} bytes`);
+    }
+    kernel.set(piece, used);
+    used += piece.length;
   }
-  return await unxzAsync(packed, { memlimit: XZ_MEMORY_BYTES });
+  return kernel.subarray(0, used);
 }
 
 /** The legacy frame format of lz4: blocks, each behind its packed size. */

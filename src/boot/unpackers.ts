@@ -6,4 +6,4 @@
  */
 
 export { decompress as unpackLz4Block } from "lz4-wasm-nodejs";
-export { initModule, parseFileIndex, unxzAsync } from "node-liblzma/wasm";
+export { createUnxz, initModule } from "node-liblzma/wasm";
