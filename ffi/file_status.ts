@@ -2,23 +2,11 @@
  * statx(2) by way of the C library: who owns a file and who may use it. Deno's
  * own `stat` reaches /dev only with every permission granted.
  *
- * The library is opened here and not in libc.ts, since only a diagnosis needs
- * this call and every opened symbol costs time at each start.
- *
  * @module
  */
 
 import { decode, layout } from "./layout.ts";
-import { errnoCell, SystemError } from "./libc.ts";
-
-const { symbols: libc } = Deno.dlopen("libc.so.6", {
-  // By number, since older C libraries lack it.
-  statx: {
-    name: "syscall",
-    parameters: ["i32", "i32", "buffer", "i32", "u32", "buffer"],
-    result: "i32",
-  },
-});
+import { check, cString, libc } from "./libc.ts";
 
 /** The part of `struct statx` (linux/stat.h) that tells owner, rights and device number. */
 export const STATX = layout("statx", 256, {
@@ -62,10 +50,11 @@ export interface FileStatus {
  * ```
  */
 export function fileStatus(path: string): FileStatus {
-  const name = new TextEncoder().encode(path + "\0");
   const bytes = new Uint8Array(STATX.size);
-  const result = libc.statx(SYS_STATX, AT_FDCWD, name, 0, STATX_BASIC_STATS, bytes);
-  if (result === -1) throw new SystemError(`statx(${path})`, errnoCell[0]!);
+  check(
+    `statx(${path})`,
+    libc.statx(SYS_STATX, AT_FDCWD, cString(path), 0, STATX_BASIC_STATS, bytes),
+  );
   const status = decode(STATX, bytes);
   return {
     rights: status.stx_mode & RIGHTS,

@@ -53,6 +53,12 @@ const FUNCTIONS = {
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   listen: { parameters: ["i32", "i32"], result: "i32" },
   accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  /** statx(2): by number, since older C libraries lack it. */
+  statx: {
+    name: "syscall",
+    parameters: ["i32", "i32", "buffer", "i32", "u32", "buffer"],
+    result: "i32",
+  },
   /** Signal masks and timers, whose arguments are alike: a number, two structs, a number. */
   syscall: { parameters: ["i32", "i32", "buffer", "buffer", "u32"], result: "i32" },
 } as const satisfies Record<string, Deno.ForeignFunction>;

@@ -118,15 +118,14 @@ export class FaultHandler {
     if (origin.disguise === "mmio" && this.#mmio.serveFrom(this.#memory)) {
       return { kind: "served" };
     }
+    if (needsDecoder(origin) && !decoder() && !withoutDecoder) return { kind: "needs_decoder" };
     const state: CpuState = {
       regs: this.#vcpu.regs(),
       sregs: this.#vcpu.sregs(),
       events: this.#vcpu.events(),
     };
-    if (needsDecoder(origin) && !decoder() && !withoutDecoder) return { kind: "needs_decoder" };
-    const located = this.#locate(origin, state);
-    if (!located) return { kind: "no_fault" };
-    const fault = located;
+    const fault = this.#locate(origin, state);
+    if (!fault) return { kind: "no_fault" };
     const progress = this.#note(fault, state);
     const unresolved = () =>
       ({ kind: "unresolved", fault, attempts: progress.attempts, state }) as const;

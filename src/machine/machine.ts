@@ -206,8 +206,7 @@ export class Machine implements Disposable {
   }
 
   #makeContext(options: MachineOptions): RunContext {
-    const { vcpu, statistics } = this;
-    const { memory } = this;
+    const { vcpu, statistics, memory } = this;
     const mmio = new MmioIo(vcpu.area, this.mmio);
     const resolvers = [
       new LazyResolver(memory),
