@@ -61,6 +61,8 @@ const FUNCTIONS = {
   },
   /** Signal masks and timers, whose arguments are alike: a number, two structs, a number. */
   syscall: { parameters: ["i32", "i32", "buffer", "buffer", "u32"], result: "i32" },
+  /** tgkill(2): by number, since older C libraries lack it. */
+  tgkill: { name: "syscall", parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
 } as const satisfies Record<string, Deno.ForeignFunction>;
 
 type Functions = typeof FUNCTIONS;

@@ -13,6 +13,7 @@ const SYS = {
   timer_create: 222,
   timer_settime: 223,
   timer_delete: 226,
+  tgkill: 234,
 } as const;
 
 /**
@@ -73,6 +74,16 @@ export function restoreSignalMask(mask: Uint8Array<ArrayBuffer>): void {
  */
 export function takePendingSignal(signal: number): boolean {
   return libc.sigtimedwait(signalSet(signal), null, new Uint8Array(16)) === signal;
+}
+
+/**
+ * Sends a signal to one thread of this process (tgkill(2)).
+ *
+ * @param tid the thread's id, as {@linkcode gettid} tells it
+ * @throws {SystemError} `ESRCH` when the thread is gone
+ */
+export function signalThread(tid: number, signal: number): void {
+  check("tgkill", libc.tgkill(SYS.tgkill, Deno.pid, tid, signal));
 }
 
 const CLOCK_MONOTONIC = 1;

@@ -135,20 +135,24 @@ launch_setup() {
 }
 
 # Makes .setup.d: main.ts and all that it imports in a few files, which start in less time than a
-# hundred. The modules of WebAssembly packages stay outside, since few runs need them. The files'
-# names tell their content, but for main.js, which comes last: whoever starts meanwhile finds all that
-# is needed. An empty main.js says that it cannot be made here.
+# hundred, and so for the module of the vCPUs' threads. The modules of WebAssembly packages stay
+# outside, since few runs need them. The files' names tell their content, but for main.js, which comes
+# last, and the threads' module: whoever starts meanwhile finds all that is needed. An empty main.js
+# says that it cannot be made here.
 launch_bundle() {
   launch_root=$(cd -- "$root" && pwd) && mkdir -p "$root/.setup.d" && : >"$root/.setup.$$" || return 0
   "$deno" bundle --quiet --minify --platform deno --code-splitting --config="$root/deno.json" \
     ${map:+"$map"} "$lock" --external="$launch_root/src/x86/iced.ts" \
-    --external="$launch_root/src/boot/unpackers.ts" \
-    --outdir="$root/.setup.d/$$" "$launch_root/main.ts" </dev/null >/dev/null 2>&1 &&
-    sed -i "s|\"$launch_root/src/|\"../src/|" "$root/.setup.d/$$"/*.js ||
+    --external="$launch_root/src/boot/unpackers.ts" --outdir="$root/.setup.d/$$" \
+    "$launch_root/main.ts" "$launch_root/src/machine/vcpu_thread.ts" </dev/null >/dev/null 2>&1 &&
+    sed -i "s|\"$launch_root/src/|\"../src/|; s|\"./vcpu_thread.ts\"|\"./vcpu_thread.js\"|" \
+      "$root/.setup.d/$$"/*.js &&
+    sed -i 's|"\(\.\./\)*\([^/"]*-[A-Z0-9]*\.js\)"|"./\2"|g' \
+      "$root/.setup.d/$$/src/machine/vcpu_thread.js" ||
     { mkdir -p "$root/.setup.d/$$" && : >"$root/.setup.d/$$/main.js"; }
   # As old as the moment before: what was edited meanwhile is newer.
   touch -r "$root/.setup.$$" "$root/.setup.d/$$/main.js"
-  for launch_file in "$root/.setup.d/$$"/*-*.js; do
+  for launch_file in "$root/.setup.d/$$"/*-*.js "$root/.setup.d/$$"/src/machine/*.js; do
     [ ! -e "$launch_file" ] || mv -f "$launch_file" "$root/.setup.d/"
   done
   mv -f "$root/.setup.d/$$/main.js" "$program"

@@ -21,13 +21,15 @@ import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
-import { parseAddress, parseChoice, parseSize } from "./values.ts";
+import { parseAddress, parseChoice, parseCount, parseSize } from "./values.ts";
 
 const DEFAULT_MEMORY = "128M";
 /** What Linux wants of its loader for its random number generator. */
 const RNG_SEED_BYTES = 32;
 /** A memory slot has less than 2^31 pages (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h). */
 const MAX_MEMORY_BYTES = 2 ** 40;
+/** The local APICs of more have no room for their ids in 8 bits, of which one value means all. */
+const MAX_CPUS = 255;
 /** Larger files are no images. */
 const MAX_FILE_BYTES = 2 ** 31;
 
@@ -67,6 +69,7 @@ export interface PlannedImage {
   readonly path: string;
   readonly sizeBytes: number;
   readonly memoryBytes: number;
+  readonly cpus: number;
   /** The machine that it is to run on. */
   readonly machine: MachineType;
   readonly plan: BootPlan;
@@ -80,6 +83,7 @@ export interface PlannedImage {
  */
 export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
   const path = options.operands[0]!;
+  const cpus = parseCpus(options.value("cpus") ?? "1");
   const memoryBytes = parseMemory(options.value("memory") ?? DEFAULT_MEMORY);
   const protocol = parseChoice("--boot", options.value("boot") ?? "auto", [
     "auto",
@@ -110,12 +114,12 @@ export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
     const payload = options.flag("decompress") ? await unpack(image) : undefined;
     const plan = planBoot(image, path, chosen, {
       ...boot,
-      ...(machine === "pc" ? firmwareOptions(boot.ram, 1) : {}),
+      ...(machine === "pc" ? firmwareOptions(boot.ram, cpus) : {}),
       // Any kernel finds it in a PC's fw_cfg.
       ...(machine === "pc" && BARE_PROTOCOLS.includes(chosen) ? { commandLine: "" } : {}),
       ...(payload ? { payload } : {}),
     });
-    return { path, sizeBytes: image.length, memoryBytes, machine, plan };
+    return { path, sizeBytes: image.length, memoryBytes, cpus, machine, plan };
   } catch (error) {
     if (error instanceof ImageError) throw new ImageError(`${path}: ${error.message}`);
     throw error;
@@ -134,6 +138,14 @@ function parseMachine(text: string, protocol: BootProtocol): MachineType {
 async function unpack(image: Uint8Array): Promise<Uint8Array> {
   const { unpackKernel } = await import("../boot/decompress.ts");
   return await unpackKernel(image);
+}
+
+function parseCpus(text: string): number {
+  const cpus = parseCount("--cpus", text);
+  if (cpus > MAX_CPUS) {
+    throw new UsageError(`--cpus: a guest has at most ${MAX_CPUS} vCPUs, not ${cpus}`);
+  }
+  return cpus;
 }
 
 function parseMemory(text: string): number {

@@ -63,7 +63,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "boot an image",
     options: [
       ...BOOT,
-      { name: "cpus", short: "c", value: "N", help: "vCPUs (default 1, and so far at most 1)" },
+      { name: "cpus", short: "c", value: "N", help: "vCPUs (default 1)" },
       {
         name: "machine",
         value: "TYPE",

@@ -40,7 +40,7 @@ interface RunOptions {
   readonly wanted: Uint8Array;
   readonly verbose: boolean;
   readonly serial: readonly (SerialChoice | undefined)[];
-  readonly machine: Omit<MachineOptions, "memoryBytes">;
+  readonly machine: Omit<MachineOptions, "memoryBytes" | "cpus">;
 }
 
 /**
@@ -51,7 +51,7 @@ interface RunOptions {
  */
 export async function run(parsed: ParsedOptions): Promise<number> {
   const options = parseRunOptions(parsed);
-  const { plan, memoryBytes, machine: type } = await planImage(parsed);
+  const { plan, memoryBytes, cpus, machine: type } = await planImage(parsed);
   using traceFile = options.traceFile === undefined ? undefined : new TraceFile(options.traceFile);
   // Nothing is written, and so nothing refused, before the machine is there.
   const onFailure = (failure: OutputFailure) => machine.stop(outputOutcome(failure));
@@ -80,6 +80,7 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     ...options.machine,
     type,
     memoryBytes,
+    cpus,
     serial,
     observer: tracer,
     detailed: !options.quiet,
@@ -89,6 +90,11 @@ export async function run(parsed: ParsedOptions): Promise<number> {
   using machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
   traceFile?.open(); // now that a guest can run, and not to lose an older trace before
   plan.warnings.forEach((warning) => tracer.warn(warning));
+  if (type === "bare" && cpus > 1) {
+    tracer.warn(
+      "nothing on a bare machine can start its other vCPUs; give it --machine pc for that",
+    );
+  }
   if (type === "bare" && parsed.values("fw-cfg").length > 0) {
     tracer.warn("--fw-cfg has no meaning for a bare machine; give it --machine pc");
   }
@@ -211,8 +217,6 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
   const spec = quietByFlag ? "none" : parsed.value("trace") ?? "all";
   const timeout = parsed.value("timeout");
   const maxExits = parsed.value("max-exits");
-  const cpus = parseCount("--cpus", parsed.value("cpus") ?? "1");
-  if (cpus > 1) throw new UsageError(`--cpus: this version runs one vCPU, not ${cpus}`);
   const retries = parsed.value("fault-retries");
   const breakpoints = parsed.values("break").map((text) => parseAddress("--break", text));
   if (breakpoints.length > 4) {

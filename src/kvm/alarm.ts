@@ -16,10 +16,8 @@ import {
   takePendingSignal,
 } from "../../ffi/signals.ts";
 import { DisposedError } from "./descriptor.ts";
+import { ALARM_SIGNAL, guestSignalMask } from "./kick.ts";
 import type { Vcpu } from "./vcpu.ts";
-
-/** The first real-time signal that glibc leaves to programs (SIGRTMIN). */
-const ALARM_SIGNAL = 34;
 
 /** The clock that JavaScript sees may be so much ahead of the kernel's, or behind. */
 const CLOCK_SLACK_MS = 2;
@@ -60,10 +58,7 @@ export class ThreadAlarm implements Disposable {
 
   /** Lets the alarm interrupt this vCPU, which runs on the alarm's thread. */
   guard(vcpu: Vcpu): void {
-    const mask = thread.outerMask.slice();
-    const bit = ALARM_SIGNAL - 1;
-    mask[bit >> 3]! &= ~(1 << (bit & 7));
-    vcpu.setSignalMask(mask);
+    vcpu.setSignalMask(guestSignalMask(thread.outerMask));
   }
 
   /** Goes off once, in so many milliseconds. @throws {DisposedError} */

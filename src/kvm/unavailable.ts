@@ -68,6 +68,14 @@ export function wrongApiVersion(version: number): KvmUnavailableError {
   );
 }
 
+/** More vCPUs than this KVM gives a VM. */
+export function tooManyVcpus(wanted: number, most: number): KvmUnavailableError {
+  return new KvmUnavailableError(
+    `this host's KVM gives a VM at most ${most} vCPUs, not ${wanted}`,
+    "ask for fewer with --cpus",
+  );
+}
+
 /** A capability that something asked for and this KVM lacks. */
 export function missingCapability(name: string, needed: string): KvmUnavailableError {
   return new KvmUnavailableError(

@@ -6,18 +6,17 @@
 
 import * as ioctls from "../../ffi/kvm_ioctls.ts";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
 import * as structs from "../../ffi/vcpu_structs.ts";
 import { KVM_ENABLE_CAP_STRUCT } from "../../ffi/kvm_structs.ts";
-import { errnoCell, rawIoctl } from "../../ffi/libc.ts";
-import { MAP, mmap, munmap, releaseView, viewMemory } from "../../ffi/memory.ts";
+import { MAP, mmap, munmap } from "../../ffi/memory.ts";
 import { KERNEL_SIGSET_BYTES } from "../../ffi/signals.ts";
 import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
 import { type Counted, decodeCounted, emptyCounted, encodeCounted } from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";
 import type { Capability } from "./kvm.ts";
-import { classifyFailure, RunResult } from "./run_result.ts";
+import { RunArea } from "./run_area.ts";
+import { RunResult } from "./run_result.ts";
 import type { CpuidEntry, Msr, Vm } from "./vm.ts";
 
 export { RunResult };
@@ -44,12 +43,11 @@ const MSRS: Counted<typeof structs.KVM_MSR_ENTRY> = {
   entry: structs.KVM_MSR_ENTRY,
 };
 
-const EXIT_REASON = KVM_RUN_STRUCT.fields.exit_reason[0] / 4;
-const IMMEDIATE_EXIT = KVM_RUN_STRUCT.fields.immediate_exit[0];
-const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0] / 4;
+const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0];
 
 /**
- * An open vCPU with its mapped `struct kvm_run`. Run it on the thread that made it.
+ * An open vCPU with its mapped `struct kvm_run`. Run it on the thread that made it,
+ * or on the one thread that was given its {@linkcode runArea}'s place.
  *
  * @example
  * ```ts
@@ -63,54 +61,41 @@ const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0] / 4;
  * ```
  */
 export class Vcpu extends Descriptor {
-  /** The mapped `struct kvm_run`, with the pages of port data behind it. */
-  readonly area: Uint8Array<ArrayBuffer>;
-  /** The errno of the last {@linkcode run} that did not return an exit. */
-  lastErrno = 0;
-
-  readonly #words: Uint32Array;
-  readonly #address: bigint;
-  readonly #rawFd: number;
+  readonly runArea: RunArea;
 
   /** @param areaBytes how much of the descriptor to map */
   constructor(fd: number, readonly id: number, areaBytes: number, vm: Vm) {
     super(`vCPU ${id}`, fd, vm);
-    this.#rawFd = fd;
     try {
-      this.#address = mmap(areaBytes, { fd, flags: MAP.SHARED });
+      const address = mmap(areaBytes, { fd, flags: MAP.SHARED });
+      this.runArea = new RunArea({ fd, address, sizeBytes: areaBytes });
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
-    const buffer = viewMemory(this.#address, areaBytes);
-    this.area = new Uint8Array(buffer);
-    this.#words = new Uint32Array(buffer);
   }
 
   protected override release(): void {
-    if (this.#words === undefined) return;
-    const size = this.area.byteLength;
-    releaseView(this.area.buffer);
-    munmap(this.#address, size);
+    if (this.runArea === undefined) return;
+    const { address, sizeBytes } = this.runArea.place;
+    this.runArea.release();
+    munmap(address, sizeBytes);
   }
 
-  /**
-   * Enters the guest until something needs the VMM: `KVM_RUN`.
-   *
-   * `exit_reason` is set to `UNKNOWN` first, unless an immediate exit was asked
-   * for, since a fault without an annotation would otherwise show the previous
-   * reason on older kernels.
-   *
-   * @returns how much of `kvm_run` may be read; nothing that a guest can cause throws
-   * @throws {DisposedError}
-   */
+  /** The mapped `struct kvm_run`, with the pages of port data behind it. */
+  get area(): Uint8Array<ArrayBuffer> {
+    return this.runArea.bytes;
+  }
+
+  /** The errno of the last run that did not return an exit. */
+  get lastErrno(): number {
+    return this.runArea.lastErrno;
+  }
+
+  /** {@linkcode RunArea.run}. @throws {DisposedError} */
   run(): RunResult {
-    const words = this.#words;
-    if (words.length === 0) return this.fd as never;
-    if (this.area[IMMEDIATE_EXIT] === 0) words[EXIT_REASON] = KVM_EXIT.UNKNOWN;
-    if (rawIoctl(this.#rawFd, ioctls.KVM_RUN, 0) !== -1) return RunResult.exit;
-    this.lastErrno = errnoCell[0]!;
-    return classifyFailure(this.lastErrno, words[EXIT_REASON]!);
+    if (this.runArea.released) return this.fd as never;
+    return this.runArea.run();
   }
 
   /**
@@ -129,23 +114,23 @@ export class Vcpu extends Descriptor {
     }
   }
 
-  /** `kvm_run.exit_reason`: valid where {@linkcode run} said so. */
+  /** {@linkcode RunArea.exitReason}. */
   get exitReason(): number {
-    return this.#words[EXIT_REASON]!;
+    return this.runArea.exitReason;
   }
 
-  /** `kvm_run.immediate_exit`: makes `KVM_RUN` finish what is pending and come back. */
+  /** {@linkcode RunArea.immediateExit}. */
   get immediateExit(): boolean {
-    return this.area[IMMEDIATE_EXIT] === 1;
+    return this.runArea.immediateExit;
   }
 
   set immediateExit(value: boolean) {
-    this.area[IMMEDIATE_EXIT] = value ? 1 : 0;
+    this.runArea.immediateExit = value;
   }
 
   /** `kvm_run.kvm_valid_regs`: which registers every exit leaves in `kvm_run` (`KVM_SYNC_X86_*`). */
   set syncRegs(mask: number) {
-    this.#words[VALID_REGS] = mask;
+    new DataView(this.area.buffer).setUint32(VALID_REGS, mask, true);
   }
 
   /** `KVM_GET_REGS`. */

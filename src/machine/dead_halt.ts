@@ -24,13 +24,16 @@ const LOWEST_PRIORITY = 1;
 const EXTERNAL = 7;
 
 /**
- * Whether a vCPU that is not running now has halted for good. It takes a few
- * ioctls only where the vCPU has halted with interrupts off.
+ * Whether a vCPU that is not running now has halted for good, as far as it
+ * depends on no other: one that waits for a start-up interrupt counts, too. It
+ * takes a few ioctls only where the vCPU has halted with interrupts off.
  *
  * @param vm the vCPU's VM, with in-kernel interrupt controllers
  */
 export function isDeadHalt(vm: Vm, vcpu: Vcpu): boolean {
-  if (vcpu.mpState() !== KVM_MP_STATE.HALTED) return false;
+  const state = vcpu.mpState();
+  if (state === KVM_MP_STATE.UNINITIALIZED || state === KVM_MP_STATE.INIT_RECEIVED) return true;
+  if (state !== KVM_MP_STATE.HALTED) return false;
   if (vcpu.regs().rflags & RFLAGS.IF) return false;
   return !isEventPending(vcpu) && !canBeWoken(vm, vcpu);
 }

@@ -20,8 +20,8 @@ import { COM_PORTS } from "../devices/uart16550.ts";
 import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
 import { type Capability, Kvm } from "../kvm/kvm.ts";
-import { missingCapability } from "../kvm/unavailable.ts";
-import type { Vcpu } from "../kvm/vcpu.ts";
+import { missingCapability, tooManyVcpus } from "../kvm/unavailable.ts";
+import type { RunResult, Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import type { Hole, HoleKind } from "../memory/hole.ts";
@@ -35,9 +35,18 @@ import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import type { Outcome } from "./outcome.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
-import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
+import {
+  type ExitObserver,
+  isOver,
+  type OtherVcpus,
+  type RunContext,
+  type RunControl,
+  runLoop,
+  serve,
+} from "./run_loop.ts";
 import { RunStatistics } from "./statistics.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
+import { VcpuThreads } from "./vcpu_threads.ts";
 
 /** `bare`: no interrupt controller, HLT ends the run. `pc`: in-kernel irqchip and PIT. */
 export type MachineType = "bare" | "pc";
@@ -46,6 +55,11 @@ export type MachineType = "bare" | "pc";
 export interface MachineOptions extends DebugOptions, FaultOptions {
   /** Guest RAM in bytes, a multiple of 4096. */
   readonly memoryBytes: number;
+  /**
+   * How many vCPUs the guest sees. Default 1. The first one boots, the others wait for a
+   * start-up interrupt, which only a PC's interrupt controllers can bring.
+   */
+  readonly cpus?: number;
   /** Ranges of RAM to make bad. */
   readonly holes?: readonly Hole[];
   /** Default `bare`. */
@@ -82,8 +96,6 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
 const TSS_GPA = 0xfffb_d000;
 /** For how long the guest may run at most until input, timers and dead halts are looked after. */
 const CARE_MS = 100;
-/** How many vCPUs there are. */
-const CPUS = 1;
 const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {}, fault: () => {} };
 
 /**
@@ -107,9 +119,13 @@ export class Machine implements Disposable {
   readonly mmio = new MmioBus();
   readonly statistics: RunStatistics;
   readonly #stack: DisposableStack;
-  readonly #context: RunContext;
+  readonly #cpus: number;
+  /** One for each vCPU that can run. */
+  readonly #contexts: readonly RunContext[];
+  readonly #control: RunControl = { stop: undefined, waits: false, others: undefined };
+  readonly #threads: VcpuThreads | undefined;
   readonly #alarm: ThreadAlarm;
-  readonly #debug: GuestDebug;
+  readonly #debugs: GuestDebug[] = [];
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
@@ -132,18 +148,26 @@ export class Machine implements Disposable {
     }
     this.#isPc = options.type === "pc";
     if (this.#isPc) {
-      requirePcCapabilities(kvm);
+      requirePcCapabilities(kvm, options.cpus ?? 1);
       createPcChips(this.vm);
     }
-    this.vcpu = this.vm.createVcpu(0);
-    this.vcpu.setCpuid2Table(kvm.supportedCpuidTable());
-    this.vcpu.syncRegs = KVM_SYNC_X86_REGS;
+    this.#cpus = options.cpus ?? 1;
     this.#alarm = stack.use(new ThreadAlarm());
-    this.#alarm.guard(this.vcpu);
     this.statistics = new RunStatistics(options.detailed ?? false);
-    const memory = this.#isPc ? undefined : this.memory;
-    this.#debug = new GuestDebug(this.vcpu, options, memory);
-    this.#context = this.#makeContext(options);
+    const cpuid = kvm.supportedCpuidTable();
+    const vcpus = Array.from({ length: this.#isPc ? this.#cpus : 1 }, (_, id) => {
+      const vcpu = this.vm.createVcpu(id);
+      vcpu.setCpuid2Table(cpuid);
+      vcpu.syncRegs = KVM_SYNC_X86_REGS;
+      this.#alarm.guard(vcpu);
+      return vcpu;
+    });
+    this.vcpu = vcpus[0]!;
+    this.#contexts = vcpus.map((vcpu) => this.#makeContext(vcpu, options));
+    if (vcpus.length > 1) {
+      this.#threads = stack.use(new VcpuThreads(vcpus.slice(1)));
+      this.#control.others = this.#others(this.#threads);
+    }
     const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
     this.#serial = this.#makeSerial(options, interrupts);
     this.#pc = interrupts && this.#makePcDevices(options, interrupts);
@@ -158,34 +182,40 @@ export class Machine implements Disposable {
   /** Loads an image as planned, makes the holes, and sets the vCPU up to start it. */
   boot(plan: BootPlan): void {
     if (this.#isPc) {
-      for (const { gpa, bytes } of firmwareTables(this.memory.ranges, CPUS)) {
+      for (const { gpa, bytes } of firmwareTables(this.memory.ranges, this.#cpus)) {
         this.memory.write(BigInt(gpa), bytes);
       }
     }
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();
-    this.#debug.start(entryAddress(plan.entry));
+    this.#debugs.forEach((debug) => debug.start(entryAddress(plan.entry)));
   }
 
   /** Makes the run end with this outcome at the next exit, unless it already has one. */
   stop(outcome: Outcome): void {
-    this.#context.stop ??= outcome;
+    this.#control.stop ??= outcome;
   }
 
   /**
-   * Runs the guest, for at most so long; with `Infinity`, until the run ends.
+   * Runs the guest, for at most so long; with `Infinity`, until the run ends. No
+   * vCPU runs before or after.
    *
    * @returns how the run ended, or `undefined` when it may go on
    */
   runFor(milliseconds: number): Outcome | undefined {
-    const deadline = performance.now() + milliseconds;
-    for (let left = milliseconds;; left = deadline - performance.now()) {
-      this.#care();
-      const outcome = this.#runSlice(Math.min(left, this.#careMs));
-      if (outcome) this.#care();
-      if (outcome || this.#context.pending) return outcome;
-      if (this.#isPc && isDeadHalt(this.vm, this.vcpu)) return { kind: "halt" };
-      if (performance.now() >= deadline) return undefined;
+    this.#threads?.resume();
+    try {
+      const deadline = performance.now() + milliseconds;
+      for (let left = milliseconds;; left = deadline - performance.now()) {
+        this.#care();
+        const outcome = this.#runSlice(Math.min(left, this.#careMs));
+        if (outcome) this.#care();
+        if (outcome || this.#control.waits) return outcome;
+        if (this.#isPc && this.#isDead()) return { kind: "halt" };
+        if (performance.now() >= deadline) return undefined;
+      }
+    } finally {
+      this.#threads?.park();
     }
   }
 
@@ -194,7 +224,7 @@ export class Machine implements Disposable {
    * calls of {@linkcode runFor}: it returns at once when nothing waits.
    */
   async settle(): Promise<void> {
-    if (this.#context.pending) await loadDecoder();
+    if (this.#control.waits) await loadDecoder();
   }
 
   /** Adds to an outcome what takes a look at the guest's code: call it once, at the end. */
@@ -202,11 +232,14 @@ export class Machine implements Disposable {
     if (outcome.kind !== "memory_fault") return outcome;
     await loadDecoder();
     const { fault, state } = outcome;
-    return { ...outcome, fault: this.#context.faults.explain(fault, state) };
+    const { faults } = this.#contexts[outcome.cpu ?? 0]!;
+    return { ...outcome, fault: faults.explain(fault, state) };
   }
 
-  #makeContext(options: MachineOptions): RunContext {
-    const { vcpu, statistics, memory } = this;
+  #makeContext(vcpu: Vcpu, options: MachineOptions): RunContext {
+    const { statistics, memory } = this;
+    const debug = new GuestDebug(vcpu, options, this.#isPc ? undefined : memory);
+    this.#debugs.push(debug);
     const mmio = new MmioIo(vcpu.area, this.mmio);
     const resolvers = [
       new LazyResolver(memory),
@@ -214,6 +247,7 @@ export class Machine implements Disposable {
       new AttributesResolver(memory),
     ];
     return {
+      control: this.#control,
       vcpu,
       memory,
       mmio,
@@ -227,8 +261,7 @@ export class Machine implements Disposable {
         options.unclaimed ?? "ignore",
         options.onUnclaimed ?? (() => {}),
       ),
-      debugged: (exit) => this.#debug.handle(exit),
-      stop: undefined,
+      debugged: (exit) => debug.handle(exit),
       pending: undefined,
     };
   }
@@ -236,10 +269,37 @@ export class Machine implements Disposable {
   #runSlice(milliseconds: number): Outcome | undefined {
     if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
     try {
-      return runLoop(this.#context);
+      return runLoop(this.#contexts[0]!);
     } finally {
       this.#alarm.disarm();
     }
+  }
+
+  /** The vCPUs on threads of their own, as the run loop sees them. */
+  #others(threads: VcpuThreads): OtherVcpus {
+    const contexts = this.#contexts.slice(1);
+    const { statistics } = this;
+    const serveOne = (place: number, result: RunResult): boolean => {
+      const context = contexts[place]!;
+      statistics.arrive();
+      return !isOver(context) && serve(context, result);
+    };
+    return {
+      serve: () => threads.serveAll(serveOne),
+      left: () => threads.left(),
+      wasKicked: () => threads.wasKicked(),
+    };
+  }
+
+  /** Whether all vCPUs have halted for good. Only when the first has, the others are stopped to look. */
+  #isDead(): boolean {
+    if (!isDeadHalt(this.vm, this.vcpu)) return false;
+    if (!this.#threads) return true;
+    this.#threads.park();
+    const isDead = !this.#threads.isAsked &&
+      this.#contexts.every(({ vcpu }) => isDeadHalt(this.vm, vcpu));
+    this.#threads.resume();
+    return isDead;
   }
 
   /** What devices have to do that no access of the guest's makes them do. */
@@ -264,7 +324,7 @@ export class Machine implements Disposable {
 
   #makePcDevices(options: MachineOptions, interrupts: PcInterrupts): PcDevices {
     return new PcDevices({
-      cpus: CPUS,
+      cpus: this.#cpus,
       memory: this.memory,
       commandLine: options.commandLine ?? "",
       fwCfg: options.fwCfg ?? [],
@@ -303,7 +363,9 @@ function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): number {
   return KVM_X86_VM_TYPE.SW_PROTECTED;
 }
 
-function requirePcCapabilities(kvm: Kvm): void {
+function requirePcCapabilities(kvm: Kvm, cpus: number): void {
+  const most = cpus > 1 ? kvm.checkExtension("MAX_VCPUS") : 1;
+  if (cpus > most) throw tooManyVcpus(cpus, most);
   for (const name of ["IRQCHIP", "PIT2", "IRQ_ROUTING"] as const) {
     if (kvm.checkExtension(name) === 0) throw missingCapability(name, "--machine pc");
   }

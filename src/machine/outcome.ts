@@ -13,7 +13,12 @@ import { type Attempt, faultText, type MemoryFault } from "../memory/fault.ts";
 import type { CpuState } from "../memory/locate.ts";
 
 /** Why a run ended. */
-export type Outcome =
+export type Outcome = Ending & {
+  /** Where there are several vCPUs: the one whose exit it was. */
+  readonly cpu?: number;
+};
+
+type Ending =
   | { readonly kind: "halt" }
   | { readonly kind: "power_off" }
   | { readonly kind: "reset" }
@@ -85,6 +90,11 @@ function at(rip: bigint | undefined): string {
 
 /** An outcome in words. */
 export function describeOutcome(outcome: Outcome): string {
+  const where = outcome.cpu === undefined ? "" : ` on cpu${outcome.cpu}`;
+  return describeEnding(outcome) + where;
+}
+
+function describeEnding(outcome: Ending): string {
   switch (outcome.kind) {
     case "halt":
       return "guest halted (HLT)";

@@ -38,8 +38,29 @@ export interface ExitObserver {
   fault(fault: MemoryFault, cpu: number, verdict: string): void;
 }
 
-/** All that one vCPU's loop works with. */
+/** What the vCPUs of a machine have in common. */
+export interface RunControl {
+  /** Set by whoever wants the run to end: an exit, a device, the output. Its first setting counts. */
+  stop: Outcome | undefined;
+  /** Some vCPU's fault waits for the instruction decoder to be loaded. */
+  waits: boolean;
+  /** The vCPUs that run on threads of their own. */
+  others: OtherVcpus | undefined;
+}
+
+/** The vCPUs besides the one that the loop enters. */
+export interface OtherVcpus {
+  /** Serves exits of theirs. @returns false when the loop is to end */
+  serve(): boolean;
+  /** The guest came out. */
+  left(): void;
+  /** Whether it came out for one of them. */
+  wasKicked(): boolean;
+}
+
+/** All that one vCPU's exits are served with. */
 export interface RunContext {
+  readonly control: RunControl;
   readonly vcpu: Vcpu;
   readonly decoder: ExitDecoder;
   readonly memory: GuestMemory;
@@ -54,31 +75,53 @@ export interface RunContext {
   readonly unclaimed: Pick<UnclaimedAccesses, "port" | "gpa">;
   /** Called for a debug exit: keeps single steps and breakpoints going. */
   debugged(exit: DebugExit): Outcome | undefined;
-  /** Set by whoever wants the run to end: a device, the output, another thread. */
-  stop: Outcome | undefined;
-  /** A fault that waits for the instruction decoder to be loaded. */
+  /** This vCPU's fault that waits for the instruction decoder to be loaded. */
   pending: FaultOrigin | undefined;
 }
 
 /**
  * Runs the guest until the run ends, a signal interrupts it, or a fault has to wait.
  *
+ * @param context the first vCPU's, which runs on this thread
  * @returns the outcome, or `undefined` when it may go on
  */
 export function runLoop(context: RunContext): Outcome | undefined {
-  const { vcpu, statistics, maxExits } = context;
-  let outcome = context.pending ? serveFault(context, context.pending) : undefined;
-  for (;;) {
-    outcome ??= context.stop;
-    if (outcome || context.pending) return outcome;
-    if (statistics.exits >= maxExits) return { kind: "max_exits", limit: maxExits };
+  const { vcpu, statistics, control } = context;
+  const { others } = control;
+  control.waits = false;
+  if (context.pending && !serve(context, RunResult.exit)) return control.stop;
+  while (!isOver(context) && (!others || others.serve())) {
     statistics.enter();
     const result = vcpu.run();
     statistics.leave();
-    if (result === RunResult.exit) outcome = serveExit(context, vcpu.exitReason);
-    else if (result === RunResult.interrupted) return context.stop;
-    else if (result !== RunResult.notRunnable) outcome = serveFailure(context, result);
+    others?.left();
+    if (result === RunResult.interrupted) {
+      if (!others?.wasKicked()) break;
+    } else if (!serve(context, result)) break;
   }
+  return control.stop;
+}
+
+/** Whether the run has ended. That there were as many exits as allowed ends it, too. */
+export function isOver({ control, statistics, maxExits }: RunContext): boolean {
+  if (statistics.exits >= maxExits) control.stop ??= { kind: "max_exits", limit: maxExits };
+  return control.stop !== undefined;
+}
+
+/**
+ * Serves what a vCPU came out of the guest with.
+ *
+ * @returns false when the run has ended, or a fault has to wait: the vCPU must not be entered
+ */
+export function serve(context: RunContext, result: RunResult): boolean {
+  const { control, pending, vcpu } = context;
+  let outcome: Outcome | undefined;
+  if (pending) outcome = serveFault(context, pending);
+  else if (result === RunResult.exit) outcome = serveExit(context, vcpu.exitReason);
+  else if (result !== RunResult.notRunnable) outcome = serveFailure(context, result);
+  control.stop ??= outcome;
+  if (control.stop && control.others) control.stop = { cpu: vcpu.id, ...control.stop };
+  return !control.stop && !context.pending;
 }
 
 /** Serves an exit. @returns an outcome if it ends the run */
@@ -184,6 +227,7 @@ function serveFault(context: RunContext, origin: FaultOrigin): Outcome | undefin
   switch (verdict.kind) {
     case "needs_decoder":
       context.pending = origin;
+      context.control.waits = true;
       return undefined;
     case "no_fault": {
       const exit = origin.exit!;

@@ -21,7 +21,7 @@ export class RunStatistics {
   exits = 0;
   /** Memory faults that were resolved. */
   faultsResolved = 0;
-  /** Milliseconds inside `KVM_RUN`, where measured. */
+  /** Milliseconds that the first vCPU was inside `KVM_RUN`, where measured. */
   guestMs = 0;
   /** When the guest last came out (`performance.now()`), where measured. */
   leftAt = 0;
@@ -48,6 +48,11 @@ export class RunStatistics {
     if (!this.detailed) return;
     this.leftAt = performance.now();
     this.guestMs += this.leftAt - this.#enteredAt;
+  }
+
+  /** Another vCPU's guest had come out. Its time there is not measured. */
+  arrive(): void {
+    if (this.detailed) this.leftAt = performance.now();
   }
 
   /** An exit with this reason. */

@@ -171,6 +171,7 @@ export function outcomeJson({ outcome, statistics, tUs }: RunRecord): string {
     v: SCHEMA_VERSION,
     kind: outcome.kind,
     exit_code: exitCodeOf(outcome),
+    ...(outcome.cpu === undefined ? {} : { cpu: outcome.cpu }),
     message: describeOutcome(outcome),
     exits: statistics.exits,
     by_reason: Object.fromEntries(

@@ -69,7 +69,11 @@ for (
       '--unclaimed: "stopp" is none of ignore, warn, stop; did you mean stop?',
     ],
     [["run", "--machine", "q35", HELLO], '--machine: "q35" is none of auto, bare, pc'],
-    [["run", "--cpus", "2", HELLO], "--cpus: this version runs one vCPU, not 2"],
+    [
+      ["run", "--cpus", "0", HELLO],
+      '--cpus: "0" is no count; write a whole number of at least 1',
+    ],
+    [["run", "-c", "256", HELLO], "--cpus: a guest has at most 255 vCPUs, not 256"],
   ] as const
 ) {
   const shown = args.map((arg) => arg === HELLO ? "IMAGE" : arg).join(" ");

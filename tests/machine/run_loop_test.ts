@@ -23,11 +23,16 @@ import type { Vcpu } from "../../src/kvm/vcpu.ts";
 import { MmioIo, PortIo } from "../../src/machine/access.ts";
 import type { FaultHandler, FaultOrigin } from "../../src/machine/fault_handler.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
-import { type RunContext, runLoop } from "../../src/machine/run_loop.ts";
+import { type RunContext, type RunControl, runLoop } from "../../src/machine/run_loop.ts";
 import { RunStatistics } from "../../src/machine/statistics.ts";
 import type { GuestMemory } from "../../src/memory/guest_memory.ts";
 import { kvmRun, PORT_DATA } from "../exits/samples.ts";
 import { observer } from "../lib/machine.ts";
+
+/** A machine with one vCPU, about to run. */
+function control(): RunControl {
+  return { stop: undefined, waits: false, others: undefined };
+}
 
 /** What one `KVM_RUN` comes back with: a page, or a result that is no exit. */
 type Step = Uint8Array<ArrayBuffer> | Failure;
@@ -105,14 +110,14 @@ function follow(steps: readonly Step[], changes: Partial<RunContext> = {}): Run 
     maxExits: Infinity,
     unclaimed: { port: () => false, gpa: () => false },
     debugged: () => undefined,
-    stop: undefined,
+    control: control(),
     pending: undefined,
     ...changes,
   };
   ports.add(
     { start: 0xf4, size: 1 },
     new DebugExit((value) => {
-      context.stop ??= { kind: "debug_exit", value };
+      context.control.stop ??= { kind: "debug_exit", value };
     }),
   );
   vcpu.context = context;
@@ -204,13 +209,16 @@ Deno.test("an interruption is no exit, and the run may go on", () => {
 
 Deno.test("an interruption ends the run where somebody asked for that", () => {
   const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
-  const { outcome } = follow([{ ...INTERRUPTED, meanwhile: (context) => context.stop = stop }]);
+  const { outcome } = follow([{
+    ...INTERRUPTED,
+    meanwhile: (context) => context.control.stop = stop,
+  }]);
   assertEquals(outcome, stop);
 });
 
 Deno.test("a run that was stopped before it began does not enter the guest", () => {
   const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
-  const { outcome, runs } = follow([], { stop });
+  const { outcome, runs } = follow([], { control: { ...control(), stop } });
   assertEquals([outcome, runs], [stop, 0]);
 });
 
