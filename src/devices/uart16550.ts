@@ -23,12 +23,12 @@ export const COM_PORTS = [
 ] as const;
 
 /** Register offsets. */
-const DATA = 0;
+export const DATA = 0;
 const INTERRUPT_ENABLE = 1;
 const INTERRUPT_ID = 2; // read; the FIFO control when written
 const LINE_CONTROL = 3;
 const MODEM_CONTROL = 4;
-const LINE_STATUS = 5;
+export const LINE_STATUS = 5;
 const MODEM_STATUS = 6;
 const SCRATCH = 7;
 
@@ -103,6 +103,16 @@ export class Uart16550 implements Device {
   /** How many bytes of input the guest has not been given room for. */
   get backlog(): number {
     return this.#waitingBytes;
+  }
+
+  /**
+   * The line status, while reading it changes nothing and writing to the data
+   * register does nothing but send the byte.
+   */
+  get quietStatus(): number | undefined {
+    const latch = this.#lineControl & DIVISOR_LATCH_ACCESS;
+    const told = this.#interruptEnable & IER.transmitterEmpty;
+    return latch || told || this.#loopback || this.#overrun ? undefined : this.#lineStatus();
   }
 
   /** Input for the guest; it keeps the bytes until the guest takes them. */

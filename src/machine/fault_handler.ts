@@ -16,7 +16,7 @@ import { findPassedStore } from "../memory/passed_store.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
 import type { FaultAction, FaultResolver, Resolution } from "../memory/resolve.ts";
 import { decoder } from "../x86/instruction.ts";
-import type { MmioIo } from "./access.ts";
+import type { MmioIo } from "./mmio_io.ts";
 import { injectFault } from "./inject.ts";
 
 /** `resolve`: try to repair. `report`: a fault ends the run. */

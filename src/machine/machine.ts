@@ -21,32 +21,25 @@ import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
 import { type Capability, Kvm } from "../kvm/kvm.ts";
 import { missingCapability, tooManyVcpus } from "../kvm/unavailable.ts";
-import type { RunResult, Vcpu } from "../kvm/vcpu.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import type { Hole, HoleKind } from "../memory/hole.ts";
 import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
 import { loadDecoder } from "../x86/instruction.ts";
-import { MmioIo, PortIo } from "./access.ts";
 import { plugIn } from "./address_map.ts";
 import { isDeadHalt } from "./dead_halt.ts";
 import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
+import { MmioIo } from "./mmio_io.ts";
 import type { Outcome } from "./outcome.ts";
+import { PortIo } from "./port_io.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
-import {
-  type ExitObserver,
-  isOver,
-  type OtherVcpus,
-  type RunContext,
-  type RunControl,
-  runLoop,
-  serve,
-} from "./run_loop.ts";
+import { type ExitObserver, type RunContext, type RunControl, runLoop } from "./run_loop.ts";
 import { RunStatistics } from "./statistics.ts";
+import { ThreadedVcpus } from "./threaded_vcpus.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
-import { VcpuThreads } from "./vcpu_threads.ts";
 
 /** `bare`: no interrupt controller, HLT ends the run. `pc`: in-kernel irqchip and PIT. */
 export type MachineType = "bare" | "pc";
@@ -123,7 +116,7 @@ export class Machine implements Disposable {
   /** One for each vCPU that can run. */
   readonly #contexts: readonly RunContext[];
   readonly #control: RunControl = { stop: undefined, waits: false, others: undefined };
-  readonly #threads: VcpuThreads | undefined;
+  readonly #others: ThreadedVcpus | undefined;
   readonly #alarm: ThreadAlarm;
   readonly #debugs: GuestDebug[] = [];
   readonly #isPc: boolean;
@@ -164,13 +157,14 @@ export class Machine implements Disposable {
     });
     this.vcpu = vcpus[0]!;
     this.#contexts = vcpus.map((vcpu) => this.#makeContext(vcpu, options));
-    if (vcpus.length > 1) {
-      this.#threads = stack.use(new VcpuThreads(vcpus.slice(1)));
-      this.#control.others = this.#others(this.#threads);
-    }
     const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
     this.#serial = this.#makeSerial(options, interrupts);
     this.#pc = interrupts && this.#makePcDevices(options, interrupts);
+    if (vcpus.length > 1) {
+      const uarts = this.#serial.map(({ uart }) => uart);
+      this.#others = stack.use(new ThreadedVcpus(this.#contexts.slice(1), uarts));
+      this.#control.others = this.#others;
+    }
     plugIn(this.#devices(options.output ?? (() => {})), this.ports, this.mmio);
     this.#stack = stack.move();
   }
@@ -203,19 +197,22 @@ export class Machine implements Disposable {
    * @returns how the run ended, or `undefined` when it may go on
    */
   runFor(milliseconds: number): Outcome | undefined {
-    this.#threads?.resume();
+    this.#others?.resume();
     try {
-      const deadline = performance.now() + milliseconds;
-      for (let left = milliseconds;; left = deadline - performance.now()) {
-        this.#care();
-        const outcome = this.#runSlice(Math.min(left, this.#careMs));
-        if (outcome) this.#care();
-        if (outcome || this.#control.waits) return outcome;
-        if (this.#isPc && this.#isDead()) return { kind: "halt" };
-        if (performance.now() >= deadline) return undefined;
-      }
+      return this.#runUntil(performance.now() + milliseconds);
     } finally {
-      this.#threads?.park();
+      this.#others?.park();
+      this.#care();
+    }
+  }
+
+  #runUntil(deadline: number): Outcome | undefined {
+    for (;;) {
+      this.#care();
+      const outcome = this.#runSlice(Math.min(deadline - performance.now(), this.#careMs));
+      if (outcome || this.#control.waits) return outcome;
+      if (this.#isPc && this.#isDead()) return { kind: "halt" };
+      if (performance.now() >= deadline) return undefined;
     }
   }
 
@@ -253,7 +250,8 @@ export class Machine implements Disposable {
       mmio,
       statistics,
       decoder: new ExitDecoder(vcpu.area),
-      ports: new PortIo(vcpu.area, this.ports),
+      io: new PortIo(vcpu.area),
+      ports: this.ports,
       faults: new FaultHandler(vcpu, memory, mmio, options, resolvers),
       observer: options.observer ?? NO_OBSERVER,
       maxExits: options.maxExits ?? Infinity,
@@ -275,30 +273,14 @@ export class Machine implements Disposable {
     }
   }
 
-  /** The vCPUs on threads of their own, as the run loop sees them. */
-  #others(threads: VcpuThreads): OtherVcpus {
-    const contexts = this.#contexts.slice(1);
-    const { statistics } = this;
-    const serveOne = (place: number, result: RunResult): boolean => {
-      const context = contexts[place]!;
-      statistics.arrive();
-      return !isOver(context) && serve(context, result);
-    };
-    return {
-      serve: () => threads.serveAll(serveOne),
-      left: () => threads.left(),
-      wasKicked: () => threads.wasKicked(),
-    };
-  }
-
   /** Whether all vCPUs have halted for good. Only when the first has, the others are stopped to look. */
   #isDead(): boolean {
     if (!isDeadHalt(this.vm, this.vcpu)) return false;
-    if (!this.#threads) return true;
-    this.#threads.park();
-    const isDead = !this.#threads.isAsked &&
+    if (!this.#others) return true;
+    this.#others.park();
+    const isDead = !this.#others.isAsked &&
       this.#contexts.every(({ vcpu }) => isDeadHalt(this.vm, vcpu));
-    this.#threads.resume();
+    this.#others.resume();
     return isDead;
   }
 

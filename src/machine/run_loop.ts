@@ -5,6 +5,7 @@
  */
 
 import { KVM_EXIT, KVM_SYSTEM_EVENT } from "../../ffi/kvm_consts.ts";
+import type { PortBus } from "../devices/bus.ts";
 import type { ExitDecoder } from "../exits/decode.ts";
 import type { DebugExit, VmExit } from "../exits/exit.ts";
 import { RunResult } from "../kvm/run_result.ts";
@@ -13,10 +14,11 @@ import { isDisguisedMmio } from "../memory/classify.ts";
 import type { MemoryFault } from "../memory/fault.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { slotAt } from "../memory/slots.ts";
-import type { MmioIo, PortIo } from "./access.ts";
 import { serveHypercall } from "./hypercall.ts";
 import type { FaultHandler, FaultOrigin } from "./fault_handler.ts";
+import type { MmioIo } from "./mmio_io.ts";
 import type { Outcome } from "./outcome.ts";
+import type { PortIo } from "./port_io.ts";
 import type { RunStatistics } from "./statistics.ts";
 import type { UnclaimedAccesses } from "./unclaimed.ts";
 
@@ -52,7 +54,7 @@ export interface RunControl {
 export interface OtherVcpus {
   /** Serves exits of theirs. @returns false when the loop is to end */
   serve(): boolean;
-  /** The guest came out. */
+  /** The guest came out, and is not entered before {@linkcode serve}. */
   left(): void;
   /** Whether it came out for one of them. */
   wasKicked(): boolean;
@@ -64,7 +66,8 @@ export interface RunContext {
   readonly vcpu: Vcpu;
   readonly decoder: ExitDecoder;
   readonly memory: GuestMemory;
-  readonly ports: PortIo;
+  readonly io: PortIo;
+  readonly ports: PortBus;
   readonly mmio: MmioIo;
   readonly faults: FaultHandler;
   readonly statistics: RunStatistics;
@@ -126,15 +129,15 @@ export function serve(context: RunContext, result: RunResult): boolean {
 
 /** Serves an exit. @returns an outcome if it ends the run */
 function serveExit(context: RunContext, reason: number): Outcome | undefined {
-  const { ports, mmio, statistics, observer, vcpu } = context;
+  const { io, ports, mmio, statistics, observer, vcpu } = context;
   statistics.count(reason);
   let handler: string | undefined;
   let outcome: Outcome | undefined;
   switch (reason) {
     case KVM_EXIT.IO: {
-      const port = ports.port;
-      ports.serve();
-      handler = ports.bus.deviceAt(port)?.name;
+      const port = io.port;
+      io.serve(ports);
+      handler = ports.deviceAt(port)?.name;
       statistics.countPort(port);
       if (handler === undefined && context.unclaimed.port(port)) outcome = unhandled(context);
       break;

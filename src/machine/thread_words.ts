@@ -7,6 +7,7 @@
  */
 
 import type { RunAreaPlace } from "../kvm/run_area.ts";
+import type { PostedPorts } from "./posted_ports.ts";
 
 /** Where each word is, among a thread's own. The machine writes `command`, the thread the others. */
 export const THREAD_WORD = { command: 0, state: 1, result: 2, errno: 3, tid: 4 } as const;
@@ -30,4 +31,6 @@ export interface ThreadOrder {
   readonly machine: Int32Array<SharedArrayBuffer>;
   /** The id of the machine's thread. */
   readonly machineTid: number;
+  /** What the thread may serve itself, if anything. */
+  readonly posted: PostedPorts | undefined;
 }

@@ -1,14 +1,17 @@
 /**
  * The thread of one vCPU besides the first: the main module of its Worker. It
- * runs the guest and nothing else: every exit is handed to the machine's own
+ * runs the guest and nothing else: its exits are handed to the machine's own
  * thread, which owns the devices, the trace and the outcome.
  *
  * @module
  */
 
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { awaitKicks, kick, takeKick } from "../kvm/kick.ts";
 import { RunArea } from "../kvm/run_area.ts";
 import { RunResult } from "../kvm/run_result.ts";
+import { PortIo } from "./port_io.ts";
+import { PortPoster } from "./posted_ports.ts";
 import { COMMAND, MACHINE_WORD, STATE, THREAD_WORD, type ThreadOrder } from "./thread_words.ts";
 
 /**
@@ -18,18 +21,21 @@ import { COMMAND, MACHINE_WORD, STATE, THREAD_WORD, type ThreadOrder } from "./t
 const PATIENCE_MS = 1;
 
 /** Runs the guest until told to quit. */
-function runThread({ place, words, machine, machineTid }: ThreadOrder): void {
+function runThread({ place, words, machine, machineTid, posted }: ThreadOrder): void {
   const { command, state, result, errno, tid } = THREAD_WORD;
   const area = new RunArea(place);
+  const io = new PortIo(area.bytes);
+  const poster = posted && new PortPoster(posted);
   const become = (next: number): void => {
     Atomics.store(words, state, next);
     Atomics.notify(words, state);
   };
-  /** Enters the guest, and waits until its exit is served. */
+  /** Enters the guest, and serves its exit or waits until that is done. */
   const runOnce = (): void => {
     const why = area.run();
     if (why === RunResult.interrupted) takeKick();
     if (why === RunResult.interrupted || why === RunResult.notRunnable) return;
+    if (why === RunResult.exit && area.exitReason === KVM_EXIT.IO && poster?.serve(io)) return;
     words[result] = why;
     words[errno] = area.lastErrno;
     become(STATE.asking);

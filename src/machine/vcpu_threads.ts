@@ -8,6 +8,7 @@
 import { awaitKicks, kick, takeKick } from "../kvm/kick.ts";
 import type { RunResult } from "../kvm/run_result.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
+import type { PostedPorts } from "./posted_ports.ts";
 import {
   COMMAND,
   MACHINE_WORD,
@@ -51,8 +52,13 @@ export class VcpuThreads implements Disposable {
   readonly #threads: readonly VcpuThread[];
   readonly #machine = sharedWords();
 
-  /** Starts the threads. @param vcpus with a signal mask that lets kicks through */
-  constructor(vcpus: readonly Vcpu[]) {
+  /**
+   * Starts the threads.
+   *
+   * @param vcpus with a signal mask that lets kicks through
+   * @param posted what the threads may serve themselves
+   */
+  constructor(vcpus: readonly Vcpu[], posted?: PostedPorts) {
     const machineTid = awaitKicks();
     this.#threads = vcpus.map((vcpu) => {
       const words = sharedWords();
@@ -61,9 +67,8 @@ export class VcpuThreads implements Disposable {
         name: vcpu.what,
       });
       const { place } = vcpu.runArea;
-      worker.postMessage(
-        { place, words, machine: this.#machine, machineTid } satisfies ThreadOrder,
-      );
+      const machine = this.#machine;
+      worker.postMessage({ place, words, machine, machineTid, posted } satisfies ThreadOrder);
       return { vcpu, worker, words };
     });
   }

@@ -20,7 +20,8 @@ import { DebugExit } from "../../src/devices/debug_exit.ts";
 import { ExitDecoder } from "../../src/exits/decode.ts";
 import { RunResult } from "../../src/kvm/run_result.ts";
 import type { Vcpu } from "../../src/kvm/vcpu.ts";
-import { MmioIo, PortIo } from "../../src/machine/access.ts";
+import { MmioIo } from "../../src/machine/mmio_io.ts";
+import { PortIo } from "../../src/machine/port_io.ts";
 import type { FaultHandler, FaultOrigin } from "../../src/machine/fault_handler.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import { type RunContext, type RunControl, runLoop } from "../../src/machine/run_loop.ts";
@@ -95,7 +96,8 @@ function follow(steps: readonly Step[], changes: Partial<RunContext> = {}): Run 
     vcpu: vcpu as unknown as Vcpu,
     decoder: new ExitDecoder(vcpu.area),
     memory: { slots: [] } as unknown as GuestMemory,
-    ports: new PortIo(vcpu.area, ports),
+    io: new PortIo(vcpu.area),
+    ports,
     mmio: new MmioIo(vcpu.area, new MmioBus()),
     faults: {
       handle(origin: FaultOrigin) {

@@ -1,59 +1,15 @@
 /**
- * Serves the port and MMIO exits of one vCPU out of its `kvm_run`, without
- * allocating: single accesses and whole strings (`rep outsb`) alike.
+ * Serves the MMIO exits of one vCPU out of its `kvm_run`, without allocating.
  *
  * @module
  */
 
-import { KVM_EXIT_IO } from "../../ffi/kvm_consts.ts";
-import { KVM_RUN_EXIT_OFFSET, KVM_RUN_IO, KVM_RUN_MMIO } from "../../ffi/kvm_run.ts";
-import type { MmioBus, PortBus } from "../devices/bus.ts";
+import { KVM_RUN_EXIT_OFFSET, KVM_RUN_MMIO } from "../../ffi/kvm_run.ts";
+import type { MmioBus } from "../devices/bus.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
 
-const IO = KVM_RUN_IO.fields;
 const MMIO = KVM_RUN_MMIO.fields;
 const BASE = KVM_RUN_EXIT_OFFSET;
-
-/** One vCPU's pending port access. */
-export class PortIo {
-  readonly #area: Uint8Array;
-  readonly #view: DataView;
-
-  constructor(area: Uint8Array<ArrayBuffer>, readonly bus: PortBus) {
-    this.#area = area;
-    this.#view = new DataView(area.buffer, area.byteOffset, area.byteLength);
-  }
-
-  /** The port. */
-  get port(): number {
-    return this.#view.getUint16(BASE + IO.port[0], true);
-  }
-
-  /** Writes what the guest wrote to the bus, or answers what it reads. */
-  serve(): void {
-    const view = this.#view;
-    const port = this.port;
-    const size = this.#area[BASE + IO.size[0]]!;
-    const count = view.getUint32(BASE + IO.count[0], true);
-    const isOut = this.#area[BASE + IO.direction[0]] === KVM_EXIT_IO.OUT;
-    let at = view.getUint32(BASE + IO.data_offset[0], true);
-    for (let i = 0; i < count; i++, at += size) {
-      if (isOut) this.bus.write(port, size, this.#load(at, size));
-      else this.#store(at, size, this.bus.read(port, size));
-    }
-  }
-
-  #load(at: number, size: number): number {
-    if (size === 1) return this.#area[at]!;
-    return size === 2 ? this.#view.getUint16(at, true) : this.#view.getUint32(at, true);
-  }
-
-  #store(at: number, size: number, value: number): void {
-    if (size === 1) this.#area[at] = value;
-    else if (size === 2) this.#view.setUint16(at, value, true);
-    else this.#view.setUint32(at, value, true);
-  }
-}
 
 /** One vCPU's pending access to a GPA without memory. */
 export class MmioIo {

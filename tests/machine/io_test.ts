@@ -10,7 +10,8 @@ import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_EXIT_OFFSET, KVM_RUN_IO, KVM_RUN_MMIO } from "../../ffi/kvm_run.ts";
 import { MmioBus, PortBus } from "../../src/devices/bus.ts";
 import type { Device } from "../../src/devices/device.ts";
-import { MmioIo, PortIo } from "../../src/machine/access.ts";
+import { MmioIo } from "../../src/machine/mmio_io.ts";
+import { PortIo } from "../../src/machine/port_io.ts";
 import { kvmRun, PORT_DATA } from "../exits/samples.ts";
 
 const PORT = 0x100;
@@ -50,9 +51,9 @@ function servePort(
     data_offset: BigInt(at),
   });
   area.set(data, at);
-  const io = new PortIo(area, bus);
+  const io = new PortIo(area);
   assertEquals(io.port, port);
-  io.serve();
+  io.serve(bus);
   return { written: device.written, area };
 }
 
