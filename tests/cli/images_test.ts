@@ -138,8 +138,8 @@ const EXPECTED: Record<string, Expected> = {
   },
 };
 
-/** Images that need holes or input. */
-const ELSEWHERE = /^fault\/|^pc\/serial-irq/;
+/** Images that need holes, input or several vCPUs. */
+const ELSEWHERE = /^fault\/|^pc\/serial-irq|^smp\//;
 const TEXT_EXIT = /^#(\d+) \+(\d+\.\d{3})ms cpu0 ([A-Z0-9_]+)( .*)?$/;
 
 Deno.test("every image that needs no other handling has its expectations here", () => {
