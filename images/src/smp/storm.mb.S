@@ -11,8 +11,8 @@
 #            processor count upwards without a gap, and are as many as the command line says
 #   ends     debug exit 0 (code 1); 1 (code 3) if an answer was another; 2 (code 5) if there is no
 #            MADT, there are more than 4 processors, or the mode is unknown
-#   exits    serial and debugcon: 1 IO a byte at most, 1 IO (OUT to 0xf4); mixed: 9 IO a block of 16
-#            more, and those of the boot processor
+#   exits    serial and debugcon: 1 IO a byte at most, 1 IO (OUT to 0xf4); mixed: 8 IO a block of 16
+#            more, and 8 before the others start
 
         .include "smp.inc"
 
