@@ -26,6 +26,8 @@ import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import type { Hole, HoleKind } from "../memory/hole.ts";
 import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
+import type { CpuFeatures } from "../x86/cpu_features.ts";
+import { cpuidFor } from "../x86/cpuid.ts";
 import { loadDecoder } from "../x86/instruction.ts";
 import { MmioIo, PortIo } from "./access.ts";
 import { plugIn } from "./address_map.ts";
@@ -33,6 +35,8 @@ import { isDeadHalt } from "./dead_halt.ts";
 import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
+import { setFirmwareMsrs } from "./initial_msrs.ts";
+import { enableMsrExits, type MsrHandler, NO_MSRS } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
 import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
@@ -50,6 +54,13 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly holes?: readonly Hole[];
   /** Default `bare`. */
   readonly type?: MachineType;
+  /** Changes to the processor's features. Default: all that KVM offers. */
+  readonly cpuFeatures?: CpuFeatures;
+  /**
+   * Answers accesses to model-specific registers that KVM does not know or whose value it
+   * refuses: they become exits. Default: the guest gets a #GP without an exit.
+   */
+  readonly msrs?: MsrHandler;
   /** The KVM device. Default `/dev/kvm`. */
   readonly kvmPath?: string;
   /** Where COM1 and the debug consoles write. Default: nowhere. */
@@ -130,13 +141,20 @@ export class Machine implements Disposable {
     if (type === KVM_X86_VM_TYPE.SW_PROTECTED && kvm.checkExtension("EXIT_HYPERCALL")) {
       this.vm.enableCap("EXIT_HYPERCALL", MAP_GPA_RANGE_MASK);
     }
+    if (options.msrs) enableMsrExits(this.vm);
     this.#isPc = options.type === "pc";
     if (this.#isPc) {
       requirePcCapabilities(kvm);
       createPcChips(this.vm);
     }
     this.vcpu = this.vm.createVcpu(0);
-    this.vcpu.setCpuid2Table(kvm.supportedCpuidTable());
+    this.vcpu.setCpuid2Table(cpuidFor(kvm.supportedCpuidTable(), {
+      cpu: 0,
+      cpus: CPUS,
+      tscDeadlineTimer: this.#isPc && kvm.checkExtension("TSC_DEADLINE_TIMER") !== 0,
+      ...(options.cpuFeatures ? { features: options.cpuFeatures } : {}),
+    }));
+    if (this.#isPc) setFirmwareMsrs(this.vcpu);
     this.vcpu.syncRegs = KVM_SYNC_X86_REGS;
     this.#alarm = stack.use(new ThreadAlarm());
     this.#alarm.guard(this.vcpu);
@@ -217,6 +235,7 @@ export class Machine implements Disposable {
       vcpu,
       memory,
       mmio,
+      msrs: options.msrs ?? NO_MSRS,
       statistics,
       decoder: new ExitDecoder(vcpu.area),
       ports: new PortIo(vcpu.area, this.ports),

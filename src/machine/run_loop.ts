@@ -16,6 +16,7 @@ import { slotAt } from "../memory/slots.ts";
 import type { MmioIo, PortIo } from "./access.ts";
 import { serveHypercall } from "./hypercall.ts";
 import type { FaultHandler, FaultOrigin } from "./fault_handler.ts";
+import { type MsrHandler, serveMsr } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RunStatistics } from "./statistics.ts";
 import type { UnclaimedAccesses } from "./unclaimed.ts";
@@ -45,6 +46,7 @@ export interface RunContext {
   readonly memory: GuestMemory;
   readonly ports: PortIo;
   readonly mmio: MmioIo;
+  readonly msrs: MsrHandler;
   readonly faults: FaultHandler;
   readonly statistics: RunStatistics;
   readonly observer: ExitObserver;
@@ -118,6 +120,10 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
       break;
     case KVM_EXIT.HYPERCALL:
       handler = serveHypercall(context.decoder.decode(), vcpu.area, context.memory);
+      break;
+    case KVM_EXIT.X86_RDMSR:
+    case KVM_EXIT.X86_WRMSR:
+      handler = serveMsr(context.decoder.decode(), vcpu, context.msrs);
       break;
     case KVM_EXIT.INTERNAL_ERROR:
     case KVM_EXIT.SHUTDOWN:
