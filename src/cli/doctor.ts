@@ -229,7 +229,8 @@ function honours(modes: readonly SurplusFeatures[]): boolean {
 /** How many names of features a line has. */
 const MOST_NAMES = 4;
 
-function cpuidRows(cpuid: HostReport["cpuid"]): string[] {
+/** Says whether guests see the features that they are given, and where not, which others. */
+export function cpuidRows(cpuid: HostReport["cpuid"]): string[] {
   const show = (verdict: string, text: string): string[] =>
     row(`${verdict}  CPUID edits`, 31, text);
   if (!("value" in cpuid)) return show("no ", `unknown: ${cpuid.unavailable}`);
