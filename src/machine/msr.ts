@@ -62,7 +62,7 @@ const DATA_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.data[0];
  *
  * @throws {KvmUnavailableError} when KVM cannot
  */
-export function enableMsrExits(vm: Vm): void {
+export function enableMsrExits(vm: Pick<Vm, "checkExtension" | "enableCap">): void {
   if (vm.checkExtension("X86_USER_SPACE_MSR") === 0) {
     throw missingCapability("X86_USER_SPACE_MSR", "--msr-exits");
   }

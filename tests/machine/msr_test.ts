@@ -4,9 +4,10 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KVM_MSR_EXIT_REASON } from "../../ffi/kvm_consts.ts";
-import { type MsrHandler, NO_MSRS, serveMsr } from "../../src/machine/msr.ts";
+import { KvmUnavailableError } from "../../src/kvm/unavailable.ts";
+import { enableMsrExits, type MsrHandler, NO_MSRS, serveMsr } from "../../src/machine/msr.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { type Trace, traced } from "../lib/machine.ts";
 
@@ -76,6 +77,20 @@ kvmTest("an MSR whose value is 0 is answered too", async () => {
   const trace = await traced("msr-gp.bin64", { msrs: zero });
   assertEquals(trace.output, "rdmsr 00000000\nwrmsr #GP\ndone\n");
   assertEquals(accesses(trace).map(({ handler }) => handler), ["zero", undefined]);
+});
+
+Deno.test("a KVM that cannot is told of with the option, and asked for nothing", () => {
+  const enableCap = (): never => {
+    throw new Error("the capability is missing");
+  };
+  const error = assertThrows(
+    () => enableMsrExits({ checkExtension: () => 0, enableCap }),
+    KvmUnavailableError,
+  );
+  assertEquals(
+    error.problem,
+    "this host's KVM lacks KVM_CAP_X86_USER_SPACE_MSR, which --msr-exits needs",
+  );
 });
 
 Deno.test("other exits are none of a handler's", () => {
