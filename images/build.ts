@@ -83,6 +83,7 @@ export const images: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["cpuid.bin64", flat64],
   ["msr.bin64", flat64],
   ["msr-unknown.bin64", flat64],
+  ["msr-gp.bin64", flat64],
   ["unclaimed.bin64", flat64],
   ["exit.bin64", flat64],
   ["highmem.bin64", flat64],

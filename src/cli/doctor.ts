@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { SurplusFeatures } from "../machine/cpuid_check.ts";
 import type { ExecutionMode, ModeSpeed } from "../machine/execution_speed.ts";
 import type { Feature } from "../machine/host_features.ts";
 import {
@@ -116,6 +117,7 @@ function reportJson(report: HostReport, exitCode: number): unknown {
       ),
     })),
     features: partJson(report.features, (features) => features),
+    cpuid_edits: partJson(report.cpuid, (modes) => ({ honoured: honours(modes), modes })),
     capabilities: partJson(
       report.capabilities,
       (all) => Object.fromEntries(all.map(({ name, value }) => [name, value])),
@@ -128,7 +130,7 @@ function partJson<T>(part: Part<T>, show: (value: T) => unknown): unknown {
 }
 
 function reportText(report: HostReport): string {
-  const { problem, remedy, apiVersion, execution, features, limits, capabilities } = report;
+  const { problem, remedy, apiVersion, execution, features, cpuid, limits, capabilities } = report;
   const blocks = [
     [
       report.usable ? "Guests run on this host." : "KVM cannot be used on this host.",
@@ -141,7 +143,7 @@ function reportText(report: HostReport): string {
   if ("value" in apiVersion) {
     blocks.push(
       section("Execution", execution, executionRows),
-      section("Features", features, featureRows),
+      section("Features", features, (list) => [...featureRows(list), ...cpuidRows(cpuid)]),
       section("Limits", limits, limitRows),
       section("Capabilities", capabilities, capabilityRows),
     );
@@ -217,6 +219,30 @@ function millions(perSecond: number): string {
 function featureRows(features: readonly Feature[]): string[] {
   return features.flatMap(({ name, enabled, effect }) =>
     row(`${enabled ? "yes" : "no "}  ${name}`, 31, effect)
+  );
+}
+
+function honours(modes: readonly SurplusFeatures[]): boolean {
+  return modes.every(({ seen }) => seen.length === 0);
+}
+
+/** How many names of features a line has. */
+const MOST_NAMES = 4;
+
+/** Says whether guests see the features that they are given, and where not, which others. */
+export function cpuidRows(cpuid: HostReport["cpuid"]): string[] {
+  const show = (verdict: string, text: string): string[] =>
+    row(`${verdict}  CPUID edits`, 31, text);
+  if (!("value" in cpuid)) return show("no ", `unknown: ${cpuid.unavailable}`);
+  if (honours(cpuid.value)) return show("yes", "--cpu decides which features a guest sees");
+  const surplus = cpuid.value.filter(({ seen }) => seen.length > 0).map(({ mode, seen }) => {
+    const names = seen.slice(0, MOST_NAMES).join(", ") + (seen.length > MOST_NAMES ? ", …" : "");
+    return `${seen.length} in ${MODES[mode]} (${names})`;
+  });
+  return show(
+    "no ",
+    `--cpu takes features out of the table that KVM keeps, but a guest with --cpu none ` +
+      `still sees ${surplus.join(" and ")}`,
   );
 }
 

@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...BOOT,
       { name: "cpus", short: "c", value: "N", help: "vCPUs (default 1)" },
       {
+        name: "cpu",
+        value: "FEATURES",
+        help: "a comma list of +NAME and -NAME: features of the processor; none: no optional ones",
+      },
+      {
         name: "machine",
         value: "TYPE",
         help: "auto (default), bare: HLT ends the run, pc: interrupt controllers, timers, ACPI",
@@ -117,6 +122,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: "verbose",
         help: "dump registers, page walk and all accesses of a memory fault",
       },
+      { name: "msr-exits", help: "exit where an access to an MSR would be a #GP" },
       { name: "single-step", help: "exit after each instruction" },
       {
         name: "break",

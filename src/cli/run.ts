@@ -10,11 +10,13 @@ import { portName } from "../exits/port_names.ts";
 import { hex } from "../hex.ts";
 import { KVM_DEVICE } from "../kvm/kvm.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
+import { NO_MSRS } from "../machine/msr.ts";
 import { exitCodeOf, type Outcome } from "../machine/outcome.ts";
 import { type ByteStream, OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
 import { outcomeText } from "../trace/record.ts";
 import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
 import { Tracer } from "../trace/tracer.ts";
+import { parseCpu } from "./cpu_option.ts";
 import { parseFwCfg } from "./fw_cfg_option.ts";
 import { parseHole } from "./hole_option.ts";
 import { HostFile } from "../../ffi/host_file.ts";
@@ -217,6 +219,7 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
   const spec = quietByFlag ? "none" : parsed.value("trace") ?? "all";
   const timeout = parsed.value("timeout");
   const maxExits = parsed.value("max-exits");
+  const cpu = parsed.value("cpu");
   const retries = parsed.value("fault-retries");
   const breakpoints = parsed.values("break").map((text) => parseAddress("--break", text));
   if (breakpoints.length > 4) {
@@ -245,6 +248,8 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
         "report",
       ]),
       ...(retries === undefined ? {} : { faultRetries: parseCount("--fault-retries", retries) }),
+      ...(cpu === undefined ? {} : { cpuFeatures: parseCpu(cpu) }),
+      ...(parsed.flag("msr-exits") ? { msrs: NO_MSRS } : {}),
       singleStep: parsed.flag("single-step"),
       breakpoints,
       ...(maxExits === undefined ? {} : { maxExits: parseCount("--max-exits", maxExits) }),

@@ -155,8 +155,8 @@ export class ExitDecoder {
       }
       case "X86_RDMSR":
       case "X86_WRMSR": {
-        const { reason: why, index, data } = this.#struct(run.KVM_RUN_MSR);
-        return { reason, code, index, data: reason === "X86_WRMSR" ? data : 0n, why };
+        const { error, reason: why, index, data } = this.#struct(run.KVM_RUN_MSR);
+        return { reason, code, index, data, refused: error !== 0, why };
       }
       case "NOTIFY":
         return { reason, code, flags: this.#struct(run.KVM_RUN_NOTIFY).flags };

@@ -186,8 +186,9 @@ export function details(exit: VmExit): Detail[] {
       return [
         ["index", exit.index, `index=${named(hex(exit.index), known)}`],
         ...name("name", known),
-        ...(exit.reason === "X86_WRMSR" ? [value("data", exit.data)] : []),
+        ...(exit.reason === "X86_WRMSR" || !exit.refused ? [value("data", exit.data)] : []),
         ["why", exit.why, `why=${named(hex(exit.why), why)}`],
+        ["error", exit.refused ? 1 : 0, exit.refused ? "error=1 (#GP)" : ""],
       ];
     }
     case "NOTIFY": {

@@ -150,8 +150,10 @@ export interface XenExit extends Common<"XEN"> {
 /** An access to a model-specific register for user space (`kvm_run.msr`). */
 export interface MsrExit extends Common<"X86_RDMSR" | "X86_WRMSR"> {
   readonly index: number;
-  /** What the guest writes; 0 for a read. */
+  /** What the guest writes, or the answer to its read. */
   readonly data: bigint;
+  /** Whether the guest is given a #GP instead. */
+  readonly refused: boolean;
   /** Why it came to user space: one of `KVM_MSR_EXIT_REASON`. */
   readonly why: number;
 }

@@ -131,7 +131,7 @@ function measureMode(
 }
 
 /** Enters the same code as a user program would be: privilege level 3 in code and stack segment. */
-function dropPrivilege({ vcpu }: Machine): void {
+export function dropPrivilege({ vcpu }: Machine): void {
   const sregs = vcpu.sregs();
   sregs.cs = flatSegment({ type: "code", bits: 64, selector: 0x1b, dpl: 3 });
   const data = flatSegment({ type: "data", bits: 64, selector: 0x23, dpl: 3 });

@@ -59,8 +59,8 @@ const DEPENDENCES: readonly Dependence[] = [
   {
     name: "user-space MSR exits",
     capability: "X86_USER_SPACE_MSR",
-    present: "an access to an MSR that KVM does not know can be an exit",
-    absent: "an access to an MSR that KVM does not know is a #GP in the guest",
+    present: "--msr-exits shows accesses to MSRs that KVM does not know",
+    absent: "--msr-exits cannot be had",
   },
   {
     name: "hypercall exits",

@@ -6,6 +6,7 @@
 
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
 import { type Capability, Kvm, KVM_DEVICE } from "../kvm/kvm.ts";
+import { checkCpuid, type SurplusFeatures } from "./cpuid_check.ts";
 import { measureExecution, type ModeSpeed } from "./execution_speed.ts";
 import {
   type CpuFacts,
@@ -60,6 +61,8 @@ export interface HostReport {
   readonly limits: Part<Limits>;
   readonly execution: Part<readonly ModeSpeed[]>;
   readonly features: Part<readonly Feature[]>;
+  /** Features that guests see though they are given none; none where edits are honoured. */
+  readonly cpuid: Part<readonly SurplusFeatures[]>;
   /** Whether guests run here, in at least one mode. */
   readonly usable: boolean;
   /** Where they do not: what is wrong. */
@@ -115,6 +118,7 @@ export function inspectHost(
       limits: missing,
       execution: missing,
       features: missing,
+      cpuid: missing,
       usable: false,
       problem,
       remedy,
@@ -136,6 +140,7 @@ function inspectKvm(kvm: Kvm): Omit<HostReport, "kernel" | "cpu" | "module" | "d
       using vm = kvm.createVm();
       return featuresOf((name) => vm.checkExtension(name));
     }),
+    cpuid: attempt(() => checkCpuid(kvm.path)),
     usable,
     ...(usable ? {} : {
       problem: `no guest runs: ${failures[0]}`,

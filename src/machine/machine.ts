@@ -26,12 +26,16 @@ import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import type { Hole, HoleKind } from "../memory/hole.ts";
 import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
+import type { CpuFeatures } from "../x86/cpu_features.ts";
+import { cpuidFor } from "../x86/cpuid.ts";
 import { loadDecoder } from "../x86/instruction.ts";
 import { plugIn } from "./address_map.ts";
 import { isDeadHalt } from "./dead_halt.ts";
 import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
+import { setFirmwareMsrs } from "./initial_msrs.ts";
+import { enableMsrExits, type MsrHandler, NO_MSRS } from "./msr.ts";
 import { MmioIo } from "./mmio_io.ts";
 import type { Outcome } from "./outcome.ts";
 import { PortIo } from "./port_io.ts";
@@ -57,6 +61,13 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly holes?: readonly Hole[];
   /** Default `bare`. */
   readonly type?: MachineType;
+  /** Changes to the processor's features. Default: all that KVM offers. */
+  readonly cpuFeatures?: CpuFeatures;
+  /**
+   * Answers accesses to model-specific registers that KVM does not know or whose value it
+   * refuses: they become exits. Default: the guest gets a #GP without an exit.
+   */
+  readonly msrs?: MsrHandler;
   /** The KVM device. Default `/dev/kvm`. */
   readonly kvmPath?: string;
   /** Where COM1 and the debug consoles write. Default: nowhere. */
@@ -139,6 +150,7 @@ export class Machine implements Disposable {
     if (type === KVM_X86_VM_TYPE.SW_PROTECTED && kvm.checkExtension("EXIT_HYPERCALL")) {
       this.vm.enableCap("EXIT_HYPERCALL", MAP_GPA_RANGE_MASK);
     }
+    if (options.msrs) enableMsrExits(this.vm);
     this.#isPc = options.type === "pc";
     if (this.#isPc) {
       requirePcCapabilities(kvm, options.cpus ?? 1);
@@ -148,9 +160,14 @@ export class Machine implements Disposable {
     this.#alarm = stack.use(new ThreadAlarm());
     this.statistics = new RunStatistics(options.detailed ?? false);
     const cpuid = kvm.supportedCpuidTable();
+    const tscDeadlineTimer = this.#isPc && kvm.checkExtension("TSC_DEADLINE_TIMER") !== 0;
+    const features = options.cpuFeatures ? { features: options.cpuFeatures } : {};
     const vcpus = Array.from({ length: this.#isPc ? this.#cpus : 1 }, (_, id) => {
       const vcpu = this.vm.createVcpu(id);
-      vcpu.setCpuid2Table(cpuid);
+      vcpu.setCpuid2Table(
+        cpuidFor(cpuid, { cpu: id, cpus: this.#cpus, tscDeadlineTimer, ...features }),
+      );
+      if (this.#isPc) setFirmwareMsrs(vcpu);
       vcpu.syncRegs = KVM_SYNC_X86_REGS;
       this.#alarm.guard(vcpu);
       return vcpu;
@@ -248,6 +265,7 @@ export class Machine implements Disposable {
       vcpu,
       memory,
       mmio,
+      msrs: options.msrs ?? NO_MSRS,
       statistics,
       decoder: new ExitDecoder(vcpu.area),
       io: new PortIo(vcpu.area),

@@ -17,6 +17,7 @@ import { slotAt } from "../memory/slots.ts";
 import { serveHypercall } from "./hypercall.ts";
 import type { FaultHandler, FaultOrigin } from "./fault_handler.ts";
 import type { MmioIo } from "./mmio_io.ts";
+import { type MsrHandler, serveMsr } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
 import type { PortIo } from "./port_io.ts";
 import type { RunStatistics } from "./statistics.ts";
@@ -69,6 +70,7 @@ export interface RunContext {
   readonly io: PortIo;
   readonly ports: PortBus;
   readonly mmio: MmioIo;
+  readonly msrs: MsrHandler;
   readonly faults: FaultHandler;
   readonly statistics: RunStatistics;
   readonly observer: ExitObserver;
@@ -164,6 +166,10 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
       break;
     case KVM_EXIT.HYPERCALL:
       handler = serveHypercall(context.decoder.decode(), vcpu.area, context.memory);
+      break;
+    case KVM_EXIT.X86_RDMSR:
+    case KVM_EXIT.X86_WRMSR:
+      handler = serveMsr(context.decoder.decode(), vcpu, context.msrs);
       break;
     case KVM_EXIT.INTERNAL_ERROR:
     case KVM_EXIT.SHUTDOWN:

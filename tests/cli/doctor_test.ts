@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import { doctor, verdictOf } from "../../src/cli/doctor.ts";
+import { cpuidRows, doctor, verdictOf } from "../../src/cli/doctor.ts";
 import type { Execution, ModeSpeed } from "../../src/machine/execution_speed.ts";
 
 function speeds(...executions: Execution[]): ModeSpeed[] {
@@ -58,6 +58,26 @@ Deno.test("JSON is one line with a type, a version and every capability's value"
   assertEquals(Object.keys(record.capabilities), Object.keys(KVM_CAP));
   assertEquals(record.capabilities.USER_MEMORY, 1);
   assertEquals(record.execution.modes.length, 4);
+});
+
+Deno.test("the report says whether guests see the features that they are given", () => {
+  const { cpuid_edits } = JSON.parse(doctor({ kvmPath: "/dev/kvm", format: "json" }).text);
+  const seen = cpuid_edits.modes.flatMap((mode: { seen: string[] }) => mode.seen);
+  assertEquals(cpuid_edits.honoured, seen.length === 0);
+  const { text } = doctor({ kvmPath: "/dev/kvm", format: "text" });
+  assertMatch(text, cpuid_edits.honoured ? /^ {2}yes {2}CPUID/m : /^ {2}no {3}CPUID edits/m);
+});
+
+Deno.test("features that guests see all the same are counted by mode, the first named", () => {
+  const said = (modes: Parameters<typeof cpuidRows>[0]): string =>
+    cpuidRows(modes).map((line) => line.trim()).join(" ");
+  const modes = (...seen: string[]) => ({
+    value: [{ mode: "long_cpl0", seen: [] }, { mode: "long_cpl3", seen }] as const,
+  });
+  assertMatch(said(modes()), /^yes {2}CPUID edits +--cpu decides which features a guest sees$/);
+  assertMatch(said(modes("vme", "de")), /still sees 2 in long CPL 3 \(vme, de\)$/);
+  assertMatch(said(modes(..."abcde")), /still sees 5 in long CPL 3 \(a, b, c, d, …\)$/);
+  assertMatch(said({ unavailable: "why" }), /^no {3}CPUID edits +unknown: why$/);
 });
 
 Deno.test("without a device: exit code 6, the problem and the remedy first", () => {

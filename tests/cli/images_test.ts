@@ -109,6 +109,7 @@ const EXPECTED: Record<string, Expected> = {
     exits: { IO: 70, HLT: 1 },
   },
   "msr-unknown.bin64": TRIPLE_FAULT,
+  "msr-gp.bin64": prints("rdmsr #GP\nwrmsr #GP\ndone\n"),
   "unclaimed.bin64": { stdout: "port ff ffff ffffffff\n", exits: { IO: 28, HLT: 1 } },
   "exit.bin64": { stdout: "", code: 67, exits: { IO: 1 } },
   "highmem.bin64": { ...prints("highmem ok\n"), options: ["--memory", "5G"] },

@@ -158,7 +158,14 @@ Deno.test("the features include those that hosts differ in", () => {
 });
 
 /** The sections that only a working KVM can fill. */
-const KVM_PARTS = ["apiVersion", "capabilities", "limits", "execution", "features"] as const;
+const KVM_PARTS = [
+  "apiVersion",
+  "capabilities",
+  "limits",
+  "execution",
+  "features",
+  "cpuid",
+] as const;
 
 function assertUnusable(report: HostReport, problem: string): void {
   assert(!report.usable);
@@ -202,4 +209,5 @@ Deno.test("a KVM that works is reported with its capabilities, limits and speed"
   assertEquals(speeds.map(({ mode }) => mode), ["real", "protected", "long_cpl0", "long_cpl3"]);
   for (const speed of speeds) assert(speed.execution !== "failed", JSON.stringify(speed));
   assertEquals(valueOf(report.features).length, featuresOf(() => 0).length);
+  assertEquals(valueOf(report.cpuid).map(({ mode }) => mode), ["long_cpl0", "long_cpl3"]);
 });

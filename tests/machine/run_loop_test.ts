@@ -23,6 +23,7 @@ import type { Vcpu } from "../../src/kvm/vcpu.ts";
 import { MmioIo } from "../../src/machine/mmio_io.ts";
 import { PortIo } from "../../src/machine/port_io.ts";
 import type { FaultHandler, FaultOrigin } from "../../src/machine/fault_handler.ts";
+import { NO_MSRS } from "../../src/machine/msr.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import { type RunContext, type RunControl, runLoop } from "../../src/machine/run_loop.ts";
 import { RunStatistics } from "../../src/machine/statistics.ts";
@@ -99,6 +100,7 @@ function follow(steps: readonly Step[], changes: Partial<RunContext> = {}): Run 
     io: new PortIo(vcpu.area),
     ports,
     mmio: new MmioIo(vcpu.area, new MmioBus()),
+    msrs: NO_MSRS,
     faults: {
       handle(origin: FaultOrigin) {
         origins.push(origin);
@@ -181,9 +183,20 @@ Deno.test("exits that end the run have their outcomes, with the exit", () => {
   const entry = kvmRun(KVM_EXIT.FAIL_ENTRY, KVM_RUN_FAIL_ENTRY, { cpu: 1 });
   const failed = follow([entry]).outcome;
   assert(failed?.kind === "fail_entry" && failed.exit.reason === "FAIL_ENTRY");
-  const msr = kvmRun(KVM_EXIT.X86_RDMSR, KVM_RUN_MSR, { index: 0x12345 });
-  const unhandled = follow([msr]).outcome;
-  assert(unhandled?.kind === "unhandled" && unhandled.exit.reason === "X86_RDMSR");
+  const unhandled = follow([kvmRun(KVM_EXIT.XEN)]).outcome;
+  assert(unhandled?.kind === "unhandled" && unhandled.exit.reason === "XEN");
+});
+
+Deno.test("an access to an MSR goes on, with a #GP where nobody answers", () => {
+  const read = kvmRun(KVM_EXIT.X86_RDMSR, KVM_RUN_MSR, { index: 0x12345, error: 0 });
+  const write = kvmRun(KVM_EXIT.X86_WRMSR, KVM_RUN_MSR, { index: 0x12345, error: 0 });
+  const end = kvmRun(KVM_EXIT.HLT);
+  const refused = follow([read, write, end]);
+  assertEquals(refused.outcome, { kind: "halt" });
+  assertEquals(refused.seen, ["X86_RDMSR 0 nobody", "X86_WRMSR 0 nobody", "HLT 0 nobody"]);
+  const msrs = { name: "mine", read: () => 1n, write: () => true };
+  const answered = follow([read, write, end], { msrs });
+  assertEquals(answered.seen, ["X86_RDMSR 0 mine", "X86_WRMSR 0 mine", "HLT 0 nobody"]);
 });
 
 Deno.test("an exit that has no name yet ends the run as one that nobody handles", () => {
