@@ -73,7 +73,7 @@ for (const cpus of [1, 2, 4, 8]) {
     assertEquals(lines.sort(), upTo(cpus).map(greeting));
     assertEquals([result.code, lastLine(result)], [
       1,
-      "vmexit: guest wrote 0x0 to the debug-exit port; exit code 1",
+      `vmexit: guest wrote 0x0 to the debug-exit port${cpus > 1 ? " on cpu0" : ""}; exit code 1`,
     ]);
   });
 }
@@ -172,7 +172,7 @@ kvmTest("vCPUs that nobody starts keep no run from its end", async () => {
 kvmTest("one vCPU that can be woken keeps the machine alive", async () => {
   const result = await runOn(3, "smp/idle-one.mb", "-q");
   assertEquals([result.stdout, result.code], ["tick\n".repeat(5), 0]);
-  assertEquals(lastLine(result), "vmexit: guest powered off; exit code 0");
+  assertEquals(lastLine(result), "vmexit: guest powered off on cpu1; exit code 0");
 });
 
 kvmTest("the timeout ends a run on several vCPUs, idle ones and ones that spin", async () => {
@@ -189,15 +189,14 @@ kvmTest("a memory fault of the second vCPU ends the run with its address", async
   const options = ["-a", `gpa=${BAD}`, "--hole", `${BAD}+0x1000:none`];
   const { code, stdout, outcome } = await traceOn(2, "smp/ap-fault.mb", ...options);
   assertEquals([code, stdout], [20, ""]);
-  assertEquals([outcome.kind, outcome.gpa, outcome.size, outcome.access], [
-    "memory_fault",
-    BAD,
-    4,
-    "read",
-  ]);
+  const { kind, cpu, gpa, size, access } = outcome;
+  assertEquals([kind, cpu, gpa, size, access], ["memory_fault", 1, BAD, "0x4", "read"]);
   const text = await runOn(4, "smp/ap-fault.mb", "-q", ...options);
   assertEquals(text.code, 20);
-  assertMatch(lastLine(text), /^vmexit: memory fault: gpa=0x300000 size=0x4 access=read /);
+  assertMatch(
+    lastLine(text),
+    /^vmexit: memory fault: gpa=0x300000 size=0x4 access=read .* on cpu1; exit code 20$/,
+  );
 });
 
 kvmTest("a memory fault of the second vCPU is resolved where it can be", async () => {
