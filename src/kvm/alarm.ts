@@ -9,10 +9,11 @@
 
 import {
   armTimer,
-  blockSignal,
+  blockSignals,
   createThreadTimer,
   deleteTimer,
   restoreSignalMask,
+  SIGIO,
   takePendingSignal,
 } from "../../ffi/signals.ts";
 import { DisposedError } from "./descriptor.ts";
@@ -46,7 +47,7 @@ export class ThreadAlarm implements Disposable {
 
   constructor() {
     this.#timer = createThreadTimer(ALARM_SIGNAL);
-    if (thread.alarms++ === 0) thread.outerMask = blockSignal(ALARM_SIGNAL);
+    if (thread.alarms++ === 0) thread.outerMask = blockSignals(ALARM_SIGNAL, SIGIO);
   }
 
   [Symbol.dispose](): void {
@@ -58,11 +59,16 @@ export class ThreadAlarm implements Disposable {
     if (--thread.alarms === 0) restoreSignalMask(thread.outerMask);
   }
 
-  /** Lets the alarm interrupt this vCPU, which runs on the alarm's thread. */
+  /**
+   * Lets the alarm interrupt this vCPU, which runs on the alarm's thread, and lets
+   * SIGIO do so: see {@linkcode ThreadInput}.
+   */
   guard(vcpu: Vcpu): void {
     const mask = thread.outerMask.slice();
-    const bit = ALARM_SIGNAL - 1;
-    mask[bit >> 3]! &= ~(1 << (bit & 7));
+    for (const signal of [ALARM_SIGNAL, SIGIO]) {
+      const bit = signal - 1;
+      mask[bit >> 3]! &= ~(1 << (bit & 7));
+    }
     vcpu.setSignalMask(mask);
   }
 

@@ -35,6 +35,8 @@ export type Outcome =
   | { readonly kind: "run_failed"; readonly errno: number }
   | { readonly kind: "timeout"; readonly timeoutMs: number }
   | { readonly kind: "interrupted"; readonly signal: string }
+  /** Asked for at the console. */
+  | { readonly kind: "quit"; readonly keys: string }
   | { readonly kind: "output_closed" }
   | { readonly kind: "output_failed"; readonly what: string };
 
@@ -75,6 +77,7 @@ export function exitCodeOf(outcome: Outcome): number {
     case "timeout":
       return 124;
     case "interrupted":
+    case "quit":
       return 130;
   }
 }
@@ -119,6 +122,8 @@ export function describeOutcome(outcome: Outcome): string {
       return `timeout after ${outcome.timeoutMs} ms`;
     case "interrupted":
       return `interrupted (${outcome.signal})`;
+    case "quit":
+      return `quit with ${outcome.keys}`;
     case "output_closed":
       return "whoever read the output closed it";
     case "output_failed":
