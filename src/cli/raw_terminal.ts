@@ -18,7 +18,18 @@ import {
 /** Ways out that dispose of nothing: `Deno.exit`, and an error that nobody catches. */
 const LAST_EVENTS = ["unload", "error", "unhandledrejection"] as const;
 
-/** A terminal that can be put into raw mode. A background process leaves it alone. */
+/**
+ * A terminal that can be put into raw mode. A background process leaves it alone.
+ *
+ * @example
+ * ```ts
+ * import { RawTerminal } from "./raw_terminal.ts";
+ * if (Deno.stdin.isTerminal()) {
+ *   using terminal = new RawTerminal(0, (isRaw) => console.error(isRaw));
+ *   console.error(terminal.enter()); // true in the foreground
+ * }
+ * ```
+ */
 export class RawTerminal implements Disposable {
   /** The mode to go back to. */
   #before: TerminalMode | undefined;

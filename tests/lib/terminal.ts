@@ -4,7 +4,7 @@
  * @module
  */
 
-import { close, O_RDWR, open, write } from "../../ffi/libc.ts";
+import { close, O_CLOEXEC, O_RDWR, open, write } from "../../ffi/libc.ts";
 import { isReadable, openPty, tryRead } from "../../ffi/streams.ts";
 import { setTerminalMode, type TerminalMode, terminalMode } from "../../ffi/terminal.ts";
 import { PROJECT, VMEXIT } from "./vmexit.ts";
@@ -12,7 +12,6 @@ import { PROJECT, VMEXIT } from "./vmexit.ts";
 /** Far more than anything takes that is waited for. */
 const GENEROUS_MS = 20_000;
 const O_NOCTTY = 0o400;
-const O_CLOEXEC = 0o2000000;
 
 /** The settings of a new terminal, by the fields of `struct termios` as the kernel makes it. */
 function everydayMode(mode: TerminalMode): TerminalMode {
