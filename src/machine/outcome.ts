@@ -40,6 +40,8 @@ type Ending =
   | { readonly kind: "run_failed"; readonly errno: number }
   | { readonly kind: "timeout"; readonly timeoutMs: number }
   | { readonly kind: "interrupted"; readonly signal: string }
+  /** Asked for at the console. */
+  | { readonly kind: "quit"; readonly keys: string }
   | { readonly kind: "output_closed" }
   | { readonly kind: "output_failed"; readonly what: string };
 
@@ -80,6 +82,7 @@ export function exitCodeOf(outcome: Outcome): number {
     case "timeout":
       return 124;
     case "interrupted":
+    case "quit":
       return 130;
   }
 }
@@ -129,6 +132,8 @@ function describeEnding(outcome: Ending): string {
       return `timeout after ${outcome.timeoutMs} ms`;
     case "interrupted":
       return `interrupted (${outcome.signal})`;
+    case "quit":
+      return `quit with ${outcome.keys}`;
     case "output_closed":
       return "whoever read the output closed it";
     case "output_failed":
