@@ -101,6 +101,7 @@ export const images: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["pc/acpi.bin32", flat32],
   ["pc/mp-table.bin32", flat32],
   ["pc/fw-cfg.bin32", flat32],
+  ["hostile/hostile.bin64", flat64],
   ...faultImages("read", everyMode),
   ...faultImages("write", everyMode),
   ...faultImages("rmw", everyMode),

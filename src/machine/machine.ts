@@ -113,6 +113,8 @@ export class Machine implements Disposable {
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
+  /** When the guest comes out at the latest (`performance.now()`). */
+  #sliceEnd = Infinity;
 
   /**
    * @throws {KvmUnavailableError} when KVM or a capability is missing
@@ -162,6 +164,7 @@ export class Machine implements Disposable {
         this.memory.write(BigInt(gpa), bytes);
       }
     }
+    this.#pc?.boot(plan);
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();
     this.#debug.start(entryAddress(plan.entry));
@@ -234,12 +237,21 @@ export class Machine implements Disposable {
   }
 
   #runSlice(milliseconds: number): Outcome | undefined {
-    if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
+    this.#sliceEnd = Infinity;
+    this.#endSliceIn(milliseconds);
     try {
       return runLoop(this.#context);
     } finally {
       this.#alarm.disarm();
     }
+  }
+
+  /** Lets the guest come out in so many milliseconds, unless it does so before. */
+  #endSliceIn(milliseconds: number): void {
+    const end = performance.now() + milliseconds;
+    if (end >= this.#sliceEnd) return;
+    this.#sliceEnd = end;
+    this.#alarm.arm(milliseconds);
   }
 
   /** What devices have to do that no access of the guest's makes them do. */
@@ -250,7 +262,9 @@ export class Machine implements Disposable {
 
   get #careMs(): number {
     const { backend } = this.#serial[0]!;
-    return this.#isPc || this.#serial.length > 1 || backend.poll ? CARE_MS : Infinity;
+    return this.#isPc || this.#serial.length > 1 || backend.poll
+      ? Math.min(CARE_MS, this.#pc?.dueInMs ?? Infinity)
+      : Infinity;
   }
 
   #makeSerial(options: MachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {
@@ -269,6 +283,8 @@ export class Machine implements Disposable {
       commandLine: options.commandLine ?? "",
       fwCfg: options.fwCfg ?? [],
       onEvent: (event) => this.stop(event),
+      exits: () => this.statistics.exits,
+      onSooner: () => this.#endSliceIn(this.#pc!.dueInMs),
     }, interrupts);
   }
 

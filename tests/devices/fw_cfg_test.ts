@@ -31,9 +31,11 @@ function ram() {
 
 function fwCfg(items: [number, number[]][]) {
   const memory = ram();
+  const exit = { number: 1 };
   const device = new FwCfg(
     new Map(items.map(([key, bytes]) => [key, Uint8Array.from(bytes)])),
     memory,
+    () => exit.number,
   );
   const bus = new PortBus();
   bus.add(FW_CFG_PORTS.registers, device.registers);
@@ -55,7 +57,7 @@ function fwCfg(items: [number, number[]][]) {
     return view.getUint32(REQUEST);
   };
   const buffer = (count: number): number[] => [...memory.bytes.subarray(BUFFER, BUFFER + count)];
-  return { bus, take, dma, start, buffer, memory, swap };
+  return { bus, take, dma, start, buffer, memory, swap, exit };
 }
 
 const ITEMS: [number, number[]][] = [[0, [81, 69, 77, 85]], [5, [1, 2, 3, 4]]];
