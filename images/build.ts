@@ -96,6 +96,7 @@ export const images: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["pvh-info.pvh", { ...elf32, script: "notes.ld" }],
   ["pc/idle.bin16", flat16],
   ["pc/timer.bin16", flat16],
+  ["pc/rtc.bin16", flat16],
   ["pc/serial-irq.bin16", flat16],
   ["pc/io-apic.bin32", flat32],
   ["pc/acpi.bin32", flat32],

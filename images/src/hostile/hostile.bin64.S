@@ -4,7 +4,7 @@
 #            from anywhere, serial ports, clock, PCI, ACPI, absurd virtual addresses, descriptor tables
 #            that point nowhere. Exceptions are caught, and the next action follows
 #   patched  `seed`, `steps` and `which`, 8 bytes each at 8, 16 and 24 in the file. As built: a fixed
-#            seed, 10,000 steps, all actions that end nothing
+#            seed, 200 steps, all actions that end nothing
 #   stdout   rubbish
 #   ends     0x2a to the debug-exit port, exit code 85; the actions from ENDINGS on end the run otherwise
 # Wants 64 MiB of RAM, all of which it touches. It overwrites none of itself unless ENDINGS are allowed.
@@ -42,7 +42,7 @@ _start:
         jmp     set_up
         .balign 8
 seed:   .quad   0x9e3779b97f4a7c15
-steps:  .quad   10000
+steps:  .quad   200
 which:  .quad   (1 << ((endings - actions) / 8)) - 1
 
 actions:
