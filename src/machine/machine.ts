@@ -36,6 +36,7 @@ import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import type { Outcome } from "./outcome.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
 import { type ExitObserver, type RunContext, runLoop } from "./run_loop.ts";
+import { STALL, StallWatch } from "./stall.ts";
 import { RunStatistics } from "./statistics.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
 
@@ -80,7 +81,7 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
  * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
  */
 const TSS_GPA = 0xfffb_d000;
-/** For how long the guest may run at most until input, timers and dead halts are looked after. */
+/** For how long the guest may run at most until input, timers, dead halts and stalls are looked after. */
 const CARE_MS = 100;
 /** How many vCPUs there are. */
 const CPUS = 1;
@@ -113,8 +114,9 @@ export class Machine implements Disposable {
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
-  /** When the guest comes out at the latest (`performance.now()`). */
-  #sliceEnd = Infinity;
+  readonly #stall = new StallWatch();
+  /** When the guest comes out at the latest (`performance.now()`); 0 while it does not run. */
+  #sliceEnd = 0;
 
   /**
    * @throws {KvmUnavailableError} when KVM or a capability is missing
@@ -187,6 +189,10 @@ export class Machine implements Disposable {
       const outcome = this.#runSlice(Math.min(left, this.#careMs));
       if (outcome) this.#care();
       if (outcome || this.#context.pending) return outcome;
+      if (this.#stall.look(this.vcpu, this.memory, this.statistics.exits)) {
+        this.#context.pending = STALL;
+        return undefined;
+      }
       if (this.#isPc && isDeadHalt(this.vm, this.vcpu)) return { kind: "halt" };
       if (performance.now() >= deadline) return undefined;
     }
@@ -242,6 +248,7 @@ export class Machine implements Disposable {
     try {
       return runLoop(this.#context);
     } finally {
+      this.#sliceEnd = 0;
       this.#alarm.disarm();
     }
   }
@@ -262,9 +269,9 @@ export class Machine implements Disposable {
 
   get #careMs(): number {
     const { backend } = this.#serial[0]!;
-    return this.#isPc || this.#serial.length > 1 || backend.poll
-      ? Math.min(CARE_MS, this.#pc?.dueInMs ?? Infinity)
-      : Infinity;
+    const cares = this.#isPc || this.#serial.length > 1 || backend.poll ||
+      this.memory.holes.length > 0;
+    return cares ? Math.min(CARE_MS, this.#pc?.dueInMs ?? Infinity) : Infinity;
   }
 
   #makeSerial(options: MachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {
