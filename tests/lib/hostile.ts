@@ -27,12 +27,13 @@ const CERTAIN_CODES: readonly ((code: number) => boolean)[] = [
 const CODES = [0, 22, 24, 34, 124];
 /** What the guest ends with when all its steps are done. */
 const DONE = 85;
-/** The guest touches all of its RAM before it begins. */
+/** The guest touches its RAM from 2 MiB on before it begins. */
 const MEMORY = "64M";
+const TOUCHED_KIB = 62 * 1024;
 /** A busy host ends a run so much too late at most. */
 const GRACE_MS = 15_000;
 const SAMPLE_MS = 100;
-/** By when a storm has warmed up, all RAM touched and all code compiled; then it is looked at twice. */
+/** By when a storm has warmed up, all its code compiled; then it is looked at twice. */
 const WARM = 1 / 3;
 const LATE = 2 / 3;
 /** What a garbage collector may leave to be done later, in KiB. */
@@ -131,7 +132,8 @@ export async function runHostile(run: HostileRun, timeoutMs: number): Promise<Ho
   const sampler = setInterval(() => {
     const passed = (performance.now() - start) / timeoutMs;
     const kib = ownMemoryKib(child.pid);
-    if (run.kind !== "storm" || passed < WARM || kib === undefined) return;
+    // With less memory the guest has not begun yet, or the process is about to end.
+    if (run.kind !== "storm" || passed < WARM || kib === undefined || kib < TOUCHED_KIB) return;
     const third = passed < LATE ? 0 : 1;
     memory[third] = Math.min(memory[third], kib);
   }, SAMPLE_MS);

@@ -22,7 +22,6 @@
         .set NOTHING, 0xd0000000        # no RAM, no device, up to 0xe0000000
         .set CODE_SELECTOR, 0x08
         .set INTERRUPT_GATE, 0x8e00
-        .set DIRECTION, 0x400
         .set DONE, 0x2a
 
         .set FW_CFG, 0x510
