@@ -42,6 +42,7 @@ import type { Outcome } from "./outcome.ts";
 import { PortIo } from "./port_io.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
 import { type ExitObserver, type RunContext, type RunControl, runLoop } from "./run_loop.ts";
+import { STALL, StallWatch } from "./stall.ts";
 import { RunStatistics } from "./statistics.ts";
 import { ThreadedVcpus } from "./threaded_vcpus.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
@@ -99,7 +100,7 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
  * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
  */
 const TSS_GPA = 0xfffb_d000;
-/** For how long the guest may run at most until input, timers and dead halts are looked after. */
+/** For how long the guest may run at most until input, timers, dead halts and stalls are looked after. */
 const CARE_MS = 100;
 /** The same, at first, while input comes: what it leads to is to be seen soon. */
 const BUSY_CARE_MS = 1;
@@ -138,6 +139,9 @@ export class Machine implements Disposable {
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
+  readonly #stall = new StallWatch();
+  /** When the guest comes out at the latest (`performance.now()`); 0 while it does not run. */
+  #sliceEnd = 0;
 
   /**
    * @throws {KvmUnavailableError} when KVM or a capability is missing
@@ -204,6 +208,7 @@ export class Machine implements Disposable {
         this.memory.write(BigInt(gpa), bytes);
       }
     }
+    this.#pc?.boot(plan);
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();
     this.#debugs.forEach((debug) => debug.start(entryAddress(plan.entry)));
@@ -235,6 +240,11 @@ export class Machine implements Disposable {
       this.#care();
       const outcome = this.#runSlice(Math.min(deadline - performance.now(), this.#careMs));
       if (outcome || this.#control.waits) return outcome;
+      if (this.#stall.look(this.vcpu, this.memory, this.statistics.exits)) {
+        this.#contexts[0]!.pending = STALL;
+        this.#control.waits = true;
+        return undefined;
+      }
       if (this.#isPc && this.#isDead()) return { kind: "halt" };
       if (performance.now() >= deadline) return undefined;
     }
@@ -290,10 +300,12 @@ export class Machine implements Disposable {
   }
 
   #runSlice(milliseconds: number): Outcome | undefined {
-    if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
+    this.#sliceEnd = Infinity;
+    this.#endSliceIn(milliseconds);
     try {
       return runLoop(this.#contexts[0]!);
     } finally {
+      this.#sliceEnd = 0;
       this.#alarm.disarm();
       this.#input.take();
     }
@@ -310,6 +322,14 @@ export class Machine implements Disposable {
     return isDead;
   }
 
+  /** Lets the guest come out in so many milliseconds, unless it does so before. */
+  #endSliceIn(milliseconds: number): void {
+    const end = performance.now() + milliseconds;
+    if (end >= this.#sliceEnd) return;
+    this.#sliceEnd = end;
+    this.#alarm.arm(milliseconds);
+  }
+
   /** What devices have to do that no access of the guest's makes them do. */
   #care(): void {
     const busy = this.#serial.filter((port) => port.poll()).length > 0;
@@ -319,7 +339,9 @@ export class Machine implements Disposable {
 
   get #careMs(): number {
     const { backend } = this.#serial[0]!;
-    return this.#isPc || this.#serial.length > 1 || backend.poll ? this.#nextCareMs : Infinity;
+    const cares = this.#isPc || this.#serial.length > 1 || backend.poll ||
+      this.memory.holes.length > 0;
+    return cares ? Math.min(this.#nextCareMs, this.#pc?.dueInMs ?? Infinity) : Infinity;
   }
 
   #makeSerial(options: MachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {
@@ -338,6 +360,8 @@ export class Machine implements Disposable {
       commandLine: options.commandLine ?? "",
       fwCfg: options.fwCfg ?? [],
       onEvent: (event) => this.stop(event),
+      exits: () => this.statistics.exits,
+      onSooner: () => this.#endSliceIn(this.#pc!.dueInMs),
     }, interrupts);
   }
 
