@@ -28,6 +28,8 @@ import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.t
 
 /** How long the guest runs before the event loop gets a turn and buffers are flushed. */
 const SLICE_MS = 200;
+/** While a guest prints, its output is passed on after so many milliseconds. */
+const SHOW_MS = 10;
 const NEWLINE = 0x0a;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -145,11 +147,21 @@ class TraceFile implements ByteStream, Disposable {
 }
 
 /**
- * Where serial output goes. On a terminal a line is shown soon after it is whole,
+ * Where serial output goes. What reads from a pipe sees the first byte at once and
+ * more soon after it, though the guest may run on for long. On a terminal a line is shown soon after it is whole,
  * behind the exits that led to it.
  */
 function guestOutput(stdout: OutputBuffer, trace: OutputBuffer): (byte: number) => void {
-  if (!Deno.stdout.isTerminal()) return (byte) => stdout.byte(byte);
+  if (!Deno.stdout.isTerminal()) {
+    let shownAt = -Infinity;
+    return (byte) => {
+      stdout.byte(byte);
+      const now = performance.now();
+      if (now - shownAt < SHOW_MS) return;
+      shownAt = now;
+      stdout.flush();
+    };
+  }
   let lineIsWhole = false;
   return (byte) => {
     if (lineIsWhole) {
