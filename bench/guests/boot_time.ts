@@ -25,6 +25,8 @@ export interface BootTime {
   readonly textMs?: number;
   /** The exit code of a program that ended by itself. */
   readonly code?: number;
+  /** It said that it would go no further. */
+  readonly stuck?: true;
   /** The last line of stderr. */
   readonly message: string;
 }
@@ -55,6 +57,7 @@ export async function bootOnce(
     stderr: "piped",
   }).spawn();
   let killed = false;
+  let isStuck = false;
   const kill = (): void => {
     if (killed) return;
     killed = true;
@@ -71,7 +74,9 @@ export async function bootOnce(
     if (endAtText) kill();
   });
   const messages = readText(child.stderr, (window) => {
-    if (stuck?.test(window)) kill();
+    if (!stuck?.test(window)) return;
+    isStuck = true;
+    kill();
   });
   const [, stderr, { code }] = await Promise.all([serial, messages, child.status]);
   clearTimeout(limit);
@@ -79,6 +84,7 @@ export async function bootOnce(
     ...(firstMs === undefined ? {} : { firstMs }),
     ...(textMs === undefined ? {} : { textMs }),
     ...(killed ? {} : { code }),
+    ...(isStuck ? { stuck: true } : {}),
     message: stderr.trim().split("\n").at(-1)!,
   };
 }

@@ -47,8 +47,8 @@ export interface GuestCase {
   prepare(debian: DebianPackages, folder: string): Promise<Boot>;
 }
 
-const SMALL = { small: true, memory: "128M", rounds: 5, limitMs: 20_000 } as const;
-const LARGE = { small: false, memory: "256M", rounds: 1, limitMs: 150_000 } as const;
+const SMALL = { small: true, memory: "128M", rounds: 3, limitMs: 20_000 } as const;
+const LARGE = { small: false, memory: "256M", rounds: 1, limitMs: 300_000 } as const;
 /** An emulation failure that names its instruction, which is one of these. */
 const lacks = (instruction: RegExp): Pick<Expectation, "code" | "message"> => ({
   code: 24,

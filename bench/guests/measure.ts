@@ -38,6 +38,9 @@ export interface Measurement {
 /** QEMU to the first byte, by vmexit: what is to be reached, and by small guests. */
 const TARGET = { any: 1, small: 5 } as const;
 
+/** A peer is given up when it has had so much longer than vmexit took, and at least so long. */
+const PATIENCE = { times: 2, leastMs: 20_000 } as const;
+
 /** Boots a guest as often as its case says. @param expected how it must end on vmexit */
 export async function measureGuest(
   guest: GuestCase,
@@ -47,10 +50,14 @@ export async function measureGuest(
   const peers = guest.notInQemu === undefined ? PEERS : [];
   const ours: BootTime[] = [];
   const theirs = peers.map((): BootTime[] => []);
+  let patienceMs = 0;
   for (let round = 0; round < guest.rounds; round++) {
-    ours.push(await run(OURS, guest, boot, expected));
+    const seen = await run(OURS, guest, boot, expected, guest.limitMs);
+    ours.push(seen);
+    const wantedMs = Math.max((seen.textMs ?? 0) * PATIENCE.times, PATIENCE.leastMs);
+    patienceMs = Math.min(Math.max(patienceMs, wantedMs), guest.limitMs);
     for (const [i, peer] of peers.entries()) {
-      theirs[i]!.push(await run(peer, guest, boot, expected));
+      theirs[i]!.push(await run(peer, guest, boot, expected, patienceMs));
     }
   }
   const failures = [...new Set(ours.flatMap((seen) => unmet(seen, expected)))];
@@ -62,7 +69,7 @@ export async function measureGuest(
   }];
   const misses: string[] = [];
   for (const [i, peer] of peers.entries()) {
-    const row = peerRow(peer, ours, theirs[i]!, guest.limitMs);
+    const row = peerRow(peer, ours, theirs[i]!, patienceMs);
     rows.push(row);
     const least = guest.small ? TARGET.small : TARGET.any;
     if (row.firstRatio && row.firstRatio.times < least) {
@@ -78,9 +85,10 @@ export async function measureGuest(
 
 function run(
   program: Program,
-  { memory, limitMs }: GuestCase,
+  { memory }: GuestCase,
   boot: Boot,
   { text, code }: Expectation,
+  limitMs: number,
 ): Promise<BootTime> {
   const isOurs = program === OURS;
   return bootOnce(program.path, program.arguments(boot, memory), {
@@ -114,11 +122,11 @@ function peerRow(
 ): Row {
   const firstRatio = ratioOf(ours, theirs, "firstMs", limitMs);
   const textRatio = ratioOf(ours, theirs, "textMs", limitMs);
-  const { code, message, firstMs } = theirs[0]!;
-  const remark = QEMU_STUCK.test(message) || message === ""
-    ? ""
-    : firstMs === undefined && code !== undefined
-    ? message
+  const { stuck, code, message, firstMs } = theirs[0]!;
+  const remark = stuck
+    ? "KVM internal error"
+    : firstMs === undefined
+    ? code === undefined ? "prints nothing" : `exit code ${code}: ${message}`
     : "";
   return {
     program: name,

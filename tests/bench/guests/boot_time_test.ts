@@ -28,7 +28,7 @@ Deno.test("a program that would go on for ever is ended when the text is there",
 Deno.test("one that says that it is stuck is ended, and has no time for the text", async () => {
   const watch = { ...LIMIT, text: /up/, endAtText: true, stuck: /internal error/ };
   const seen = await bootOnce(...sh("echo KVM internal error >&2; exec sleep 1000"), watch);
-  assertEquals(seen, { message: "KVM internal error" });
+  assertEquals(seen, { stuck: true, message: "KVM internal error" });
 });
 
 Deno.test("one that says nothing is ended at the limit", async () => {
