@@ -32,6 +32,7 @@ import { cpuidFor } from "../x86/cpuid.ts";
 import { loadDecoder } from "../x86/instruction.ts";
 import { plugIn } from "./address_map.ts";
 import { isDeadHalt } from "./dead_halt.ts";
+import { nameFailedInstruction } from "./failed_instruction.ts";
 import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
@@ -260,6 +261,10 @@ export class Machine implements Disposable {
 
   /** Adds to an outcome what takes a look at the guest's code: call it once, at the end. */
   async explain(outcome: Outcome): Promise<Outcome> {
+    if (outcome.kind === "internal_error") {
+      const { vcpu } = this;
+      return nameFailedInstruction(outcome, await loadDecoder(), vcpu.regs(), vcpu.sregs());
+    }
     if (outcome.kind !== "memory_fault") return outcome;
     await loadDecoder();
     const { fault, state } = outcome;
