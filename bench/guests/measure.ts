@@ -35,9 +35,6 @@ export interface Measurement {
   readonly misses: readonly string[];
 }
 
-/** QEMU to the first byte, by vmexit: what is to be reached, and by small guests. */
-const TARGET = { any: 1, small: 5 } as const;
-
 /** A peer is given up when it has had so much longer than vmexit took, and at least so long. */
 const PATIENCE = { times: 2, leastMs: 20_000 } as const;
 
@@ -71,11 +68,10 @@ export async function measureGuest(
   for (const [i, peer] of peers.entries()) {
     const row = peerRow(peer, ours, theirs[i]!, patienceMs);
     rows.push(row);
-    const least = guest.small ? TARGET.small : TARGET.any;
-    if (row.firstRatio && row.firstRatio.times < least) {
+    if (guest.goal !== undefined && row.firstRatio && row.firstRatio.times < guest.goal) {
       misses.push(
-        `to the first byte only ${row.firstRatio.times.toFixed(1)} times as fast as ` +
-          `${peer.name}, not ${least}`,
+        `to the first byte only ${row.firstRatio.times.toFixed(2)} times as fast as ` +
+          `${peer.name}, not ${guest.goal}`,
       );
     }
   }
@@ -126,7 +122,7 @@ function peerRow(
   const remark = stuck
     ? "KVM internal error"
     : firstMs === undefined
-    ? code === undefined ? "prints nothing" : `exit code ${code}: ${message}`
+    ? code === undefined ? "prints nothing" : refusal(code, message)
     : "";
   return {
     program: name,
@@ -137,7 +133,11 @@ function peerRow(
   };
 }
 
-/** The median over the pairs; `undefined` where vmexit has no time, or the peer refused. */
+function refusal(code: number, message: string): string {
+  return `exit code ${code}` + (message.includes("warning:") ? "" : `: ${message}`);
+}
+
+/** The median over the pairs; `undefined` where vmexit has no time, or the peer gave up. */
 export function ratioOf(
   ours: readonly BootTime[],
   theirs: readonly BootTime[],
@@ -146,7 +146,8 @@ export function ratioOf(
 ): Ratio | undefined {
   const times = ours.map((seen) => seen[what]);
   if (!times.every((time) => time !== undefined)) return undefined;
-  if (theirs.some((seen) => seen[what] === undefined && seen.code !== undefined)) return undefined;
+  const gaveUp = ({ code, stuck }: BootTime): boolean => code !== undefined || stuck === true;
+  if (theirs.some((seen) => seen[what] === undefined && gaveUp(seen))) return undefined;
   const { ratio } = summarize(theirs.map((seen) => seen[what] ?? limitMs), times);
   return { times: ratio.median, atLeast: theirs.some((seen) => seen[what] === undefined) };
 }

@@ -23,5 +23,6 @@ Deno.test("a ratio is the peer's time by vmexit's", () => {
   assertEquals(ratio({ firstMs: 50, message: "" }), { times: 5, atLeast: false });
   assertEquals(ratio({ message: "" }), { times: 100, atLeast: true }, "never, so the limit counts");
   assertEquals(ratio({ code: 1, message: "no" }), undefined, "it refused the image");
+  assertEquals(ratio({ stuck: true, message: "" }), undefined, "it came to an end before");
   assertEquals(ratioOf([{ message: "" }], [{ firstMs: 5, message: "" }], "firstMs", 1), undefined);
 });
