@@ -39,7 +39,7 @@ const LATE = 2 / 3;
 /** A heap in which garbage is collected before it looks like a leak, and a leak has no room. */
 const SMALL_HEAP = "--max-semi-space-size=1,--max-old-space-size=32";
 /** What the garbage collector may leave to be done later, in KiB. */
-const MAX_GROWTH_KIB = 16 * 1024;
+const MAX_GROWTH_KIB = 8 * 1024;
 /** As many lines of stderr as there are warnings at most, and the last one. */
 const MAX_LINES = 33;
 
