@@ -11,7 +11,7 @@ import { kvmTest } from "../lib/kvm.ts";
 import { image, lastLine, vmexit } from "../lib/vmexit.ts";
 
 const STORM_MS = 3_000;
-const ENDING_MS = 500;
+const ENDING_MS = 1_000;
 const ENDINGS = 7;
 
 const [first] = crypto.getRandomValues(new Uint32Array(1)).map((seed) => seed & ~7);
