@@ -149,7 +149,7 @@ pageTest("the timeline zooms by mouse, wheel, buttons and keys", GUEST, async ({
       () => page.click("#in"),
       () => page.locator("#timeline").press("+"),
       async () => {
-        await page.mouse.move(x + width, y + 30);
+        await page.mouse.move(x + width - 5, y + 30);
         await page.keyboard.down("Control");
         await page.mouse.wheel(0, -100);
         await page.keyboard.up("Control");
@@ -157,6 +157,7 @@ pageTest("the timeline zooms by mouse, wheel, buttons and keys", GUEST, async ({
     ]
   ) {
     await zoom();
+    await page.locator("#shown", { hasText: " to " }).waitFor({ timeout: PATIENCE_MS });
     assertLess(await shown(page), EXITS);
     await page.click("#whole");
     await waitForShown(page, EXITS);
