@@ -67,6 +67,11 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
       const { inspect } = await import("./inspect.ts");
       return print(await inspect(options));
     }
+    case "report": {
+      const { report } = await import("./report.ts");
+      for (const remark of await report(options)) say(remark);
+      return 0;
+    }
     case "doctor": {
       const { doctor } = await import("./doctor.ts");
       const { text, exitCode } = doctor({
@@ -112,15 +117,19 @@ function print(text: string): number {
   return 0;
 }
 
+/** Says something on stderr. Where that fails too there is nowhere left to say it. */
+function say(text: string): void {
+  const out = new OutputBuffer(Deno.stderr, "stderr");
+  out.text(`vmexit: ${text}\n`);
+  out.flush();
+}
+
 /** Says what went wrong, in one line but for a bug, and which exit code that is. */
 async function report(error: unknown): Promise<number> {
   const name = error instanceof Error ? error.name : "";
   const message = error instanceof Error ? error.message : String(error);
   const fail = (code: number, text: string): number => {
-    // Where stderr fails too there is nowhere left to say it.
-    const out = new OutputBuffer(Deno.stderr, "stderr");
-    out.text(`vmexit: ${text}\n`);
-    out.flush();
+    say(text);
     return code;
   };
   if (name === "HoleError") return fail(CODES.usage, `--hole: ${message}`);
@@ -132,6 +141,7 @@ async function report(error: unknown): Promise<number> {
   }
   switch (name) {
     case "ImageError":
+    case "TraceError":
       return fail(CODES.image, message);
     case "KvmUnavailableError":
     case "HostLimitError":

@@ -135,6 +135,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   {
+    name: "report",
+    operands: "TRACE",
+    operandCount: [1, 1],
+    summary: "make a page to look at of a JSON trace",
+    options: [
+      { name: "to", value: "FORMAT", help: "html (default): one page; perfetto: trace events" },
+      { name: "output", short: "o", value: "FILE", help: "write there instead of to stdout" },
+      HELP,
+    ],
+  },
+  {
     name: "doctor",
     operands: "",
     operandCount: [0, 0],

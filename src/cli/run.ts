@@ -4,6 +4,7 @@
  * @module
  */
 
+import config from "../../deno.json" with { type: "json" };
 import { SystemError } from "../../ffi/libc.ts";
 import type { BootPlan } from "../boot/plan.ts";
 import { portName } from "../exits/port_names.ts";
@@ -53,7 +54,7 @@ interface RunOptions {
  */
 export async function run(parsed: ParsedOptions): Promise<number> {
   const options = parseRunOptions(parsed);
-  const { plan, memoryBytes, cpus, machine: type } = await planImage(parsed);
+  const { path, plan, memoryBytes, cpus, machine: type } = await planImage(parsed);
   using traceFile = options.traceFile === undefined ? undefined : new TraceFile(options.traceFile);
   // Nothing is written, and so nothing refused, before the machine is there.
   const onFailure = (failure: OutputFailure) => machine.stop(outputOutcome(failure));
@@ -98,6 +99,15 @@ export async function run(parsed: ParsedOptions): Promise<number> {
   };
   using machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
   traceFile?.open(); // now that a guest can run, and not to lose an older trace before
+  tracer.announce({
+    version: config.version,
+    image: path,
+    plan,
+    machine: type,
+    cpus,
+    memoryBytes,
+    memory: machine.memory,
+  });
   plan.warnings.forEach((warning) => tracer.warn(warning));
   if (type === "bare" && cpus > 1) {
     tracer.warn(
