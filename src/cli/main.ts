@@ -40,6 +40,8 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch([name, ...args]: readonly string[]): Promise<number> {
+  // What `deno compile` made has one set of permissions for all commands.
+  if (Deno.build.standalone && name !== "test") Deno.permissions.revokeSync({ name: "run" });
   if (name === "--version" || name === "-V") return print(`vmexit ${config.version}\n`);
   if (name === "--help" || name === "-h") return await help();
   if (name === undefined) {
