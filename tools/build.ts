@@ -12,7 +12,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { bundledImages } from "../src/cli/bundled_images.ts";
@@ -137,7 +137,10 @@ export async function buildCompiled(parts: Parts, out: string): Promise<void> {
     ]);
     const said = await run(temporary, ["--version"]);
     if (said !== `vmexit ${parts.version}\n`) {
-      throw new BuildError(`what was made does not run as vmexit; --version prints ${said.trim()}`);
+      throw new BuildError(
+        `what \`deno compile\` made is no vmexit, but ${said.split("\n")[0]}; ` +
+          "DENORT_BIN must name a denort",
+      );
     }
     Deno.renameSync(temporary, out);
   } finally {
@@ -173,7 +176,9 @@ async function run(program: string, args: readonly string[]): Promise<string> {
       signal: AbortSignal.timeout(START_TIMEOUT_MS * 12),
     }).output();
     if (success) return text(stdout);
-    throw new BuildError(`${program} ${args[0]} failed: ${text(stderr).trim()}`);
+    const [said, ...causes] = text(stderr).trim().split(/\n\s*(?:\d+: )?/);
+    const cause = causes.find((line) => line.startsWith("error ")) ?? said;
+    throw new BuildError(`${basename(program)} ${args[0]} failed: ${cause}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new BuildError(`${program} is not there`);
     throw error;
@@ -221,7 +226,7 @@ export async function build(kinds: readonly (typeof KINDS[number])[] = KINDS): P
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
       failures.push(error.message);
-      if (kind !== kinds.at(-1)) console.error(`build: not ${kind}: ${error.message}`);
+      if (kind !== kinds.at(-1)) console.error(`build: it cannot be ${kind}: ${error.message}`);
     }
   }
   throw new BuildError(failures.at(-1)!);

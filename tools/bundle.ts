@@ -24,7 +24,7 @@ const WASM_PACKAGES = ["iced-x86", "lz4-wasm-nodejs", "node-liblzma/wasm"];
 
 /** A file's address in a source, or in what esbuild makes of it. Not in a comment's line. */
 const ADDRESS =
-  /^(?!\s*\*)(.*?\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/gm;
+  /^(?!\s*(?:\*|\/\/))(.*?\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/gm;
 
 /** The program as files. */
 export interface Bundle {

@@ -44,9 +44,12 @@ trusted() { # DIR, absolute and without links
   # In the C locale / comes first and a folder before what lies in it, as they are here.
   modes=$(LC_ALL=C ls -ldn -- / "$@" 2>/dev/null) || return 1
   number=0
+  user=
   owners=
   while read -r mode _ owner _; do
     number=$((number + 1))
+    # At the end it is that of the folder itself.
+    user=$owner
     owners="$owners $owner"
     case $mode in
       drwx------*) ;;
@@ -59,7 +62,7 @@ END
   # A line more than there are folders: a name with a line's end.
   [ $number -eq $(($# + 1)) ] || return 1
   for each in $owners; do
-    [ "$each" = 0 ] || [ "$each" = "$owner" ] || return 1
+    [ "$each" = 0 ] || [ "$each" = "$user" ] || return 1
   done
 }
 

@@ -33,6 +33,9 @@ const FILES = new Map([
 const COMMANDS = ["cat", "chmod", "find", "gzip", "ls", "mkdir", "mktemp", "mv", "rm", "sha256sum"];
 const MORE_COMMANDS = ["sleep", "tail", "tar"];
 
+/** Runs a command as another user than root. */
+const SETPRIV = ["setpriv", "--reuid=1", "--regid=1", "--clear-groups"];
+
 interface Result {
   readonly code: number;
   readonly lines: string[];
@@ -212,6 +215,21 @@ Deno.test({
       Deno.chownSync(path, 0, 0);
     }
     assertEquals((await installed.run()).stderr, "");
+  },
+});
+
+Deno.test({
+  name: "any user has a cache (needs root)",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    using installed = await Installed.make();
+    Deno.chmodSync(installed.root, 0o755);
+    for (const path of [installed.home, installed.tmp]) Deno.chownSync(path, 1, 1);
+    const asDaemon = [...SETPRIV, installed.executable];
+    assertEquals((await installed.run([], {}, asDaemon)).program, installed.unpacked());
+    assertEquals((await installed.run([], {}, asDaemon)).stderr, "");
+    // What is this user's is not root's.
+    assertRanPrivately(await installed.run(), "others may have changed it", installed.tmp);
   },
 });
 
