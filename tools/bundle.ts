@@ -22,9 +22,10 @@ const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 /** Packages that read their WebAssembly from the folder that they lie in. */
 const WASM_PACKAGES = ["iced-x86", "lz4-wasm-nodejs", "node-liblzma/wasm"];
 
-/** A file's address in a source, or in what esbuild makes of it. Not in a comment's line. */
-const ADDRESS =
-  /^(?!\s*(?:\*|\/\/))(.*?\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/gm;
+/** A file's address in a source, or in what esbuild makes of it. */
+const ADDRESS = /(\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/g;
+/** Lines that are comments, which may have addresses in examples. */
+const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
 /** The program as files. */
 export interface Bundle {
@@ -86,7 +87,8 @@ export async function bundleProgram(
 function addressed(project: string): { entries: string[]; assets: Map<string, string> } {
   const paths = new Map<string, string>();
   for (const { path } of walkSync(join(project, "src"), { includeDirs: false, exts: [".ts"] })) {
-    for (const [, , address] of Deno.readTextFileSync(path).matchAll(ADDRESS)) {
+    const source = Deno.readTextFileSync(path).replaceAll(COMMENT, "");
+    for (const [, , address] of source.matchAll(ADDRESS)) {
       const target = join(dirname(path), address!);
       const name = basename(target);
       const other = paths.get(name);

@@ -12,12 +12,12 @@ import { TRACE_CLASSES } from "../src/trace/spec.ts";
 /**
  * The page in mdoc(7).
  *
- * @param date of the release, as `2031-04-15`
+ * @param date of the release, as `2025-04-15`
  *
  * @example
  * ```ts
  * import { manPage } from "./man_page.ts";
- * console.log(manPage("0.1.0", "2031-04-15").startsWith(".Dd April 15, 2031\n")); // true
+ * console.log(manPage("0.1.0", "2025-04-15").startsWith(".Dd April 15, 2025\n")); // true
  * ```
  */
 export function manPage(version: string, date: string): string {

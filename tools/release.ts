@@ -19,7 +19,7 @@ const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 /**
  * The texts that go with the executable, by their names below dist/.
  *
- * @param date of the release, as `2031-04-15`
+ * @param date of the release, as `2025-04-15`
  */
 export function releaseTexts(version: string, date: string): Map<string, string> {
   return new Map([
