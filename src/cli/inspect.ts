@@ -8,7 +8,7 @@ import { type Fact, loadedRanges } from "../boot/plan.ts";
 import type { Json } from "../exits/describe.ts";
 import { hex } from "../hex.ts";
 import { planImage } from "./image_file.ts";
-import type { ParsedOptions } from "./options.ts";
+import { FORMATS, type ParsedOptions } from "./options.ts";
 import { parseChoice } from "./values.ts";
 
 /** The columns of fields. */
@@ -22,7 +22,7 @@ const VALUE_WIDTH = 20;
  * @throws {UsageError} @throws {ImageError}
  */
 export async function inspect(parsed: ParsedOptions): Promise<string> {
-  const format = parseChoice("--format", parsed.value("format") ?? "text", ["text", "json"]);
+  const format = parseChoice("--format", parsed.value("format") ?? "text", FORMATS);
   const { path, sizeBytes, memoryBytes, plan } = await planImage(parsed);
   const { mode, rip, rsp, registers, selectors, gdt, cr3 } = plan.entry;
   const entry: Record<string, Json> = {

@@ -6,7 +6,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import { OutputBuffer } from "../trace/output_buffer.ts";
-import { COMMANDS, parseOptions } from "./options.ts";
+import { COMMANDS, FORMATS, parseOptions, SHELLS } from "./options.ts";
 import { OutputError } from "./output_error.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseChoice } from "./values.ts";
@@ -40,6 +40,8 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch([name, ...args]: readonly string[]): Promise<number> {
+  // What `deno compile` made has one set of permissions for all commands.
+  if (Deno.build.standalone && name !== "test") Deno.permissions.revokeSync({ name: "run" });
   if (name === "--version" || name === "-V") return print(`vmexit ${config.version}\n`);
   if (name === "--help" || name === "-h") return await help();
   if (name === undefined) {
@@ -76,10 +78,14 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
       const { doctor } = await import("./doctor.ts");
       const { text, exitCode } = doctor({
         kvmPath: options.value("kvm") ?? "/dev/kvm",
-        format: parseChoice("--format", options.value("format") ?? "text", ["text", "json"]),
+        format: parseChoice("--format", options.value("format") ?? "text", FORMATS),
       });
       print(text);
       return exitCode;
+    }
+    case "completions": {
+      const { completionScript } = await import("./completions.ts");
+      return print(completionScript(parseChoice("SHELL", options.operands[0]!, SHELLS)));
     }
     default:
       return await help(options.operands[0]);

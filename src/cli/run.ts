@@ -24,7 +24,7 @@ import { HostFile } from "../../ffi/host_file.ts";
 import { withinHostMemory } from "./host_limit.ts";
 import { promptOutput, terminalOutput } from "./guest_output.ts";
 import { planImage } from "./image_file.ts";
-import type { ParsedOptions } from "./options.ts";
+import { FAULT_POLICIES, FORMATS, type ParsedOptions, UNCLAIMED_POLICIES } from "./options.ts";
 import { OutputError } from "./output_error.ts";
 import { openSerial, parseSerial, type SerialChoice } from "./serial_option.ts";
 import { UsageError } from "./usage_error.ts";
@@ -230,7 +230,7 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
   return {
     timeoutMs: timeout === undefined ? Infinity : parseDuration("--timeout", timeout),
     quiet: spec === "none",
-    format: parseChoice("--format", parsed.value("format") ?? "text", ["text", "json"]),
+    format: parseChoice("--format", parsed.value("format") ?? "text", FORMATS),
     traceFile: parsed.value("trace-file"),
     wanted: parseTrace(spec),
     verbose: parsed.flag("verbose"),
@@ -239,16 +239,17 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
       commandLine: parsed.value("append") ?? "",
       fwCfg: parsed.values("fw-cfg").map(parseFwCfg),
       kvmPath: parsed.value("kvm") ?? KVM_DEVICE,
-      unclaimed: parseChoice("--unclaimed", parsed.value("unclaimed") ?? "warn", [
-        "ignore",
-        "warn",
-        "stop",
-      ]),
+      unclaimed: parseChoice(
+        "--unclaimed",
+        parsed.value("unclaimed") ?? "warn",
+        UNCLAIMED_POLICIES,
+      ),
       holes: parsed.values("hole").map(parseHole),
-      faultPolicy: parseChoice("--fault-policy", parsed.value("fault-policy") ?? "resolve", [
-        "resolve",
-        "report",
-      ]),
+      faultPolicy: parseChoice(
+        "--fault-policy",
+        parsed.value("fault-policy") ?? "resolve",
+        FAULT_POLICIES,
+      ),
       ...(retries === undefined ? {} : { faultRetries: parseCount("--fault-retries", retries) }),
       ...(cpu === undefined ? {} : { cpuFeatures: parseCpu(cpu) }),
       ...(parsed.flag("msr-exits") ? { msrs: NO_MSRS } : {}),
