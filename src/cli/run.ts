@@ -22,6 +22,7 @@ import { withinHostMemory } from "./host_limit.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
+import { followStarter } from "./self.ts";
 import { openSerial, parseSerial, type SerialChoice } from "./serial_option.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
@@ -50,6 +51,7 @@ interface RunOptions {
  * @throws {UsageError} @throws {ImageError} @throws {KvmUnavailableError}
  */
 export async function run(parsed: ParsedOptions): Promise<number> {
+  if (!followStarter()) return exitCodeOf({ kind: "interrupted", signal: "" });
   const options = parseRunOptions(parsed);
   const { plan, memoryBytes, machine: type } = await planImage(parsed);
   using traceFile = options.traceFile === undefined ? undefined : new TraceFile(options.traceFile);
