@@ -17,8 +17,6 @@ export interface SelfCommand {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Bytes of stdout that are taken in; whoever writes more is ended. */
-export const MAX_OUTPUT_BYTES: number = 4 << 20;
 /** Bytes of stderr that are kept: its end. */
 const STDERR_BYTES = 256 << 10;
 /** How long after its own time limit a process is given up. */
@@ -32,24 +30,24 @@ export interface GuestOptions {
   readonly stdin?: string | undefined;
   /** Milliseconds after which the guest ends by itself. */
   readonly timeoutMs: number;
+  /** Bytes of stdout that are taken in; a guest that writes more is ended. 0 for none at all. */
+  readonly maxOutputBytes: number;
   /** Told of each exit that is traced in JSON. */
   readonly watches?: readonly ExitWatch[];
-  /** Whether stdout does not matter. */
-  readonly dropOutput?: boolean;
   /** Ends the process at once. */
   readonly signal: AbortSignal;
 }
 
 /** Runs a guest to its end. */
 export async function runGuest(self: SelfCommand, options: GuestOptions): Promise<ProcessResult> {
-  const { stdin, signal, watches = [] } = options;
+  const { stdin, signal, maxOutputBytes, watches = [] } = options;
   const start = performance.now();
   const child = new Deno.Command(self.program, {
     args: [...self.args, "run", ...options.args],
     cwd: options.folder,
     env: self.env,
     stdin: stdin === undefined ? "null" : "piped",
-    stdout: options.dropOutput ? "null" : "piped",
+    stdout: maxOutputBytes === 0 ? "null" : "piped",
     stderr: "piped",
   }).spawn();
   let killed: ProcessResult["killed"];
@@ -68,7 +66,9 @@ export async function runGuest(self: SelfCommand, options: GuestOptions): Promis
   try {
     const errors = new StderrReader(watches);
     const [stdout, , , status] = await Promise.all([
-      options.dropOutput ? new Uint8Array() : readUpTo(child.stdout, () => kill("output")),
+      maxOutputBytes === 0
+        ? new Uint8Array()
+        : readUpTo(child.stdout, maxOutputBytes, () => kill("output")),
       errors.read(child.stderr),
       stdin === undefined ? undefined : feed(child.stdin, stdin),
       child.status,
@@ -102,17 +102,18 @@ async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<v
 /** All that a stream has, up to the bound. */
 async function readUpTo(
   stream: ReadableStream<Uint8Array>,
+  most: number,
   onTooMuch: () => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
-    const room = MAX_OUTPUT_BYTES - size;
+    const room = most - size;
     if (room > 0) chunks.push(chunk.subarray(0, room));
     size += chunk.length;
-    if (size > MAX_OUTPUT_BYTES) onTooMuch();
+    if (size > most) onTooMuch();
   }
-  const bytes = new Uint8Array(Math.min(size, MAX_OUTPUT_BYTES));
+  const bytes = new Uint8Array(Math.min(size, most));
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);

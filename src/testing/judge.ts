@@ -17,17 +17,15 @@ export interface Evidence {
   readonly watches: readonly ExitWatch[];
   /** The golden file's content, if there is one. */
   readonly golden?: Uint8Array<ArrayBuffer>;
-  /** How much output is let through, in bytes. */
-  readonly maxOutputBytes: number;
 }
 
 /** Judges a test. */
 export async function judge(test: TestCase, evidence: Evidence): Promise<Verdict> {
-  const { process, maxOutputBytes } = evidence;
+  const { process } = evidence;
   if (process.killed === "output") {
     return failed({
       what: "output",
-      expected: `at most ${maxOutputBytes} bytes`,
+      expected: `at most ${test.maxOutputBytes} bytes`,
       actual: "more; the guest was ended",
     });
   }

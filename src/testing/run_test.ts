@@ -7,7 +7,7 @@
 
 import { join } from "node:path";
 import { ExitWatch, isInSummary, reasonsOf } from "./exit_rule.ts";
-import { MAX_OUTPUT_BYTES, runGuest, type SelfCommand } from "./guest_process.ts";
+import { runGuest, type SelfCommand } from "./guest_process.ts";
 import { judge } from "./judge.ts";
 import { sameBytes } from "./output_check.ts";
 import type { ProcessResult, TestResult, Verdict } from "./run_result.ts";
@@ -17,7 +17,7 @@ import { commandLine } from "./unittests_cfg.ts";
 /** How many exits before the end a failure shows. */
 const LAST_EXITS = 10;
 /** Milliseconds for which a failure is looked at once more: what hangs has hung by then. */
-const SECOND_LOOK_MS = 10_000;
+const SECOND_LOOK_MS = 5000;
 
 /** What all tests of a run have in common. */
 export interface TestSurroundings {
@@ -96,12 +96,13 @@ async function attempt(test: TestCase, around: TestSurroundings): Promise<Attemp
     folder: test.folder,
     stdin: test.stdin,
     timeoutMs: test.timeoutMs,
+    maxOutputBytes: test.maxOutputBytes,
     watches,
     signal: around.signal,
   });
   const path = expect?.stdout?.golden;
   const golden = path === undefined ? undefined : readOrNothing(path);
-  const evidence = { process, watches, maxOutputBytes: MAX_OUTPUT_BYTES };
+  const evidence = { process, watches };
   if (path === undefined || !around.update || process.killed !== undefined) {
     return { process, verdict: await judge(test, golden ? { ...evidence, golden } : evidence) };
   }
@@ -144,7 +145,7 @@ async function keepArtefacts(result: TestResult, around: TestSurroundings): Prom
     folder: test.folder,
     stdin: test.stdin,
     timeoutMs,
-    dropOutput: true,
+    maxOutputBytes: 0,
     signal: around.signal,
   });
   const lines = traced?.stderr.split("\n") ?? [];

@@ -216,6 +216,10 @@ export function testFileSchema(options: readonly RunOption[]): Schema {
             }),
           }),
           within: described("How long the guest may run, at most: 500ms, 5s.", DURATION),
+          max_output: described("Bytes of output after which the guest is ended (default 4 MiB).", {
+            type: "integer",
+            minimum: 1,
+          }),
           max_exits: described("How many exits there may be, at most.", COUNT),
         }),
       },

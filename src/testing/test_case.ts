@@ -43,6 +43,9 @@ export interface Expectations {
   readonly maxExits?: number;
 }
 
+/** How much output a test lets through that does not say. */
+export const MAX_OUTPUT_BYTES: number = 4 << 20;
+
 /** One test: one run of one guest. */
 export interface TestCase {
   /** Its name, with its place in a matrix: `hello [cpus=2]`. */
@@ -61,6 +64,8 @@ export interface TestCase {
   readonly ownTrace: boolean;
   /** Milliseconds until the guest is ended: `--timeout`. */
   readonly timeoutMs: number;
+  /** Bytes of output after which the guest is ended. */
+  readonly maxOutputBytes: number;
   /** Standard input; nothing where it is absent. */
   readonly stdin?: string;
   readonly tags: readonly string[];

@@ -17,12 +17,13 @@ import {
 } from "./matrix.ts";
 import { inOrder, type Problem, TestFileError } from "./position.ts";
 import { testFileSchema, testOptions } from "./schema.ts";
-import type {
-  Expectations,
-  FaultExpectation,
-  OutputExpectation,
-  RunDialect,
-  TestCase,
+import {
+  type Expectations,
+  type FaultExpectation,
+  MAX_OUTPUT_BYTES,
+  type OutputExpectation,
+  type RunDialect,
+  type TestCase,
 } from "./test_case.ts";
 import { pointerTo, readToml, type TomlFile } from "./toml.ts";
 import { compileValidator } from "./validate.ts";
@@ -73,6 +74,7 @@ interface RawTest {
   readonly fault?: { readonly gpa?: number | string; readonly access?: string };
   readonly within?: string;
   readonly max_exits?: number;
+  readonly max_output?: number;
   readonly [option: string]: unknown;
 }
 
@@ -139,6 +141,7 @@ class Decoder {
       ...(raw.stdin === undefined ? {} : { stdin: raw.stdin }),
       tags: raw.tags ?? [],
       retry: raw.retry ?? 0,
+      maxOutputBytes: raw.max_output ?? MAX_OUTPUT_BYTES,
       skipIf: this.#conditions(raw.skip_if, `${pointer}/skip_if`),
       onlyIf: this.#conditions(raw.only_if, `${pointer}/only_if`),
       judge: { by: "expectations", expect } as const,

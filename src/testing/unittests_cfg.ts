@@ -10,7 +10,7 @@ import { join as quoteWords, split as splitWords } from "shlex";
 import type { HostFiles } from "../machine/host_facts.ts";
 import { type Problem, TestFileError } from "./position.ts";
 import { translateQemuOptions } from "./qemu_options.ts";
-import type { RunDialect, TestCase } from "./test_case.ts";
+import { MAX_OUTPUT_BYTES, type RunDialect, type TestCase } from "./test_case.ts";
 
 /** What the suite's own runner gives a test that does not say. */
 const DEFAULT_TIMEOUT_MS = 90_000;
@@ -153,6 +153,7 @@ class SectionReader {
       timeoutMs: this.#timeout(),
       tags: groups,
       retry: 0,
+      maxOutputBytes: MAX_OUTPUT_BYTES,
       skipIf: [],
       onlyIf: [],
       judge: { by: "kvm-unit-tests" },
