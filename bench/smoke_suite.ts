@@ -8,8 +8,6 @@
 import { measurePairs, type PairResult } from "./pairs.ts";
 import { projectFile, VMEXIT, wallTimeMs } from "./process.ts";
 
-/** Tests of the suite. */
-const TESTS = 200;
 /** Tests between which the two sides of a pair take turns. */
 const CHUNK = 20;
 
@@ -26,10 +24,10 @@ async function writeSuite(folder: string): Promise<string> {
 }
 
 /** Milliseconds a test of a suite, beside a run alone. One at a time. */
-export async function measureSuite(folder: string): Promise<PairResult> {
+export async function measureSuite(pairs: number, folder: string): Promise<PairResult> {
   const suite = await writeSuite(folder);
   return await measurePairs(
-    TESTS / CHUNK,
+    pairs,
     async () => await wallTimeMs(VMEXIT, ["test", "--jobs", "1", suite]) / CHUNK,
     async () => {
       let sum = 0;
@@ -42,9 +40,9 @@ export async function measureSuite(folder: string): Promise<PairResult> {
 }
 
 /** Tests a second of a suite with two at a time, beside those with one at a time. */
-export async function measureParallel(folder: string): Promise<PairResult> {
+export async function measureParallel(pairs: number, folder: string): Promise<PairResult> {
   const suite = await writeSuite(folder);
   const rate = (jobs: string) => async () =>
     CHUNK / await wallTimeMs(VMEXIT, ["test", "--jobs", jobs, suite]) * 1000;
-  return await measurePairs(TESTS / CHUNK, rate("2"), rate("1"));
+  return await measurePairs(pairs, rate("2"), rate("1"));
 }

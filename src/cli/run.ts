@@ -22,8 +22,8 @@ import { withinHostMemory } from "./host_limit.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
-import { followStarter } from "./self.ts";
 import { openSerial, parseSerial, type SerialChoice } from "./serial_option.ts";
+import { followStarter } from "./starter.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 

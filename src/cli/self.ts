@@ -6,22 +6,12 @@
 
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { dieWithParent } from "../../ffi/parent.ts";
 import { HOST_FILES } from "../machine/host_facts.ts";
+import type { SelfCommand } from "../testing/guest_process.ts";
+import { STARTER } from "./starter.ts";
 
-/** The environment variable that names the process without which this one is to end. */
-const STARTER = "VMEXIT_STARTER";
 /** Flags of Deno that have a path for their value. */
 const PATH_FLAG = /^(--(?:config|import-map|lock)=)(.*)$/;
-
-/** How a further process of this program is started. */
-export interface SelfCommand {
-  readonly program: string;
-  /** What comes before the program's own arguments. */
-  readonly args: readonly string[];
-  /** Added to the environment: such a process ends when this one does, however that ends. */
-  readonly env: Readonly<Record<string, string>>;
-}
 
 /**
  * The command that started this process, for any folder, without its own
@@ -64,14 +54,4 @@ export function programPath(): string {
 
 function mainModule(): string {
   return fileURLToPath(Deno.mainModule);
-}
-
-/**
- * Ties this process to the one that started it as {@linkcode selfCommand} says.
- *
- * @returns whether to go on: not when that one has ended already
- */
-export function followStarter(): boolean {
-  const starter = Deno.env.get(STARTER);
-  return starter === undefined || dieWithParent(Number(starter));
 }

@@ -13,7 +13,7 @@ export interface SelfCommand {
   readonly program: string;
   /** What comes before the command: `run`. */
   readonly args: readonly string[];
-  /** Added to the environment. */
+  /** Added to the environment: what makes such a process end when this one does. */
   readonly env: Readonly<Record<string, string>>;
 }
 

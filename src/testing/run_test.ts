@@ -11,13 +11,15 @@ import { runGuest, type SelfCommand } from "./guest_process.ts";
 import { judge } from "./judge.ts";
 import { sameBytes } from "./output_check.ts";
 import type { ProcessResult, TestResult, Verdict } from "./run_result.ts";
+import { commandLine } from "./shell.ts";
 import type { Expectations, TestCase } from "./test_case.ts";
-import { commandLine } from "./unittests_cfg.ts";
 
 /** How many exits before the end a failure shows. */
 const LAST_EXITS = 10;
 /** Milliseconds for which a failure is looked at once more: what hangs has hung by then. */
 const SECOND_LOOK_MS = 5000;
+/** The exit code of a run that took too long. */
+const TIMEOUT = 124;
 
 /** What all tests of a run have in common. */
 export interface TestSurroundings {
@@ -150,6 +152,10 @@ async function keepArtefacts(result: TestResult, around: TestSurroundings): Prom
   });
   const lines = traced?.stderr.split("\n") ?? [];
   const lastExits = lines.filter((line) => line.startsWith("#")).slice(-LAST_EXITS);
+  // Those are not the last ones of the run that failed.
+  if (traced?.code === TIMEOUT && timeoutMs < test.timeoutMs) {
+    lastExits.push(`(that run was ended after ${timeoutMs} ms)`);
+  }
   const folder = freeFolder(around.artefacts(), folderName(test.name));
   const write = (name: string, content: string | Uint8Array): void =>
     Deno.writeFileSync(

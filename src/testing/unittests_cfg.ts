@@ -6,10 +6,10 @@
  */
 
 import { dirname, resolve } from "node:path";
-import { join as quoteWords, split as splitWords } from "shlex";
 import type { HostFiles } from "../machine/host_facts.ts";
 import { type Problem, TestFileError } from "./position.ts";
 import { translateQemuOptions } from "./qemu_options.ts";
+import { words } from "./shell.ts";
 import { MAX_OUTPUT_BYTES, type RunDialect, type TestCase } from "./test_case.ts";
 
 /** What the suite's own runner gives a test that does not say. */
@@ -222,15 +222,6 @@ class SectionReader {
   }
 }
 
-function words(text: string): string[] {
-  try {
-    return splitWords(text);
-  } catch {
-    // A quote without its end.
-    return text.split(/\s+/).filter(Boolean);
-  }
-}
-
 function splitOnce(text: string, separator: string): [string, string] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
@@ -250,9 +241,4 @@ function isFile(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Words as a line for a shell. */
-export function commandLine(args: readonly string[]): string {
-  return quoteWords([...args]);
 }

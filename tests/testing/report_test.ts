@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ProgressLine } from "../../src/testing/progress.ts";
 import type { Reporter } from "../../src/testing/report.ts";
 import { humanReporter } from "../../src/testing/report_human.ts";
@@ -74,10 +74,8 @@ Deno.test("a suite that passes is one line, unless more is asked for", () => {
     report(humanReporter({ color: false, verbose: false }), results),
     "1 passed, 0 failed in 1.5 s\n",
   );
-  assertMatch(
-    report(humanReporter({ color: true, verbose: true }), results),
-    /^\x1b\[32mPASS\x1b\[0m a test/,
-  );
+  const colored = report(humanReporter({ color: true, verbose: true }), results);
+  assert(colored.startsWith("\x1b[32mPASS\x1b[0m a test"), colored);
 });
 
 Deno.test("TAP has a plan, a line for each test, subtests and YAML for failures", () => {
