@@ -22,10 +22,15 @@ export const EXIT_CODES = `Exit codes
                                  130  interrupted
 `;
 
+/** Commands that are nothing without their options. */
+const OPTIONED = ["run", "test"];
+
 /** The help of the whole tool. */
 export function generalHelp(): string {
   const rows = COMMANDS.map(({ name, operands, summary }) =>
-    `  vmexit ${`${name} ${name === "run" ? "[options] " : ""}${operands}`.padEnd(24)} ${summary}`
+    `  vmexit ${
+      `${name} ${OPTIONED.includes(name) ? "[options] " : ""}${operands}`.padEnd(24)
+    } ${summary}`
   );
   return [
     "vmexit boots small x86 guests on KVM and explains every VM exit.",

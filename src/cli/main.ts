@@ -65,6 +65,10 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
         throw await withHostRemedy(error, options.value("kvm"));
       }
     }
+    case "test": {
+      const { test } = await import("./test.ts");
+      return await test(options);
+    }
     case "inspect": {
       const { inspect } = await import("./inspect.ts");
       return print(await inspect(options));
@@ -146,6 +150,8 @@ async function report(error: unknown): Promise<number> {
     return fail(CODES.unavailable, `the host refuses: ${message}; see its limits (ulimit -a)`);
   }
   switch (name) {
+    case "TestFileError":
+      return fail(CODES.image, message.replaceAll("\n", "\nvmexit: "));
     case "ImageError":
     case "TraceError":
       return fail(CODES.image, message);

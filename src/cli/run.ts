@@ -27,6 +27,7 @@ import { planImage } from "./image_file.ts";
 import { FAULT_POLICIES, FORMATS, type ParsedOptions, UNCLAIMED_POLICIES } from "./options.ts";
 import { OutputError } from "./output_error.ts";
 import { openSerial, parseSerial, type SerialChoice } from "./serial_option.ts";
+import { followStarter } from "./starter.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 
@@ -53,6 +54,7 @@ interface RunOptions {
  * @throws {UsageError} @throws {ImageError} @throws {KvmUnavailableError}
  */
 export async function run(parsed: ParsedOptions): Promise<number> {
+  if (!followStarter()) return exitCodeOf({ kind: "interrupted", signal: "" });
   const options = parseRunOptions(parsed);
   const { path, plan, memoryBytes, cpus, machine: type } = await planImage(parsed);
   using traceFile = options.traceFile === undefined ? undefined : new TraceFile(options.traceFile);
