@@ -30,7 +30,7 @@ Deno.test("neither the launcher nor the stub grants more than deno.json does", (
 
 /** Runs a bundled guest with these permissions. */
 function run(...permissions: string[]): ReturnType<typeof execute> {
-  const flags = ["run", "--quiet", "--no-prompt", ...permissions];
+  const flags = ["run", "--quiet", "--no-prompt", "--allow-env=VMEXIT_STARTER", ...permissions];
   const packages = [`--import-map=${PROJECT}std/npm.json`, `--lock=${PROJECT}deno.lock`];
   const command = [`${PROJECT}main.ts`, "run", "-q", "hello"];
   return execute(Deno.execPath(), [...flags, ...packages, ...command]);
