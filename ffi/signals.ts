@@ -51,12 +51,12 @@ function signalSet(...signals: readonly number[]): Uint8Array<ArrayBuffer> {
 export const SIGIO = 29;
 const SIGSTOP = 19;
 const SIG_BLOCK = 0;
-const SIG_SETMASK = 2;
+const SIG_UNBLOCK = 1;
 
 /**
  * Blocks signals in the calling thread (rt_sigprocmask(2)).
  *
- * @returns the mask as it was, for {@linkcode restoreSignalMask}
+ * @returns the mask as it was
  */
 export function blockSignals(...signals: readonly number[]): Uint8Array<ArrayBuffer> {
   const previous = new Uint8Array(KERNEL_SIGSET_BYTES);
@@ -64,9 +64,9 @@ export function blockSignals(...signals: readonly number[]): Uint8Array<ArrayBuf
   return previous;
 }
 
-/** Sets the calling thread's signal mask. */
-export function restoreSignalMask(mask: Uint8Array<ArrayBuffer>): void {
-  systemCall("rt_sigprocmask", SIG_SETMASK, mask, null, KERNEL_SIGSET_BYTES);
+/** Lets signals through to the calling thread again; others stay as they are. */
+export function unblockSignals(...signals: readonly number[]): void {
+  systemCall("rt_sigprocmask", SIG_UNBLOCK, signalSet(...signals), null, KERNEL_SIGSET_BYTES);
 }
 
 /**

@@ -12,9 +12,9 @@ import {
   blockSignals,
   createThreadTimer,
   deleteTimer,
-  restoreSignalMask,
   SIGIO,
   takePendingSignal,
+  unblockSignals,
 } from "../../ffi/signals.ts";
 import { DisposedError } from "./descriptor.ts";
 import { ALARM_SIGNAL, guestSignalMask } from "./kick.ts";
@@ -54,7 +54,7 @@ export class ThreadAlarm implements Disposable {
     deleteTimer(this.#timer);
     if (performance.now() >= this.#due) takePendingSignal(ALARM_SIGNAL);
     // While another alarm is left its signal must stay blocked: it would end the process.
-    if (--thread.alarms === 0) restoreSignalMask(thread.outerMask);
+    if (--thread.alarms === 0) unblockSignals(ALARM_SIGNAL, SIGIO);
   }
 
   /**

@@ -29,9 +29,11 @@ export function kick(tid: number): void {
   signalThread(tid, KICK_SIGNAL);
 }
 
-/** Takes a kick that has arrived, if there is one. @returns whether there was */
+/** Takes all kicks that have arrived: real-time signals queue. @returns whether there was one */
 export function takeKick(): boolean {
-  return takePendingSignal(KICK_SIGNAL);
+  if (!takePendingSignal(KICK_SIGNAL)) return false;
+  while (takePendingSignal(KICK_SIGNAL));
+  return true;
 }
 
 /**

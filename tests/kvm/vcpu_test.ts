@@ -12,8 +12,8 @@ import {
   blockSignals,
   createThreadTimer,
   deleteTimer,
-  restoreSignalMask,
   takePendingSignal,
+  unblockSignals,
 } from "../../ffi/signals.ts";
 import { DisposedError } from "../../src/kvm/descriptor.ts";
 import { RunResult } from "../../src/kvm/run_result.ts";
@@ -238,7 +238,7 @@ kvmTest("the signal mask decides which signals interrupt KVM_RUN", () => {
   } finally {
     deleteTimer(timer);
     takePendingSignal(signal);
-    restoreSignalMask(outer);
+    unblockSignals(signal);
   }
 });
 
