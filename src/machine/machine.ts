@@ -40,7 +40,13 @@ import { MmioIo } from "./mmio_io.ts";
 import type { Outcome } from "./outcome.ts";
 import { PortIo } from "./port_io.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
-import { type ExitObserver, type RunContext, type RunControl, runLoop } from "./run_loop.ts";
+import {
+  type ExitObserver,
+  type RunContext,
+  type RunControl,
+  runLoop,
+  type ServeExit,
+} from "./run_loop.ts";
 import { RunStatistics } from "./statistics.ts";
 import { ThreadedVcpus } from "./threaded_vcpus.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
@@ -81,6 +87,8 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly commandLine?: string;
   /** Further files in a PC's fw_cfg. */
   readonly fwCfg?: readonly FwCfgFile[];
+  /** Who serves exits. Default: the devices, alone. */
+  readonly serve?: ServeExit;
   /** Who looks at exits. Default: nobody. */
   readonly observer?: ExitObserver;
   /** Count by port and GPA and measure time. Default false. */
@@ -125,11 +133,12 @@ export class Machine implements Disposable {
   readonly #stack: DisposableStack;
   readonly #cpus: number;
   /** One for each vCPU that can run. */
-  readonly #contexts: readonly RunContext[];
-  readonly #control: RunControl = { stop: undefined, waits: false, others: undefined };
+  readonly contexts: readonly RunContext[];
+  /** The debugging of each of them. */
+  readonly debugs: readonly GuestDebug[];
+  readonly #control: RunControl;
   readonly #others: ThreadedVcpus | undefined;
   readonly #alarm: ThreadAlarm;
-  readonly #debugs: GuestDebug[] = [];
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
@@ -173,13 +182,21 @@ export class Machine implements Disposable {
       return vcpu;
     });
     this.vcpu = vcpus[0]!;
-    this.#contexts = vcpus.map((vcpu) => this.#makeContext(vcpu, options));
+    this.#control = {
+      stop: undefined,
+      waits: false,
+      others: undefined,
+      ...(options.serve ? { serve: options.serve } : {}),
+    };
+    const halts = this.#isPc ? undefined : this.memory;
+    this.debugs = vcpus.map((vcpu) => new GuestDebug(vcpu, options, halts));
+    this.contexts = vcpus.map((vcpu, i) => this.#makeContext(vcpu, this.debugs[i]!, options));
     const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
     this.#serial = this.#makeSerial(options, interrupts);
     this.#pc = interrupts && this.#makePcDevices(options, interrupts);
     if (vcpus.length > 1) {
       const uarts = this.#serial.map(({ uart }) => uart);
-      this.#others = stack.use(new ThreadedVcpus(this.#contexts.slice(1), uarts));
+      this.#others = stack.use(new ThreadedVcpus(this.contexts.slice(1), uarts));
       this.#control.others = this.#others;
     }
     plugIn(this.#devices(options.output ?? (() => {})), this.ports, this.mmio);
@@ -199,12 +216,17 @@ export class Machine implements Disposable {
     }
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();
-    this.#debugs.forEach((debug) => debug.start(entryAddress(plan.entry)));
+    this.debugs.forEach((debug) => debug.start(entryAddress(plan.entry)));
   }
 
   /** Makes the run end with this outcome at the next exit, unless it already has one. */
   stop(outcome: Outcome): void {
     this.#control.stop ??= outcome;
+  }
+
+  /** Lets a machine whose run has ended run again. */
+  goOn(): void {
+    this.#control.stop = undefined;
   }
 
   /**
@@ -246,14 +268,12 @@ export class Machine implements Disposable {
     if (outcome.kind !== "memory_fault") return outcome;
     await loadDecoder();
     const { fault, state } = outcome;
-    const { faults } = this.#contexts[outcome.cpu ?? 0]!;
+    const { faults } = this.contexts[outcome.cpu ?? 0]!;
     return { ...outcome, fault: faults.explain(fault, state) };
   }
 
-  #makeContext(vcpu: Vcpu, options: MachineOptions): RunContext {
+  #makeContext(vcpu: Vcpu, debug: GuestDebug, options: MachineOptions): RunContext {
     const { statistics, memory } = this;
-    const debug = new GuestDebug(vcpu, options, this.#isPc ? undefined : memory);
-    this.#debugs.push(debug);
     const mmio = new MmioIo(vcpu.area, this.mmio);
     const resolvers = [
       new LazyResolver(memory),
@@ -285,7 +305,7 @@ export class Machine implements Disposable {
   #runSlice(milliseconds: number): Outcome | undefined {
     if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
     try {
-      return runLoop(this.#contexts[0]!);
+      return runLoop(this.contexts[0]!);
     } finally {
       this.#alarm.disarm();
     }
@@ -297,7 +317,7 @@ export class Machine implements Disposable {
     if (!this.#others) return true;
     this.#others.park();
     const isDead = !this.#others.isAsked &&
-      this.#contexts.every(({ vcpu }) => isDeadHalt(this.vm, vcpu));
+      this.contexts.every(({ vcpu }) => isDeadHalt(this.vm, vcpu));
     this.#others.resume();
     return isDead;
   }

@@ -40,6 +40,7 @@ type Ending =
   | { readonly kind: "run_failed"; readonly errno: number }
   | { readonly kind: "timeout"; readonly timeoutMs: number }
   | { readonly kind: "interrupted"; readonly signal: string }
+  | { readonly kind: "stopped" }
   | { readonly kind: "output_closed" }
   | { readonly kind: "output_failed"; readonly what: string };
 
@@ -56,6 +57,7 @@ export function exitCodeOf(outcome: Outcome): number {
     case "power_off":
     case "reset":
     case "output_closed":
+    case "stopped":
       return 0;
     case "debug_exit":
       return debugExitCode(outcome.value);
@@ -129,6 +131,8 @@ function describeEnding(outcome: Ending): string {
       return `timeout after ${outcome.timeoutMs} ms`;
     case "interrupted":
       return `interrupted (${outcome.signal})`;
+    case "stopped":
+      return "stopped by the program that ran the guest";
     case "output_closed":
       return "whoever read the output closed it";
     case "output_failed":

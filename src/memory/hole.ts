@@ -67,6 +67,21 @@ export class HoleError extends Error {
   override readonly name = "HoleError";
 }
 
+/** A hole as it is written, in its parts; see {@linkcode holeParts}. */
+export interface HoleParts {
+  readonly gpa: string;
+  readonly size: string;
+  readonly kind: string;
+  /** What stands behind the kind. */
+  readonly more: string | undefined;
+}
+
+/** Takes `GPA+SIZE:KIND` or `GPA+SIZE:KIND:MORE` apart. @returns `undefined` for what is neither */
+export function holeParts(text: string): HoleParts | undefined {
+  const match = /^([^+:]+)\+([^:]+):([^:]*)(?::(.*))?$/s.exec(text);
+  return match ? { gpa: match[1]!, size: match[2]!, kind: match[3]!, more: match[4] } : undefined;
+}
+
 /** Shows a hole as the command line writes it. */
 export function holeText({ gpa, sizeBytes, kind, rebind }: Hole): string {
   return `${hex(gpa)}+${hex(sizeBytes)}:${kind}${rebind ? ":lazy" : ""}`;

@@ -70,6 +70,7 @@ const OUTCOMES: readonly Outcome[] = [
   { kind: "run_failed", errno: 22 },
   { kind: "timeout", timeoutMs: 1.5 },
   { kind: "interrupted", signal: "SIGINT" },
+  { kind: "stopped" },
   { kind: "output_closed" },
   { kind: "output_failed", what: "stdout: No space left on device" },
   ...SAMPLES.flatMap(({ exit }): Outcome[] => [
