@@ -40,24 +40,27 @@ export const KERNEL_SIGSET_BYTES = 8;
 /** Bytes in glibc's sigset_t, which begins with the kernel's. */
 const SIGSET_BYTES = 128;
 
-/** The set that holds one signal. */
-function signalSet(signal: number): Uint8Array<ArrayBuffer> {
+/** The set that holds these signals. */
+function signalSet(...signals: readonly number[]): Uint8Array<ArrayBuffer> {
   const set = new Uint8Array(SIGSET_BYTES);
-  set[(signal - 1) >> 3] = 1 << ((signal - 1) & 7);
+  for (const signal of signals) set[(signal - 1) >> 3]! |= 1 << ((signal - 1) & 7);
   return set;
 }
 
+/** "I/O is possible." */
+export const SIGIO = 29;
+const SIGSTOP = 19;
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
 
 /**
- * Blocks a signal in the calling thread (rt_sigprocmask(2)).
+ * Blocks signals in the calling thread (rt_sigprocmask(2)).
  *
  * @returns the mask as it was, for {@linkcode restoreSignalMask}
  */
-export function blockSignal(signal: number): Uint8Array<ArrayBuffer> {
+export function blockSignals(...signals: readonly number[]): Uint8Array<ArrayBuffer> {
   const previous = new Uint8Array(KERNEL_SIGSET_BYTES);
-  systemCall("rt_sigprocmask", SIG_BLOCK, signalSet(signal), previous, KERNEL_SIGSET_BYTES);
+  systemCall("rt_sigprocmask", SIG_BLOCK, signalSet(...signals), previous, KERNEL_SIGSET_BYTES);
   return previous;
 }
 
@@ -125,4 +128,12 @@ export function armTimer(id: number, delayMs: number): void {
 /** timer_delete(2). */
 export function deleteTimer(id: number): void {
   systemCall("timer_delete", id);
+}
+
+/**
+ * Stops the process, as SIGTSTP would have if nobody listened for it: raise(3) of
+ * SIGSTOP. It returns once the process is continued.
+ */
+export function stopProcess(): void {
+  check("raise", libc.raise(SIGSTOP));
 }

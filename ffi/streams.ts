@@ -7,6 +7,7 @@
 
 import { EAGAIN, ECONNRESET, EINTR, EIO, EPIPE } from "./errno.ts";
 import { check, close, errnoCell, libc, O_CLOEXEC, O_RDWR, SystemError } from "./libc.ts";
+import { setTerminalMode, terminalMode, transparentMode } from "./terminal.ts";
 
 /** open(2) flag: do not make the terminal this process's own. */
 const O_NOCTTY = 0o400;
@@ -18,9 +19,6 @@ const SOCK_STREAM = 1;
 const SOCK_FLAGS = O_CLOEXEC | O_NONBLOCK;
 /** Bytes of `struct sockaddr_un`: the family, and a path that ends with a NUL. */
 const SOCKADDR_UN_BYTES = 110;
-/** Bytes of glibc's `struct termios`. */
-const TERMIOS_BYTES = 60;
-const TCSANOW = 0;
 const POLLIN = 1;
 const PATH_BYTES = 64;
 
@@ -44,10 +42,7 @@ export function openPty(): Pty {
     const path = new Uint8Array(PATH_BYTES);
     const errno = libc.ptsname_r(fd, path, BigInt(path.length));
     if (errno !== 0) throw new SystemError("ptsname_r", errno);
-    const termios = new Uint8Array(TERMIOS_BYTES);
-    check("tcgetattr", libc.tcgetattr(fd, termios));
-    libc.cfmakeraw(termios);
-    check("tcsetattr", libc.tcsetattr(fd, TCSANOW, termios));
+    setTerminalMode(fd, transparentMode(terminalMode(fd)));
     return { fd, path: new TextDecoder().decode(path.subarray(0, path.indexOf(0))) };
   } catch (error) {
     close(fd);
@@ -135,16 +130,12 @@ function notNow(call: string, errno: number): undefined {
   throw new SystemError(call, errno);
 }
 
-/** Whether a read would return at once: with bytes, with the end or with an error. */
-export function isReadable(fd: number): boolean {
-  const poll = new Int32Array([fd, POLLIN]); // struct pollfd
-  return libc.poll(new Uint8Array(poll.buffer), 1n, 0) > 0;
-}
-
 /**
- * Whether a read is allowed: one from a terminal stops a process that is not in
- * the terminal's foreground.
+ * Whether a read would return at once: with bytes, with the end or with an error.
+ *
+ * @param timeoutMs how long to wait until it would; -1 for as long as it takes
  */
-export function mayReadTerminal(fd: number): boolean {
-  return libc.tcgetpgrp(fd) === libc.getpgrp();
+export function isReadable(fd: number, timeoutMs = 0): boolean {
+  const poll = new Int32Array([fd, POLLIN]); // struct pollfd
+  return libc.poll(new Uint8Array(poll.buffer), 1n, timeoutMs) > 0;
 }

@@ -70,12 +70,19 @@ export async function run(parsed: ParsedOptions): Promise<number> {
   const notify = (message: string): void => {
     if (options.format === "json") tracer.warn(message);
     else stderr.text(`vmexit: ${message}\n`);
+    stderr.flush();
   };
+  const flush = (): void => {
+    trace.flush();
+    stdout.flush();
+  };
+  const stop = (outcome: Outcome): void => machine.stop(outcome);
   let lost: Outcome | undefined;
-  const onLost = (failure: OutputFailure): void => machine.stop(lost ??= outputOutcome(failure));
+  const onLost = (failure: OutputFailure): void => stop(lost ??= outputOutcome(failure));
+  const surroundings = { stdout: output, flush, stop, notify, onFailure: onLost };
   using ports = new DisposableStack();
   const serial = options.serial.map((choice) =>
-    choice && ports.use(openSerial(choice, { stdout: output, onFailure: onLost, notify }))
+    choice && ports.use(openSerial(choice, surroundings))
   );
   const machineOptions: MachineOptions = {
     ...options.machine,
@@ -99,9 +106,9 @@ export async function run(parsed: ParsedOptions): Promise<number> {
   if (type === "bare" && parsed.values("fw-cfg").length > 0) {
     tracer.warn("--fw-cfg has no meaning for a bare machine; give it --machine pc");
   }
-  const outcome = await runMachine(machine, plan, tracer, options.timeoutMs, () => {
-    trace.flush();
-    stdout.flush();
+  const outcome = await runMachine(machine, plan, tracer, options.timeoutMs, {
+    onPause: flush,
+    onEnd: () => ports.dispose(),
   });
   if (Deno.stdout.isTerminal()) trace.flush();
   stdout.flush();
@@ -174,7 +181,7 @@ async function runMachine(
   plan: BootPlan,
   tracer: Tracer,
   timeoutMs: number,
-  onPause: () => void,
+  { onPause, onEnd }: { onPause: () => void; onEnd: () => void },
 ): Promise<Outcome> {
   const handlers = SIGNALS.map((signal) => {
     const handler = () => machine.stop({ kind: "interrupted", signal });
@@ -186,6 +193,8 @@ async function runMachine(
     tracer.begin(machine.statistics);
     return await runToEnd(machine, { timeoutMs, onPause });
   } finally {
+    // The terminal is as it was before a signal can end the process again.
+    onEnd();
     handlers.forEach((remove) => remove());
   }
 }

@@ -5,21 +5,18 @@
  */
 
 import { HostFile } from "../../ffi/host_file.ts";
-import { read, SystemError } from "../../ffi/libc.ts";
-import { isReadable, mayReadTerminal } from "../../ffi/streams.ts";
-import type { ByteSink } from "../devices/device.ts";
-import { NULL_BACKEND, type SerialBackend, sinkBackend } from "../devices/serial_backend.ts";
+import { SystemError } from "../../ffi/libc.ts";
+import { NULL_BACKEND, type SerialBackend } from "../devices/serial_backend.ts";
 import { PtyBackend, UnixBackend } from "../devices/stream_backend.ts";
 import { OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
 import type { ParsedOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
+import { stdioBackend, type StdioSurroundings } from "./stdio_backend.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What a port may be connected with; `file` and `unix` have a path behind a colon. */
 const KINDS = ["stdio", "file:PATH", "pty", "unix:PATH", "null"] as const;
 const PORTS = ["com1", "com2", "com3", "com4"] as const;
-const STDIN = 0;
-const INPUT_BYTES = 4096;
 
 /** What is to be opened for a port. */
 export interface SerialChoice {
@@ -60,13 +57,9 @@ function parseChoice(option: string, text: string): SerialChoice {
 }
 
 /** What open ports need. */
-export interface SerialSurroundings {
-  /** Standard output, as the guest's output goes there. */
-  readonly stdout: ByteSink;
+export interface SerialSurroundings extends StdioSurroundings {
   /** Told when a port's file takes no more. */
   readonly onFailure: (failure: OutputFailure) => void;
-  /** Told what the user needs to know to use a port. */
-  readonly notify: (message: string) => void;
 }
 
 /** Opens what a port is to be connected with. @throws {OutputError} */
@@ -75,7 +68,7 @@ export function openSerial(choice: SerialChoice, surroundings: SerialSurrounding
   try {
     switch (kind) {
       case "stdio":
-        return stdioBackend(surroundings.stdout);
+        return stdioBackend(surroundings);
       case "file":
         return fileBackend(path, surroundings.onFailure);
       case "unix":
@@ -112,31 +105,4 @@ function fileBackend(path: string, onFailure: (failure: OutputFailure) => void):
       file[Symbol.dispose]();
     },
   };
-}
-
-/** Standard output, and what standard input has, as it comes. */
-function stdioBackend(stdout: ByteSink): SerialBackend {
-  const isTerminal = Deno.stdin.isTerminal();
-  let ended = false;
-  return {
-    ...sinkBackend(stdout),
-    poll: () => {
-      // In the background a read from the terminal would stop the process.
-      if (ended || !isReadable(STDIN) || (isTerminal && !mayReadTerminal(STDIN))) return undefined;
-      const bytes = new Uint8Array(INPUT_BYTES);
-      const count = readOrEnd(bytes);
-      ended = count === 0;
-      return ended ? undefined : bytes.subarray(0, count);
-    },
-  };
-}
-
-/** Standard input that cannot be read has ended. */
-function readOrEnd(bytes: Uint8Array<ArrayBuffer>): number {
-  try {
-    return read(STDIN, bytes);
-  } catch (error) {
-    if (error instanceof SystemError) return 0;
-    throw error;
-  }
 }

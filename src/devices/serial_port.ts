@@ -19,19 +19,24 @@ export class SerialPort {
   constructor(readonly backend: SerialBackend, name: string, irq?: IrqSink) {
     this.uart = new Uart16550(backend.write, name, irq);
     this.uart.onDrained = () => this.#fetch();
+    this.uart.onListening = () => backend.listening?.();
   }
 
-  /** Passes on what has come in, and sends what was kept back. */
-  poll(): void {
-    this.#fetch();
+  /** Passes on what has come in, and sends what was kept back. @returns whether input came */
+  poll(): boolean {
+    const came = this.#fetch();
     this.backend.flush?.();
+    return came;
   }
 
-  #fetch(): void {
+  #fetch(): boolean {
+    let came = false;
     while (this.uart.backlog < ENOUGH_BYTES) {
       const bytes = this.backend.poll?.();
-      if (!bytes) return;
+      if (!bytes) break;
       this.uart.receive(bytes);
+      came = true;
     }
+    return came;
   }
 }

@@ -13,7 +13,7 @@ import {
   tryWrite,
 } from "../../ffi/streams.ts";
 import { close, SystemError } from "../../ffi/libc.ts";
-import type { SerialBackend } from "./serial_backend.ts";
+import type { InputWatcher, SerialBackend } from "./serial_backend.ts";
 
 /** How much output waits for a slow reader. A serial line that nobody reads loses what is sent. */
 const OUTPUT_BYTES = 64 * 1024;
@@ -23,6 +23,7 @@ const INPUT_BYTES = 4096;
 abstract class StreamBackend implements SerialBackend {
   /** The open stream, if there is one now. */
   protected fd: number | undefined;
+  #watcher: InputWatcher | undefined;
   readonly #output = new Uint8Array(OUTPUT_BYTES);
   #used = 0;
 
@@ -53,9 +54,23 @@ abstract class StreamBackend implements SerialBackend {
     this.#used -= count;
   }
 
+  watchInput(watcher: InputWatcher): void {
+    this.#watcher = watcher;
+    if (this.fd !== undefined) this.watch(this.fd);
+  }
+
   [Symbol.dispose](): void {
     this.flush();
     this.hangUp();
+  }
+
+  protected watch(fd: number): void {
+    this.#watcher?.watch(fd);
+  }
+
+  protected close(fd: number): void {
+    this.#watcher?.unwatch(fd);
+    close(fd);
   }
 
   /** The stream, opened anew if that is possible. */
@@ -65,7 +80,7 @@ abstract class StreamBackend implements SerialBackend {
 
   /** Closes the stream, from whichever end. */
   protected hangUp(): void {
-    if (this.fd !== undefined) close(this.fd);
+    if (this.fd !== undefined) this.close(this.fd);
     this.fd = undefined;
   }
 }
@@ -121,18 +136,24 @@ export class UnixBackend extends StreamBackend {
     }
   }
 
+  override watchInput(watcher: InputWatcher): void {
+    super.watchInput(watcher);
+    if (this.#listener !== undefined) this.watch(this.#listener);
+  }
+
   override [Symbol.dispose](): void {
     super[Symbol.dispose]();
     if (this.#listener === undefined) return;
-    close(this.#listener);
+    this.close(this.#listener);
     this.#listener = undefined;
     removeIfThere(this.path);
   }
 
   protected override open(): number | undefined {
-    if (this.#listener !== undefined) {
-      const listener = this.#listener;
-      this.fd ??= orHungUp(() => tryAccept(listener), undefined);
+    const listener = this.#listener;
+    if (this.fd === undefined && listener !== undefined) {
+      this.fd = orHungUp(() => tryAccept(listener), undefined);
+      if (this.fd !== undefined) this.watch(this.fd);
     }
     return this.fd;
   }

@@ -60,6 +60,8 @@ const MCR = { dtr: 0x01, rts: 0x02, out1: 0x04, out2: 0x08, loopback: 0x10 };
 const MSR = { cts: 0x10, dsr: 0x20, ring: 0x40, carrier: 0x80, lines: 0xf0 };
 /** Marks a byte that came back in loopback. */
 const LOOPED = 0x100;
+/** A guest that looks for input so often, and sends nothing in between, waits for it. */
+const LISTENING_LOOKS = 16;
 /** Somebody is always there: carrier detect, data set ready, clear to send. */
 const CONNECTED = MSR.carrier | MSR.dsr | MSR.cts;
 
@@ -87,8 +89,17 @@ export class Uart16550 implements Device {
   /** How much of the first piece of it was taken. */
   #waitingTaken = 0;
   #level = false;
+  #listening = false;
+  /** How often in a row the guest has looked for input. */
+  #looks = 0;
   /** Called when the guest has taken all input, for more of it. */
   onDrained: () => void = () => {};
+  /**
+   * Called once, when the guest turns out to want input: it lets input interrupt,
+   * or looks for it again and again. One that only prints looks at the line status
+   * too, and may well empty the receiver first, but then it sends.
+   */
+  onListening: () => void = () => {};
 
   /**
    * @param sink where transmitted bytes go
@@ -183,6 +194,7 @@ export class Uart16550 implements Device {
   }
 
   #transmit(byte: number): void {
+    this.#looks = 0;
     if (this.#loopback) this.#loop(byte);
     else this.sink(byte);
     // The line falls while the byte is on its way, so that an edge-triggered input sees the rest.
@@ -202,7 +214,18 @@ export class Uart16550 implements Device {
     if (!this.#fifosOn) this.#received[0] = LOOPED | byte;
   }
 
+  #look(): void {
+    if (++this.#looks === LISTENING_LOOKS) this.#listen();
+  }
+
+  #listen(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    this.onListening();
+  }
+
   #take(): number {
+    this.#look();
     const byte = this.#received.shift() ?? 0;
     const hadMore = this.#waitingBytes > 0;
     this.#refill();
@@ -234,6 +257,7 @@ export class Uart16550 implements Device {
     if (value & ~this.#interruptEnable & IER.transmitterEmpty) this.#emptied = true;
     this.#interruptEnable = value;
     this.#update();
+    if (value & IER.received) this.#listen();
   }
 
   #controlFifos(value: number): void {
@@ -268,6 +292,7 @@ export class Uart16550 implements Device {
   }
 
   #lineStatus(): number {
+    this.#look();
     const status = LSR.transmitterEmpty |
       (this.#received.length > 0 ? LSR.dataReady : 0) |
       (this.#overrun ? LSR.overrun : 0);

@@ -9,10 +9,11 @@
 
 import {
   armTimer,
-  blockSignal,
+  blockSignals,
   createThreadTimer,
   deleteTimer,
   restoreSignalMask,
+  SIGIO,
   takePendingSignal,
 } from "../../ffi/signals.ts";
 import { DisposedError } from "./descriptor.ts";
@@ -44,7 +45,7 @@ export class ThreadAlarm implements Disposable {
 
   constructor() {
     this.#timer = createThreadTimer(ALARM_SIGNAL);
-    if (thread.alarms++ === 0) thread.outerMask = blockSignal(ALARM_SIGNAL);
+    if (thread.alarms++ === 0) thread.outerMask = blockSignals(ALARM_SIGNAL, SIGIO);
   }
 
   [Symbol.dispose](): void {
@@ -56,7 +57,10 @@ export class ThreadAlarm implements Disposable {
     if (--thread.alarms === 0) restoreSignalMask(thread.outerMask);
   }
 
-  /** Lets the alarm interrupt this vCPU, which runs on the alarm's thread. */
+  /**
+   * Lets the alarm interrupt this vCPU, which runs on the alarm's thread, and lets
+   * SIGIO do so: see {@linkcode ThreadInput}.
+   */
   guard(vcpu: Vcpu): void {
     vcpu.setSignalMask(guestSignalMask(thread.outerMask));
   }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { blockSignal, gettid, signalThread, takePendingSignal } from "../../ffi/signals.ts";
+import { blockSignals, gettid, SIGIO, signalThread, takePendingSignal } from "../../ffi/signals.ts";
 
 /** The first real-time signal that glibc leaves to programs (SIGRTMIN): of a thread's own timer. */
 export const ALARM_SIGNAL = 34;
@@ -20,7 +20,7 @@ const KICK_SIGNAL = 35;
  * @returns the thread's id, for {@linkcode kick}
  */
 export function awaitKicks(): number {
-  blockSignal(KICK_SIGNAL);
+  blockSignals(KICK_SIGNAL);
   return gettid();
 }
 
@@ -35,13 +35,13 @@ export function takeKick(): boolean {
 }
 
 /**
- * The signal mask for a vCPU in the guest: as outside, but for alarms and kicks.
+ * The signal mask for a vCPU in the guest: as outside, but for alarms, kicks and input.
  *
  * @param outer the thread's mask without them: the kernel's sigset_t, bit n-1 for signal n
  */
 export function guestSignalMask(outer: Uint8Array): Uint8Array<ArrayBuffer> {
   const mask = Uint8Array.from(outer);
-  for (const signal of [ALARM_SIGNAL, KICK_SIGNAL]) {
+  for (const signal of [ALARM_SIGNAL, KICK_SIGNAL, SIGIO]) {
     const bit = signal - 1;
     mask[bit >> 3]! &= ~(1 << (bit & 7));
   }

@@ -20,6 +20,7 @@ import { COM_PORTS } from "../devices/uart16550.ts";
 import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
 import { type Capability, Kvm } from "../kvm/kvm.ts";
+import { ThreadInput } from "../kvm/thread_input.ts";
 import { missingCapability, tooManyVcpus } from "../kvm/unavailable.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
@@ -108,6 +109,8 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
 const TSS_GPA = 0xfffb_d000;
 /** For how long the guest may run at most until input, timers and dead halts are looked after. */
 const CARE_MS = 100;
+/** The same, at first, while input comes: what it leads to is to be seen soon. */
+const BUSY_CARE_MS = 1;
 const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {}, fault: () => {} };
 
 /**
@@ -139,6 +142,8 @@ export class Machine implements Disposable {
   readonly #control: RunControl;
   readonly #others: ThreadedVcpus | undefined;
   readonly #alarm: ThreadAlarm;
+  readonly #input: ThreadInput;
+  #nextCareMs = CARE_MS;
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
@@ -167,6 +172,7 @@ export class Machine implements Disposable {
     }
     this.#cpus = options.cpus ?? 1;
     this.#alarm = stack.use(new ThreadAlarm());
+    this.#input = stack.use(new ThreadInput());
     this.statistics = new RunStatistics(options.detailed ?? false);
     const cpuid = kvm.supportedCpuidTable();
     const tscDeadlineTimer = this.#isPc && kvm.checkExtension("TSC_DEADLINE_TIMER") !== 0;
@@ -193,6 +199,7 @@ export class Machine implements Disposable {
     this.contexts = vcpus.map((vcpu, i) => this.#makeContext(vcpu, this.debugs[i]!, options));
     const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
     this.#serial = this.#makeSerial(options, interrupts);
+    for (const { backend } of this.#serial) backend.watchInput?.(this.#input);
     this.#pc = interrupts && this.#makePcDevices(options, interrupts);
     if (vcpus.length > 1) {
       const uarts = this.#serial.map(({ uart }) => uart);
@@ -308,6 +315,7 @@ export class Machine implements Disposable {
       return runLoop(this.contexts[0]!);
     } finally {
       this.#alarm.disarm();
+      this.#input.take();
     }
   }
 
@@ -324,13 +332,14 @@ export class Machine implements Disposable {
 
   /** What devices have to do that no access of the guest's makes them do. */
   #care(): void {
-    for (const port of this.#serial) port.poll();
+    const busy = this.#serial.filter((port) => port.poll()).length > 0;
+    this.#nextCareMs = busy ? BUSY_CARE_MS : Math.min(2 * this.#nextCareMs, CARE_MS);
     this.#pc?.poll();
   }
 
   get #careMs(): number {
     const { backend } = this.#serial[0]!;
-    return this.#isPc || this.#serial.length > 1 || backend.poll ? CARE_MS : Infinity;
+    return this.#isPc || this.#serial.length > 1 || backend.poll ? this.#nextCareMs : Infinity;
   }
 
   #makeSerial(options: MachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {

@@ -41,6 +41,8 @@ type Ending =
   | { readonly kind: "timeout"; readonly timeoutMs: number }
   | { readonly kind: "interrupted"; readonly signal: string }
   | { readonly kind: "stopped" }
+  /** Asked for at the console. */
+  | { readonly kind: "quit"; readonly keys: string }
   | { readonly kind: "output_closed" }
   | { readonly kind: "output_failed"; readonly what: string };
 
@@ -82,6 +84,7 @@ export function exitCodeOf(outcome: Outcome): number {
     case "timeout":
       return 124;
     case "interrupted":
+    case "quit":
       return 130;
   }
 }
@@ -133,6 +136,8 @@ function describeEnding(outcome: Ending): string {
       return `interrupted (${outcome.signal})`;
     case "stopped":
       return "stopped by the program that ran the guest";
+    case "quit":
+      return `quit with ${outcome.keys}`;
     case "output_closed":
       return "whoever read the output closed it";
     case "output_failed":

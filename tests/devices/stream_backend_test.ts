@@ -109,3 +109,44 @@ Deno.test("a backend closes what it has opened", () => {
   }
   assertEquals(descriptors(), before);
 });
+
+/** A watcher that keeps a list of what is watched. */
+function watchList() {
+  const watched: number[] = [];
+  return {
+    watched,
+    watch: (fd: number) => void watched.push(fd),
+    unwatch: (fd: number) => void watched.splice(watched.indexOf(fd), 1),
+  };
+}
+
+Deno.test("a pseudo-terminal is watched until it is closed", () => {
+  const list = watchList();
+  {
+    using pty = new PtyBackend();
+    pty.watchInput(list);
+    assertEquals(list.watched.length, 1);
+  }
+  assertEquals(list.watched, []);
+});
+
+Deno.test("a socket is watched for peers, and then for what they send, until each is closed", async () => {
+  using dir = new TempDir();
+  const path = `${dir.path}/socket`;
+  const list = watchList();
+  const counts: number[] = [];
+  const count = () => counts.push(list.watched.length);
+  {
+    using backend = new UnixBackend(path);
+    backend.watchInput(list);
+    count();
+    const connection = await Deno.connect({ transport: "unix", path });
+    backend.poll();
+    count();
+    connection.close();
+    backend.poll();
+    count();
+  }
+  count();
+  assertEquals(counts, [1, 2, 1, 0]);
+});

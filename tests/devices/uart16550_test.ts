@@ -269,3 +269,38 @@ Deno.test("in loopback input has to wait", () => {
   device.write(MCR, 1, OUT2);
   assertEquals([device.read(LSR), device.read(DATA)], [0x61, 5]);
 });
+
+/** A UART that counts how often it is told that the guest wants input. */
+function listened(use: (device: Uart16550) => void): number {
+  let count = 0;
+  const { uart: device } = uart();
+  device.onListening = () => count++;
+  use(device);
+  return count;
+}
+
+Deno.test("a guest that lets input interrupt wants input, which is told once", () => {
+  const enable = (value: number) => (device: Uart16550) => device.write(IER, 1, value);
+  assertEquals(listened(enable(0x0e)), 0, "all but input");
+  assertEquals(listened(enable(0x01)), 1);
+  assertEquals(listened((device) => [1, 0, 1].forEach((value) => enable(value)(device))), 1);
+});
+
+for (const [name, register] of [["line status", LSR], ["receiver", DATA]] as const) {
+  Deno.test(`a guest that reads the ${name} again and again wants input`, () => {
+    const look = (times: number) => (device: Uart16550) => {
+      for (let i = 0; i < times; i++) device.read(register);
+    };
+    assertEquals([listened(look(15)), listened(look(16)), listened(look(100))], [0, 1, 1]);
+  });
+}
+
+Deno.test("a guest that looks at the line status to send does not want input", () => {
+  const print = (device: Uart16550) => {
+    for (let i = 0; i < 100; i++) {
+      for (let look = 0; look < 3; look++) device.read(LSR);
+      device.write(DATA, 1, 0x61);
+    }
+  };
+  assertEquals(listened(print), 0);
+});

@@ -9,7 +9,7 @@ import { KVM_GUESTDBG, KVM_MP_STATE, KVM_VCPUEVENT_VALID } from "../../ffi/kvm_c
 import { SystemError } from "../../ffi/libc.ts";
 import {
   armTimer,
-  blockSignal,
+  blockSignals,
   createThreadTimer,
   deleteTimer,
   restoreSignalMask,
@@ -220,7 +220,7 @@ kvmTest("a breakpoint is a debug exit before its instruction", () => {
 
 kvmTest("the signal mask decides which signals interrupt KVM_RUN", () => {
   const signal = 35;
-  const outer = blockSignal(signal);
+  const outer = blockSignals(signal);
   const timer = createThreadTimer(signal);
   try {
     using guest = new TestGuest();
