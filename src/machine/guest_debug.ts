@@ -57,16 +57,10 @@ export class GuestDebug {
     return this.#options;
   }
 
-  /**
-   * Debugs something else from now on, or nothing. To be called when the registers are final.
-   *
-   * @param pc the linear address of the next instruction
-   * @throws {RangeError} when there are more breakpoints than registers
-   */
-  change(options: DebugOptions, pc: bigint): void {
+  /** Changes what is debugged, from the next {@linkcode apply} on. */
+  set options(options: DebugOptions) {
     this.#options = complete(options);
     if (this.#options.breakpoints.length === 0) this.#steppingOver = false;
-    this.#apply(pc);
   }
 
   /**
@@ -76,28 +70,34 @@ export class GuestDebug {
    * @param pc the linear address of the next instruction
    */
   start(pc: bigint): void {
-    if (this.#isOn) this.#apply(pc);
+    if (this.isOn) this.apply(pc);
   }
 
   /** Continues after a debug exit. */
   handle(exit: DebugExit): Outcome | undefined {
-    if (!this.#isOn) return { kind: "unhandled", exit };
+    if (!this.isOn) return { kind: "unhandled", exit };
     const stepped = (exit.dr6 & DR6_SINGLE_STEP) !== 0n;
     this.#steppingOver = !stepped && this.#options.breakpoints.length > 0;
-    this.#apply(exit.pc);
+    this.apply(exit.pc);
     return undefined;
   }
 
-  get #isOn(): boolean {
+  /** Whether anything is debugged. */
+  get isOn(): boolean {
     const { singleStep, breakpoints, trapInt3 } = this.#options;
     return singleStep || breakpoints.length > 0 || trapInt3;
   }
 
-  #apply(pc: bigint): void {
+  /**
+   * Tells KVM what to debug. To be called when the registers are final.
+   *
+   * @param pc the linear address of the next instruction
+   */
+  apply(pc: bigint): void {
     const { ENABLE, SINGLESTEP, USE_HW_BP, USE_SW_BP } = KVM_GUESTDBG;
     const { singleStep, breakpoints, trapInt3 } = this.#options;
     const debugreg = Array<bigint>(8).fill(0n);
-    let control = this.#isOn ? ENABLE as number : 0;
+    let control = this.isOn ? ENABLE as number : 0;
     if (trapInt3) control |= USE_SW_BP;
     if ((singleStep || this.#steppingOver) && !this.#isHalt(pc)) control |= SINGLESTEP;
     if (!this.#steppingOver && breakpoints.length > 0) {

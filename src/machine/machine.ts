@@ -231,6 +231,11 @@ export class Machine implements Disposable {
     this.#control.stop ??= outcome;
   }
 
+  /** How the run ended, or is about to. */
+  get outcome(): Outcome | undefined {
+    return this.#control.stop;
+  }
+
   /** Lets a machine whose run has ended run again. */
   goOn(): void {
     this.#control.stop = undefined;
@@ -274,6 +279,12 @@ export class Machine implements Disposable {
   async explain(outcome: Outcome): Promise<Outcome> {
     if (outcome.kind !== "memory_fault") return outcome;
     await loadDecoder();
+    return this.explainNow(outcome);
+  }
+
+  /** The same where the instruction decoder is loaded. */
+  explainNow(outcome: Outcome): Outcome {
+    if (outcome.kind !== "memory_fault") return outcome;
     const { fault, state } = outcome;
     const { faults } = this.contexts[outcome.cpu ?? 0]!;
     return { ...outcome, fault: faults.explain(fault, state) };

@@ -1,0 +1,155 @@
+/**
+ * One vCPU's exit on its way from KVM to whoever answers it.
+ *
+ * @module
+ */
+
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL, KVM_RUN_MSR } from "../../ffi/kvm_run.ts";
+import { RunResult } from "../kvm/run_result.ts";
+import type { GuestDebug } from "../machine/guest_debug.ts";
+import type { RunContext } from "../machine/run_loop.ts";
+import type { Exit } from "./exit.ts";
+import type { Vcpu } from "./vcpu.ts";
+
+/** Exits after which KVM finishes the instruction when the guest is entered again (rule R7). */
+const HALF_FINISHED: readonly number[] = [
+  KVM_EXIT.IO,
+  KVM_EXIT.MMIO,
+  KVM_EXIT.X86_RDMSR,
+  KVM_EXIT.X86_WRMSR,
+  KVM_EXIT.HYPERCALL,
+  KVM_EXIT.XEN,
+];
+const RETURN_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_HYPERCALL.fields.ret[0];
+const MSR_ERROR_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.error[0];
+const MSR_DATA_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.data[0];
+
+/** Where a vCPU's exit waits. */
+export class ExitSlot {
+  /** The exit that was handed out, and waits. */
+  exit: Exit | undefined;
+  /** Whoever it was handed to answered it. */
+  answered = false;
+  /** It was served already, on the wish of whoever it was handed to. */
+  early = false;
+  /** It was served, and is to be passed by when the run loop comes with it again. */
+  served = false;
+  /** It is being served. */
+  serving = false;
+  readonly #afterwards: (() => void)[] = [];
+
+  constructor(readonly context: RunContext, readonly debug: GuestDebug) {}
+
+  /** Whether KVM has still to finish the instruction that the exit is of. */
+  get isHalfFinished(): boolean {
+    return HALF_FINISHED.includes(this.context.vcpu.exitReason);
+  }
+
+  /**
+   * Does something that needs a vCPU whose last instruction is finished: now, or as
+   * soon as the exit that waits was served.
+   */
+  afterwards(action: () => void): void {
+    if ((this.exit || this.serving) && this.isHalfFinished) this.#afterwards.push(action);
+    else action();
+  }
+
+  /** Whether something has to be done afterwards. */
+  get hasMore(): boolean {
+    return this.#afterwards.length > 0;
+  }
+
+  /**
+   * Finishes the instruction of an exit that was served, without entering the guest.
+   *
+   * @returns false when that led to an exit for another part of the same instruction
+   */
+  finish(): boolean {
+    return !this.isHalfFinished || this.context.vcpu.completePending() !== RunResult.exit;
+  }
+
+  /** Does what was to be done afterwards. */
+  catchUp(): void {
+    for (const action of this.#afterwards.splice(0)) action();
+  }
+
+  /** Writes an answer into `kvm_run`. @throws {TypeError} without a value where the guest reads */
+  put(value: number | bigint | Uint8Array | undefined): void {
+    const exit = this.exit!;
+    const { area } = this.context.vcpu;
+    const view = new DataView(area.buffer, area.byteOffset);
+    switch (exit.reason) {
+      case "IO":
+        if (exit.direction === "in") fill(exit.data, exit.size, required(value));
+        break;
+      case "MMIO":
+        if (exit.direction === "read") fill(exit.data, exit.size, required(value));
+        break;
+      case "HYPERCALL":
+        this.putReturn(required(value as bigint | undefined));
+        break;
+      case "X86_RDMSR":
+        view.setBigUint64(MSR_DATA_AT, required(value as bigint | undefined), true);
+        view.setUint8(MSR_ERROR_AT, 0);
+        break;
+      case "X86_WRMSR":
+        view.setUint8(MSR_ERROR_AT, 0);
+        break;
+    }
+    this.answered = true;
+  }
+
+  /** Writes a hypercall's answer into `kvm_run`. */
+  putReturn(value: bigint): void {
+    const { area } = this.context.vcpu;
+    new DataView(area.buffer, area.byteOffset).setBigInt64(RETURN_AT, value, true);
+  }
+
+  /** The exit with its methods. */
+  hand(vcpu: Vcpu, serve: () => void): Exit {
+    const slot = this;
+    const check = (): void => {
+      if (slot.exit !== exit) throw new Error(`the guest has gone on since this ${exit.reason}`);
+    };
+    const exit = Object.defineProperties(this.context.decoder.decode(), {
+      vcpu: { value: vcpu },
+      answered: { get: () => slot.exit === exit && slot.answered },
+      answer: {
+        value: (value?: number | bigint | Uint8Array) => {
+          check();
+          slot.put(value);
+        },
+      },
+      serve: {
+        value: () => {
+          check();
+          serve();
+        },
+      },
+    }) as Exit;
+    this.exit = exit;
+    this.answered = false;
+    this.early = false;
+    return exit;
+  }
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new TypeError("the guest reads: answer(value) needs a value");
+  return value;
+}
+
+/** Fills the items of an access, each of so many bytes. */
+function fill(data: Uint8Array, sizeBytes: number, value: number | bigint | Uint8Array): void {
+  if (value instanceof Uint8Array) {
+    if (value.length < data.length) {
+      throw new RangeError(`the guest reads ${data.length} bytes, the answer has ${value.length}`);
+    }
+    data.set(value.subarray(0, data.length));
+    return;
+  }
+  const word = new DataView(new ArrayBuffer(8));
+  word.setBigUint64(0, BigInt.asUintN(64, BigInt(value)), true);
+  for (let i = 0; i < data.length; i++) data[i] = word.getUint8(i % sizeBytes);
+}

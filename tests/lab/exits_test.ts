@@ -1,0 +1,210 @@
+/**
+ * A loop over a machine's exits: what it gets, what its answers do, and what
+ * becomes of the guest when it is left.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { type Exit, Machine, type MachineOptions, UnansweredExitError } from "../../src/mod.ts";
+import { code } from "../lib/guest.ts";
+import { imageFile } from "../lib/images.ts";
+import { kvmTest } from "../lib/kvm.ts";
+
+/** A machine that runs a few instructions in real mode. */
+function machine(listing: string, options: MachineOptions = {}): Machine {
+  const vm = Machine.create({ memory: "1M", ...options });
+  vm.load(code(listing), { protocol: "flat16" });
+  return vm;
+}
+
+/** Runs to the end in a loop that looks at each exit. */
+function drain(vm: Machine, look: (exit: Exit) => void = () => {}): ReturnType<Machine["runSync"]> {
+  const exits = vm.exits();
+  for (let next = exits.next();; next = exits.next()) {
+    if (next.done) return next.value;
+    look(next.value);
+  }
+}
+
+kvmTest("the loop gets every exit, and the data that a guest writes", () => {
+  using vm = Machine.create({ memory: "16M" });
+  vm.load(imageFile("hello.elf"));
+  let text = "";
+  const outcome = drain(vm, (exit) => {
+    if (exit.reason === "IO" && exit.port === 0x3f8) text += String.fromCharCode(...exit.data);
+    else assertEquals(exit.reason, "HLT");
+  });
+  assertEquals(text, "Hello, KVM!\n");
+  assertEquals(outcome, { kind: "halt" });
+});
+
+kvmTest("what is not answered is served by the devices", () => {
+  const printed: number[] = [];
+  using vm = Machine.create({ memory: "16M", output: (byte) => printed.push(byte) });
+  vm.load(imageFile("hello.elf"));
+  drain(vm);
+  assertEquals(String.fromCharCode(...printed), "Hello, KVM!\n");
+});
+
+kvmTest("what is answered no device sees", () => {
+  const printed: number[] = [];
+  using vm = Machine.create({ memory: "16M", output: (byte) => printed.push(byte) });
+  vm.load(imageFile("hello.elf"));
+  drain(vm, (exit) => exit.reason === "IO" && exit.answer());
+  assertEquals(printed, []);
+});
+
+kvmTest("the answer to an IN of each size is what the guest reads", () => {
+  // in al, 0x10; hlt / in ax, 0x10; hlt / in eax, 0x10; hlt
+  for (const [listing, rax] of [["e4 10 f4", 0x44n], ["e5 10 f4", 0x3344n], ["66 e5 10 f4", 0x1122_3344n]] as const) {
+    using vm = machine(listing);
+    drain(vm, (exit) => exit.reason === "IO" && exit.answer(0x1122_3344));
+    assertEquals(vm.vcpu.regs.rax, rax);
+  }
+});
+
+kvmTest("a string IN is answered with all its bytes, or each item with the same number", () => {
+  // mov di, 0x500; mov cx, 4; cld; mov dx, 0x10; rep insb; hlt
+  const listing = "bf 00 05 b9 04 00 fc ba 10 00 f3 6c f4";
+  for (const [answer, bytes] of [[7, [7, 7, 7, 7]], [new Uint8Array([1, 2, 3, 4]), [1, 2, 3, 4]]] as const) {
+    using vm = machine(listing);
+    drain(vm, (exit) => {
+      if (exit.reason !== "IO") return;
+      exit.answer(typeof answer === "number" ? answer : answer.slice(0, exit.data.length));
+    });
+    const got = [...vm.memory.read(0x500n, 4)];
+    assert(got[0] === bytes[0], `${got}`);
+  }
+});
+
+kvmTest("the answer to an MMIO read of 8 bytes is what the guest reads", () => {
+  using vm = Machine.create({ memory: "2M" });
+  // mov eax, 0xd0000000; mov rax, [rax]; hlt
+  vm.load(code("b8 00 00 00 d0 48 8b 00 f4"), { protocol: "flat64" });
+  drain(vm, (exit) => exit.reason === "MMIO" && exit.answer(0x1122_3344_5566_7788n));
+  assertEquals(vm.vcpu.regs.rax, 0x1122_3344_5566_7788n);
+});
+
+kvmTest("a read that nobody answers is an error that says where, and the exit still waits", () => {
+  using vm = machine("e4 10 f4");
+  const error = assertThrows(() => drain(vm), UnansweredExitError);
+  assertStringIncludes(error.message, "the 1-byte IN from port 0x10 at rip=0x7c0");
+  assertStringIncludes(error.message, "exit.answer(value)");
+  assertThrows(() => vm.runSync(), UnansweredExitError);
+  vm.onPort(0x10, { read: () => 9 });
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(vm.vcpu.regs.rax, 9n);
+});
+
+kvmTest("an empty bus answers with all ones where that is asked for", () => {
+  using vm = machine("e4 10 f4", { unanswered: "ones" });
+  drain(vm);
+  assertEquals(vm.vcpu.regs.rax, 0xffn);
+});
+
+kvmTest("an answer to a read needs a value, and enough of it", () => {
+  using vm = machine("e4 10 f4");
+  drain(vm, (exit) => {
+    if (exit.reason !== "IO") return;
+    assertThrows(() => exit.answer(), TypeError, "needs a value");
+    assertThrows(() => exit.answer(new Uint8Array()), RangeError, "the answer has 0");
+    assertEquals(exit.answered, false);
+    exit.answer(1);
+    assertEquals(exit.answered, true);
+  });
+});
+
+kvmTest("an exit cannot be answered when the guest has gone on", () => {
+  using vm = machine("e6 10 f4");
+  const seen: Exit[] = [];
+  drain(vm, (exit) => seen.push(exit));
+  assertThrows(() => seen[0]!.answer(), Error, "the guest has gone on since this IO");
+});
+
+kvmTest("serve() lets the loop see, and change, what a device answers", () => {
+  using vm = machine("e4 10 f4");
+  vm.onPort(0x10, { read: () => 0x0f });
+  drain(vm, (exit) => {
+    if (exit.reason !== "IO") return;
+    exit.serve();
+    assertEquals(exit.data[0], 0x0f);
+    exit.data[0]! ^= 0xff;
+  });
+  assertEquals(vm.vcpu.regs.rax, 0xf0n);
+});
+
+kvmTest("a loop that is left at an exit leaves a guest that goes on there", () => {
+  const written: number[] = [];
+  // out 0x10, al; inc ax; out 0x10, al; hlt
+  using vm = machine("e6 10 40 e6 10 f4");
+  vm.onPort(0x10, { write: (value) => void written.push(value) });
+  for (const exit of vm.exits()) {
+    assertEquals(exit.reason, "IO");
+    break;
+  }
+  assertEquals(written, []);
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(written, [0, 1]);
+});
+
+kvmTest("an exit of a loop that was left can still be answered", () => {
+  using vm = machine("e4 10 f4");
+  for (const exit of vm.exits()) {
+    if (exit.reason === "IO") exit.answer(5);
+    break;
+  }
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(vm.vcpu.regs.rax, 5n);
+});
+
+kvmTest("a machine may be disposed of in the middle of a loop", () => {
+  const vm = machine("e4 10 f4");
+  for (const _exit of vm.exits()) break;
+  vm[Symbol.dispose]();
+});
+
+kvmTest("a loop ends with the time that it is given", () => {
+  using vm = machine("eb fe");
+  assertEquals(drainFor(vm, 20), { kind: "timeout", timeoutMs: 20 });
+});
+
+function drainFor(vm: Machine, timeoutMs: number): ReturnType<Machine["runSync"]> | void {
+  return vm.exits({ timeoutMs }).next().value as ReturnType<Machine["runSync"]>;
+}
+
+kvmTest("stop() in a loop ends it", () => {
+  using vm = machine("e6 10 eb fc"); // out 0x10, al; jmp back
+  let count = 0;
+  const outcome = drain(vm, () => ++count === 3 && vm.stop());
+  assertEquals([outcome.kind, count], ["stopped", 3]);
+});
+
+kvmTest("a HLT that is answered does not end the run", () => {
+  using vm = machine("f4 40 f4"); // hlt; inc ax; hlt
+  let halts = 0;
+  drain(vm, (exit) => exit.reason === "HLT" && ++halts === 1 && exit.answer());
+  assertEquals(vm.vcpu.regs.rax, 1n);
+});
+
+kvmTest("memory faults are resolved and not handed out, in whatever guise they come", () => {
+  using vm = Machine.create({ memory: "1M", holes: ["0x20000+4K:lazy"] });
+  // mov eax, [0x20000]; hlt
+  vm.load(code("a1 00 00 02 00 f4"), { protocol: "flat32" });
+  const reasons: string[] = [];
+  const outcome = drain(vm, (exit) => reasons.push(exit.reason));
+  assertEquals([outcome.kind, reasons], ["halt", ["HLT"]]);
+});
+
+kvmTest("the exits of all vCPUs come to the loop, each with its vCPU", () => {
+  using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
+  vm.load(imageFile("pc/smp-hello.bin64"), { protocol: "flat64" });
+  const cpus = new Set<number>();
+  let text = "";
+  drain(vm, (exit) => {
+    if (exit.reason !== "IO" || exit.port !== 0x3f8) return;
+    cpus.add(exit.vcpu.id);
+    text += String.fromCharCode(...exit.data);
+  });
+  assertEquals(cpus, new Set([0, 1]), text);
+});
