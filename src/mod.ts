@@ -15,24 +15,37 @@
  * @module
  */
 
+export { KVM_EXIT } from "../ffi/kvm_consts.ts";
 export { ImageError } from "./boot/image.ts";
-export type { BootModule, BootProtocol } from "./boot/plan.ts";
-export { details, type Detail, detailsText } from "./exits/describe.ts";
+export { BOOT_PROTOCOLS, type BootModule, type BootProtocol } from "./boot/plan.ts";
+export { detailsText } from "./exits/describe.ts";
 export type * from "./exits/exit.ts";
 export { KvmUnavailableError } from "./kvm/unavailable.ts";
-export { type Answerable, type Exit, UnansweredExitError } from "./lab/exit.ts";
-export type * from "./lab/handlers.ts";
+export { type AccessData, type Answerable, type Exit, UnansweredExitError } from "./lab/exit.ts";
+export type {
+  Access,
+  AccessHandler,
+  AddressRange,
+  DebugHandler,
+  HypercallHandler,
+  MemoryFaultHandler,
+  MsrHandler,
+} from "./lab/handlers.ts";
 export { Machine } from "./lab/machine.ts";
 export type { GuestRam, LoadOptions, MachineOptions, Output, RunLimits } from "./lab/options.ts";
-export type {
-  Registers,
-  SegmentRegister,
-  SystemRegisters,
-  TableRegister,
-} from "./lab/registers.ts";
 export type { Vcpu } from "./lab/vcpu.ts";
-export { describeOutcome, exitCodeOf, type Outcome } from "./machine/outcome.ts";
-export type { MemoryFault } from "./memory/fault.ts";
+export { describeOutcome, type Ending, exitCodeOf, type Outcome } from "./machine/outcome.ts";
+export type { FaultShape } from "./memory/classify.ts";
+export type { Attempt, Disguise, MemoryFault } from "./memory/fault.ts";
 export { GuestMemoryError } from "./memory/guest_memory.ts";
-export { type Hole, HoleError, type HoleKind, type PageSource } from "./memory/hole.ts";
+export { type Hole, HOLE_KINDS, HoleError, type HoleKind, type PageSource } from "./memory/hole.ts";
+export type {
+  Access as GuestAccess,
+  Candidate,
+  CandidateKind,
+  CpuState,
+  PendingEvents,
+} from "./memory/locate.ts";
 export type { FaultAction } from "./memory/resolve.ts";
+export type { PagingLevel, WalkStep } from "./x86/page_tables.ts";
+export type * from "./x86/registers.ts";

@@ -14,7 +14,7 @@ import type { Vcpu } from "./vcpu.ts";
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.load(new Uint8Array([0xe4, 0x10, 0xf4]), { protocol: "flat16" }); // in al, 0x10; hlt
  * for (const exit of vm.exits()) {
  *   if (exit.reason === "IO" && exit.direction === "in") exit.answer(42);
@@ -44,8 +44,18 @@ export interface Answerable<T> {
   serve(): void;
 }
 
-/** Numbers go in little-endian; a port's number answers every item of a string access. */
-type Data = number | bigint | Uint8Array;
+/**
+ * What an access reads: numbers go in little-endian, and a port's number answers every item
+ * of a string access.
+ *
+ * @example
+ * ```ts
+ * import type { AccessData } from "./exit.ts";
+ * const answers: AccessData[] = [0x2a, 0x1122_3344_5566_7788n, new Uint8Array([1, 2])];
+ * console.log(answers.length); // 3
+ * ```
+ */
+export type AccessData = number | bigint | Uint8Array;
 
 /**
  * One VM exit that waits for what is to become of it, told apart by `reason`.
@@ -62,8 +72,8 @@ type Data = number | bigint | Uint8Array;
  * ```
  */
 export type Exit =
-  | IoExit & Answerable<Data>
-  | MmioExit & Answerable<Data>
+  | IoExit & Answerable<AccessData>
+  | MmioExit & Answerable<AccessData>
   | HypercallExit & Answerable<bigint>
   | MsrExit & Answerable<bigint>
   | Exclude<VmExit, IoExit | MmioExit | HypercallExit | MsrExit> & Answerable<undefined>;
@@ -76,7 +86,7 @@ export type Exit =
  * ```ts
  * import { Machine } from "./machine.ts";
  * import { UnansweredExitError } from "./exit.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.load(new Uint8Array([0xe4, 0x10, 0xf4]), { protocol: "flat16" }); // in al, 0x10; hlt
  * try {
  *   vm.runSync();
@@ -89,7 +99,11 @@ export class UnansweredExitError extends Error {
   /** Its name. */
   override readonly name = "UnansweredExitError";
 
-  /** @param exit what was not answered */
+  /**
+   * Says how to answer.
+   *
+   * @param exit what was not answered
+   */
   constructor(readonly exit: VmExit) {
     super(
       `nobody answered ${what(exit)}: call exit.answer(value) in a loop over exits(), ` +

@@ -17,7 +17,7 @@ import type { Vcpu } from "./vcpu.ts";
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.load(new Uint8Array([0xe6, 0x10, 0xf4]), { protocol: "flat16" }); // out 0x10, al; hlt
  * vm.onPort(0x10, { write: (value, { address }) => console.log(address, value) }); // 16 0
  * vm.runSync();
@@ -75,7 +75,7 @@ export interface AddressRange {
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.load(
  *   new Uint8Array([0x66, 0xb9, 0x45, 0x23, 0x01, 0x00, 0x0f, 0x32, 0xf4]), // rdmsr of 0x12345
  *   { protocol: "flat16" },

@@ -151,7 +151,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * console.log(vm.vcpu.id); // 0
    * ```
    */
@@ -165,7 +165,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.memory.write(0x1000n, new Uint8Array([1, 2, 3]));
    * console.log(vm.memory.read(0x1001n, 2)); // Uint8Array [2, 3]
    * ```
@@ -182,7 +182,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0xf4]), { protocol: "flat16" }); // hlt
    * console.log(vm.runSync()); // { kind: "halt" }
    * ```
@@ -219,7 +219,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0xe4, 0x10, 0xe6, 0x11, 0xf4]), { protocol: "flat16" });
    * for (const exit of vm.exits()) {
    *   if (exit.reason !== "IO") continue;
@@ -252,7 +252,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0xeb, 0xfe]), { protocol: "flat16" }); // jmp to itself
    * console.log(await vm.run({ timeoutMs: 50 })); // { kind: "timeout", timeoutMs: 50 }
    * ```
@@ -274,7 +274,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0xf4]), { protocol: "flat32" });
    * console.log(vm.runSync({ timeoutMs: 1000 })); // { kind: "halt" }
    * ```
@@ -301,7 +301,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0xe6, 0x10, 0xeb, 0xfe]), { protocol: "flat16" });
    * vm.onPort(0x10, { write: () => vm.stop() });
    * console.log(await vm.run()); // { kind: "stopped" }
@@ -320,7 +320,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0xe4, 0x10, 0xf4]), { protocol: "flat16" }); // in al, 0x10; hlt
    * vm.onPort(0x10, { read: () => 42 });
    * vm.runSync();
@@ -341,7 +341,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0xa1, 0, 0, 0, 0xd0, 0xf4]), { protocol: "flat32" });
    * vm.onMmio({ start: 0xd000_0000, size: 0x1000 }, { read: () => 42 });
    * vm.runSync();
@@ -360,7 +360,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(await Deno.readFile("images/msr-unknown.bin64"), { protocol: "flat64" });
    * vm.onMsr(0x12345, { read: () => 42n });
    * console.log(vm.runSync()); // { kind: "halt" }
@@ -379,7 +379,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.onHypercall(({ nr, args }) => {
    *   console.log(nr, args[0]);
    *   return 0n;
@@ -403,7 +403,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M", holes: ["0x20000+4K:lazy"] });
+   * using vm = Machine.create({ memory: "2M", holes: ["0x20000+4K:lazy"] });
    * vm.load(new Uint8Array([0xa1, 0, 0, 2, 0, 0xf4]), { protocol: "flat32" });
    * vm.onMemoryFault((fault) => console.log(fault.gpa, fault.access)); // 131072n read
    * vm.runSync();
@@ -424,7 +424,7 @@ export class Machine implements Disposable {
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
-   * using vm = Machine.create({ memory: "1M" });
+   * using vm = Machine.create({ memory: "2M" });
    * vm.load(new Uint8Array([0x90, 0x90, 0xf4]), { protocol: "flat16" }); // nop; nop; hlt
    * vm.vcpu.breakpoints = [0x7c01n];
    * vm.onException(1, (_exit, vcpu) => console.log(vcpu.regs.rip)); // 31745n

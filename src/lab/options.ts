@@ -14,7 +14,7 @@ import { addressOf, sizeBytesOf } from "../units.ts";
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M", output: Deno.stdout });
+ * using vm = Machine.create({ memory: "2M", output: Deno.stdout });
  * vm.load(new Uint8Array([0xb0, 0x2a, 0xe6, 0xe9, 0xf4]), { protocol: "flat16" });
  * vm.runSync(); // prints *
  * ```
@@ -65,7 +65,7 @@ export interface MachineOptions {
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.load(new Uint8Array([0xf4]), { protocol: "flat64", loadAddress: 0x20000n });
  * console.log(vm.vcpu.regs.rip); // 131072n
  * ```
@@ -89,7 +89,7 @@ export interface LoadOptions {
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.load(new Uint8Array([0xeb, 0xfe]), { protocol: "flat16" });
  * console.log(vm.runSync({ timeoutMs: 20 }).kind); // timeout
  * ```
@@ -105,7 +105,7 @@ export interface RunLimits {
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.memory.write(0x8000n, new Uint8Array([0xf4]));
  * console.log(vm.memory.read(0x8000n, 1)[0]); // 244
  * ```

@@ -18,13 +18,8 @@ import {
   loadDecoder,
   MAX_INSTRUCTION_BYTES,
 } from "../x86/instruction.ts";
-import {
-  liveView,
-  REGISTERS,
-  type Registers,
-  SYSTEM_REGISTERS,
-  type SystemRegisters,
-} from "./registers.ts";
+import type { Registers, SystemRegisters } from "../x86/registers.ts";
+import { liveView, REGISTERS, SYSTEM_REGISTERS } from "./registers.ts";
 import type { ExitSlot } from "./slot.ts";
 
 // Experiments look at instructions without waiting, in the middle of a loop over exits.
@@ -44,7 +39,7 @@ const WINDOW_WANTED = KVM_RUN_STRUCT.fields.request_interrupt_window[0];
  * @example
  * ```ts
  * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "1M" });
+ * using vm = Machine.create({ memory: "2M" });
  * vm.load(new Uint8Array([0x90, 0x90, 0xf4]), { protocol: "flat16" }); // nop; nop; hlt
  * const { vcpu } = vm;
  * vcpu.singleStep = true;

@@ -18,7 +18,8 @@ export type Outcome = Ending & {
   readonly cpu?: number;
 };
 
-type Ending =
+/** Why a run ended, but for the vCPU. */
+export type Ending =
   | { readonly kind: "halt" }
   | { readonly kind: "power_off" }
   | { readonly kind: "reset" }

@@ -53,6 +53,7 @@ export interface Hole {
   readonly gpa: number;
   /** Whole pages. */
   readonly sizeBytes: number;
+  /** In what way it is bad. */
   readonly kind: HoleKind;
   /** What a `lazy` hole is filled with. Default: zeros. */
   readonly source?: PageSource;
@@ -64,6 +65,7 @@ export interface Hole {
 
 /** A hole that makes no sense, and why. */
 export class HoleError extends Error {
+  /** Its name. */
   override readonly name = "HoleError";
 }
 

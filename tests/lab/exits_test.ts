@@ -57,7 +57,12 @@ kvmTest("what is answered no device sees", () => {
 
 kvmTest("the answer to an IN of each size is what the guest reads", () => {
   // in al, 0x10; hlt / in ax, 0x10; hlt / in eax, 0x10; hlt
-  for (const [listing, rax] of [["e4 10 f4", 0x44n], ["e5 10 f4", 0x3344n], ["66 e5 10 f4", 0x1122_3344n]] as const) {
+  for (
+    const [listing, rax] of [["e4 10 f4", 0x44n], ["e5 10 f4", 0x3344n], [
+      "66 e5 10 f4",
+      0x1122_3344n,
+    ]] as const
+  ) {
     using vm = machine(listing);
     drain(vm, (exit) => exit.reason === "IO" && exit.answer(0x1122_3344));
     assertEquals(vm.vcpu.regs.rax, rax);
@@ -67,7 +72,14 @@ kvmTest("the answer to an IN of each size is what the guest reads", () => {
 kvmTest("a string IN is answered with all its bytes, or each item with the same number", () => {
   // mov di, 0x500; mov cx, 4; cld; mov dx, 0x10; rep insb; hlt
   const listing = "bf 00 05 b9 04 00 fc ba 10 00 f3 6c f4";
-  for (const [answer, bytes] of [[7, [7, 7, 7, 7]], [new Uint8Array([1, 2, 3, 4]), [1, 2, 3, 4]]] as const) {
+  for (
+    const [answer, bytes] of [[7, [7, 7, 7, 7]], [new Uint8Array([1, 2, 3, 4]), [
+      1,
+      2,
+      3,
+      4,
+    ]]] as const
+  ) {
     using vm = machine(listing);
     drain(vm, (exit) => {
       if (exit.reason !== "IO") return;
