@@ -57,7 +57,9 @@ export class ExitDesk {
       return !context.control.stop;
     }
     if (context.pending) return serve(context, result);
-    if (!this.isHanding || result !== RunResult.exit || isFault(context)) {
+    const isHanded = this.isHanding && result === RunResult.exit && !isFault(context) &&
+      !slot.isStepOver;
+    if (!isHanded) {
       return this.#process(slot, result);
     }
     this.handed = slot.hand(this.#vcpus[context.vcpu.id]!, () => this.#serveEarly(slot));

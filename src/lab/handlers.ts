@@ -114,7 +114,6 @@ export type HypercallHandler = (call: HypercallExit, vcpu: Vcpu) => bigint | und
  * console.log(pass.length); // 1
  * ```
  */
-// deno-lint-ignore no-invalid-void-type -- a handler that only looks returns nothing
 export type DebugHandler = (exit: DebugExit, vcpu: Vcpu) => "inject" | undefined | void;
 
 /**
@@ -127,7 +126,6 @@ export type DebugHandler = (exit: DebugExit, vcpu: Vcpu) => "inject" | undefined
  * console.log(strict.length); // 1
  * ```
  */
-// deno-lint-ignore no-invalid-void-type -- a handler that only looks returns nothing
 export type MemoryFaultHandler = (fault: MemoryFault) => FaultAction | undefined | void;
 
 /** A handler as a device. */

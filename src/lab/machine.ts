@@ -372,7 +372,8 @@ export class Machine implements Disposable {
 
   /**
    * Has a handler answer the hypercalls that KVM leaves to user space: `KVM_HC_MAP_GPA_RANGE`
-   * (12) from CPL 0, and no other.
+   * (12) from CPL 0, and no other. It takes a processor that runs the guest's VMCALL: KVM's
+   * instruction emulator does not get past one.
    *
    * @throws {KvmUnavailableError} when KVM cannot
    *
@@ -416,8 +417,9 @@ export class Machine implements Disposable {
   /**
    * Has a handler look at exceptions. KVM can give user space two of them: #DB (1), for the
    * single steps and breakpoints of {@linkcode Vcpu}, and #BP (3), for the guest's own `int3`.
-   * All others go to the guest unseen. An `int3` counts as executed, unless the handler says
-   * `"inject"`, which gives the guest its #BP, or moves RIP.
+   * All others go to the guest unseen, and so does an `int3` where KVM emulates or runs the
+   * guest in a way that does not intercept it. An `int3` counts as executed, unless the handler
+   * says `"inject"`, which gives the guest its #BP, or moves RIP.
    *
    * @throws {RangeError} for other vectors
    *
@@ -490,7 +492,7 @@ export class Machine implements Disposable {
       if (answer === "inject") vcpu.exception(X86_VECTOR.BP);
       return true;
     }
-    handler?.(exit, vcpu);
+    if (!slot.isStepOver) handler?.(exit, vcpu);
     return !debug.isOn;
   }
 

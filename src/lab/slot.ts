@@ -6,6 +6,7 @@
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL, KVM_RUN_MSR } from "../../ffi/kvm_run.ts";
+import type { DebugExit } from "../exits/exit.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import type { GuestDebug } from "../machine/guest_debug.ts";
 import type { RunContext } from "../machine/run_loop.ts";
@@ -44,6 +45,13 @@ export class ExitSlot {
   /** Whether KVM has still to finish the instruction that the exit is of. */
   get isHalfFinished(): boolean {
     return HALF_FINISHED.includes(this.context.vcpu.exitReason);
+  }
+
+  /** Whether the exit is KVM's way past a breakpoint, which is no concern of experiments. */
+  get isStepOver(): boolean {
+    const { vcpu, decoder } = this.context;
+    return vcpu.exitReason === KVM_EXIT.DEBUG &&
+      this.debug.isStepOver(decoder.decode() as DebugExit);
   }
 
   /**
@@ -108,17 +116,16 @@ export class ExitSlot {
 
   /** The exit with its methods. */
   hand(vcpu: Vcpu, serve: () => void): Exit {
-    const slot = this;
     const check = (): void => {
-      if (slot.exit !== exit) throw new Error(`the guest has gone on since this ${exit.reason}`);
+      if (this.exit !== exit) throw new Error(`the guest has gone on since this ${exit.reason}`);
     };
     const exit = Object.defineProperties(this.context.decoder.decode(), {
       vcpu: { value: vcpu },
-      answered: { get: () => slot.exit === exit && slot.answered },
+      answered: { get: () => this.exit === exit && this.answered },
       answer: {
         value: (value?: number | bigint | Uint8Array) => {
           check();
-          slot.put(value);
+          this.put(value);
         },
       },
       serve: {

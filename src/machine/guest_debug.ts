@@ -82,6 +82,11 @@ export class GuestDebug {
     return undefined;
   }
 
+  /** Whether a debug exit is nothing but the step past a breakpoint, which nobody asked for. */
+  isStepOver({ dr6 }: DebugExit): boolean {
+    return this.#steppingOver && !this.#options.singleStep && (dr6 & DR6_SINGLE_STEP) !== 0n;
+  }
+
   /** Whether anything is debugged. */
   get isOn(): boolean {
     const { singleStep, breakpoints, trapInt3 } = this.#options;
