@@ -14,11 +14,22 @@ export function projectFile(path: string): string {
   return ROOT + path;
 }
 
-/** Runs a program to its end. @returns its output @throws {Error} when it fails */
-export async function output(program: string, args: readonly string[]): Promise<string> {
+/**
+ * Runs a program to its end.
+ *
+ * @param folder where it runs, if that matters
+ * @returns its output
+ * @throws {Error} when it fails
+ */
+export async function output(
+  program: string,
+  args: readonly string[],
+  folder?: string,
+): Promise<string> {
   const { success, code, stdout, stderr } = await new Deno.Command(program, {
     args: [...args],
     stdin: "null",
+    ...(folder === undefined ? {} : { cwd: folder }),
   }).output();
   if (!success) {
     const why = new TextDecoder().decode(stderr).trim();

@@ -25,7 +25,7 @@ import {
   stringConst,
 } from "./aml.ts";
 import { checksum } from "./checksum.ts";
-import { IO_APIC, ioApicPin, LOCAL_APIC_GPA, SCI_IRQ } from "./pc_interrupts.ts";
+import { IO_APIC, ioApicPin, LOCAL_APIC_GPA, RTC_IRQ, SCI_IRQ } from "./pc_interrupts.ts";
 
 /** A table and where it goes. */
 export interface FirmwareTable {
@@ -163,7 +163,7 @@ function dsdt(): Uint8Array {
       device(
         "RTC_",
         name("_HID", eisaId("PNP0B00")),
-        name("_CRS", resources(ioPorts(CMOS_PORTS.start, CMOS_PORTS.size))),
+        name("_CRS", resources(ioPorts(CMOS_PORTS.start, CMOS_PORTS.size), irqNoFlags(RTC_IRQ))),
       ),
       device(
         "FWCF",

@@ -1,11 +1,12 @@
 /**
  * The few BIOS services that real-mode setup code of a Linux kernel asks for.
- * bios.S is the source of the code; interrupt vectors and the BIOS data area are
- * as on a PC (IBM PC/AT technical reference; ACPI 6.5 section 15.1 for E820).
+ * bios.S is the source of the code; interrupt vectors are as on a PC (IBM PC/AT
+ * technical reference; ACPI 6.5 section 15.1 for E820).
  *
  * @module
  */
 
+import { BIOS_DATA_GPA, biosData } from "./bios_data.ts";
 import { encodeE820, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
 import type { Placement } from "./plan.ts";
 
@@ -23,10 +24,7 @@ const VECTORS = 256;
 /** Interrupts with a service, and where bios.S has it; all others are unknown to it. */
 const SERVICES: Readonly<Record<number, number>> = { 0x10: 4, 0x12: 8, 0x15: 12 };
 /** Low memory that a BIOS owns: vectors and data area. */
-const DATA_AREA = 0x400;
 const LOW_BYTES = 0x500;
-const EBDA_SEGMENT = 0x9fc0;
-const COM1 = 0x3f8;
 
 const KIB = 1024;
 const HIGH_MEMORY = 0x10_0000;
@@ -41,9 +39,7 @@ export function putBios(placement: Placement, map: readonly MemoryMapEntry[]): v
     view.setUint16(vector * 4 + 2, BIOS_SEGMENT, true);
   }
   const conventional = ramFrom(map, 0);
-  view.setUint16(DATA_AREA, COM1, true);
-  view.setUint16(DATA_AREA + 0x0e, EBDA_SEGMENT, true);
-  view.setUint16(DATA_AREA + 0x13, conventional / KIB, true);
+  low.set(biosData(conventional / KIB), BIOS_DATA_GPA);
   placement.put("interrupt vectors and BIOS data", 0n, low);
 
   const code = biosCode();

@@ -196,6 +196,7 @@ export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
     description: `ELF${elf.bits} executable for ${long ? "64-bit long" : "32-bit protected"} mode`,
     entry: long ? longEntry(placement, rip) : protectedEntry(placement, rip),
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: elfFacts(elf),
     warnings: unusedOptions("elf", options, ["commandLine", "modules", "loadAddress", "entry"]),
   };

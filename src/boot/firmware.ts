@@ -1,13 +1,15 @@
 /**
  * What a PC's firmware leaves in memory for the kernel: the ACPI tables and the
- * MP table, in the BIOS area below 1 MiB, which the memory map reserves.
+ * MP table, in the BIOS area below 1 MiB, which the memory map reserves; and the
+ * BIOS data area, which only the kernel's own image overwrites.
  *
  * @module
  */
 
 import { isRam, type RamRange } from "../memory/ram.ts";
 import { acpiTables, type FirmwareTable } from "./acpi_tables.ts";
-import { MemoryType } from "./memory_map.ts";
+import { BIOS_DATA_GPA, biosData } from "./bios_data.ts";
+import { CONVENTIONAL_END, MemoryType } from "./memory_map.ts";
 import { mpTable } from "./mp_table.ts";
 import type { BootOptions } from "./plan.ts";
 
@@ -25,7 +27,11 @@ const AREA = { gpa: 0xf_0000n, sizeBytes: 0x1_0000 } as const;
  */
 export function firmwareTables(ram: readonly RamRange[], cpus: number): FirmwareTable[] {
   if (!isRam(ram, AREA.gpa, AREA.sizeBytes)) return [];
-  return [...acpiTables(RSDP_GPA, cpus), ...mpTable(MP_POINTER_GPA, cpus)];
+  return [
+    ...acpiTables(RSDP_GPA, cpus),
+    ...mpTable(MP_POINTER_GPA, cpus),
+    { name: "BDA", gpa: BIOS_DATA_GPA, bytes: biosData(CONVENTIONAL_END / 1024) },
+  ];
 }
 
 /** What a loader has to know of the tables: where they are, and that nothing else goes there. */

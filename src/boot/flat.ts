@@ -57,6 +57,7 @@ export function planFlat(
     description: `flat binary for ${text}`,
     entry: entryState(protocol, placement, rip),
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: [["size", image.length], ["load_address", hex(gpa)]],
     warnings: unusedOptions(protocol, options, ["commandLine", "modules"]),
   };

@@ -101,6 +101,7 @@ function planProtectedMode(header: LinuxHeader, bits: 32 | 64, options: BootOpti
       `${bits}-bit entry`,
     entry: { ...entry, registers: { rsi: params.gpa } },
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: [...headerFacts(header), ["loaded_at", hex(loadedAt)], ...params.facts],
     warnings: [...warnings, ...unusedOptions(protocol, options, ["loadAddress", "entry"])],
   };

@@ -88,6 +88,7 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
       "16-bit entry",
     entry: realEntry(0n, BigInt(heapEnd), selectors),
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: [
       ...headerFacts(header),
       ["loaded_at", hex(loadedAt), "the protected-mode code"],

@@ -16,7 +16,7 @@ export interface MemoryMapEntry extends RamRange {
 }
 
 /** Where conventional memory ends and the extended BIOS data area begins. */
-const CONVENTIONAL_END = 0x9_fc00;
+export const CONVENTIONAL_END = 0x9_fc00;
 /** Where the video window begins, up to which the area is reserved. */
 const VIDEO_START = 0xa_0000;
 /** Where the BIOS's own 64 KiB begin. */

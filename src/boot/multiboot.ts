@@ -125,6 +125,7 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
     description: `Multiboot 1 kernel (${byAddresses ? "loaded by its header" : "ELF"})`,
     entry: { ...entry, registers: { rax: LOADER_MAGIC, rbx: info.gpa } },
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: [
       ["header_offset", hex(header.offset), "in the file"],
       [

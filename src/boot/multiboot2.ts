@@ -128,6 +128,7 @@ export function planMultiboot2(image: Uint8Array, options: BootOptions): BootPla
     })`,
     entry: { ...entry, registers: { rax: LOADER_MAGIC, rbx: information.gpa } },
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: [
       ["header_offset", hex(header.offset), "in the file"],
       ["header_length", hex(header.length), "with its tags"],

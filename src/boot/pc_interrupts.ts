@@ -9,6 +9,8 @@
 export const LOCAL_APIC_GPA = 0xfee0_0000;
 /** The I/O APIC: where it is, its inputs, and the id and version that KVM gives it. */
 export const IO_APIC = { gpa: 0xfec0_0000, pins: 24, id: 0, version: 0x11 } as const;
+/** The real-time clock's interrupt. */
+export const RTC_IRQ = 8;
 /** ACPI's system control interrupt. */
 export const SCI_IRQ = 9;
 /** How many interrupts the PIC pair has. */

@@ -118,6 +118,8 @@ export interface BootPlan {
   readonly description: string;
   readonly segments: readonly Segment[];
   readonly entry: EntryState;
+  /** What memory is, in ascending order: the tables and all reserved ranges are in it. */
+  readonly memoryMap: readonly MemoryMapEntry[];
   readonly facts: readonly Fact[];
   /** What the user asked for and this image has no use for. */
   readonly warnings: readonly string[];

@@ -68,6 +68,7 @@ export function planPvh(image: Uint8Array, options: BootOptions): BootPlan {
     description: `ELF${elf.bits} kernel with a PVH entry`,
     entry: { ...entry, registers: { rbx: info.gpa } },
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: [
       ...elfFacts(elf),
       ["pvh_entry", hex(pvhEntry), "from the ELF note Xen 18"],

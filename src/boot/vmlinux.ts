@@ -76,6 +76,7 @@ export function planVmlinux(
       `${elf.bits}-bit entry`,
     entry: { ...entry, registers: { rsi: params.gpa } },
     segments: placement.segments,
+    memoryMap: placement.memoryMap(),
     facts: [...(header ? headerFacts(header) : []), ...elfFacts(elf), ...params.facts],
     warnings: unusedOptions(chosen, options, ["loadAddress", "entry"]),
   };

@@ -22,6 +22,7 @@ import { parseFwCfg } from "./fw_cfg_option.ts";
 import { parseHole } from "./hole_option.ts";
 import { HostFile } from "../../ffi/host_file.ts";
 import { withinHostMemory } from "./host_limit.ts";
+import { promptOutput, terminalOutput } from "./guest_output.ts";
 import { planImage } from "./image_file.ts";
 import type { ParsedOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
@@ -29,7 +30,6 @@ import { openSerial, parseSerial, type SerialChoice } from "./serial_option.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 
-const NEWLINE = 0x0a;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What `run` is told beside the image. */
@@ -66,7 +66,7 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     verbose: options.verbose,
     color: !traceFile && Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
   });
-  const output = guestOutput(stdout, trace);
+  const output = Deno.stdout.isTerminal() ? terminalOutput(stdout, trace) : promptOutput(stdout);
   const notify = (message: string): void => {
     if (options.format === "json") tracer.warn(message);
     else stderr.text(`vmexit: ${message}\n`);
@@ -156,23 +156,6 @@ class TraceFile implements ByteStream, Disposable {
   [Symbol.dispose](): void {
     this.#file?.[Symbol.dispose]();
   }
-}
-
-/**
- * Where serial output goes. On a terminal a line is shown soon after it is whole,
- * behind the exits that led to it.
- */
-function guestOutput(stdout: OutputBuffer, trace: OutputBuffer): (byte: number) => void {
-  if (!Deno.stdout.isTerminal()) return (byte) => stdout.byte(byte);
-  let lineIsWhole = false;
-  return (byte) => {
-    if (lineIsWhole) {
-      trace.flush();
-      stdout.flush();
-    }
-    stdout.byte(byte);
-    lineIsWhole = byte === NEWLINE;
-  };
 }
 
 /** Runs the guest to its end, with a turn for signals between slices. */

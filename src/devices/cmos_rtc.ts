@@ -3,31 +3,37 @@
  * memory, the number of processors. Registers as in the Motorola MC146818A data
  * sheet; the RAM as PC firmware uses it.
  *
- * There is no alarm and no interrupt: a guest that wants to know of updates and
- * periods polls register C.
+ * Its interrupt comes when the machine polls the device, which says for when it
+ * wants to be: late by what the host needs for that, and at most 2000 times a
+ * second, where periods are shorter than that.
  *
  * @module
  */
 
 import type { RamRange } from "../memory/ram.ts";
-import type { Device } from "./device.ts";
+import type { Device, IrqSink } from "./device.ts";
+import { RtcCalendar, type RtcField } from "./rtc_calendar.ts";
 
 /** The index port and the data port. */
 export const CMOS_PORTS = { start: 0x70, size: 2 } as const;
-/** Registers of the clock. The alarm's, at 1, 3 and 5, are mere RAM here. */
-const SECOND = 0x00;
-const MINUTE = 0x02;
-const HOUR = 0x04;
+/** The first two digits of the year, where the FADT says. */
+export const CMOS_CENTURY = 0x32;
+/** Registers of the clock. */
+const FIELDS: ReadonlyMap<number, RtcField> = new Map([
+  [0x00, "second"],
+  [0x02, "minute"],
+  [0x04, "hour"],
+  [0x07, "day"],
+  [0x08, "month"],
+  [0x09, "year"],
+  [CMOS_CENTURY, "century"],
+]);
+const ALARM = { second: 0x01, minute: 0x03, hour: 0x05 } as const;
 const WEEKDAY = 0x06;
-const DAY = 0x07;
-const MONTH = 0x08;
-const YEAR = 0x09;
 const STATUS_A = 0x0a;
 const STATUS_B = 0x0b;
 const STATUS_C = 0x0c;
 const STATUS_D = 0x0d;
-/** The first two digits of the year, where the FADT says. */
-export const CMOS_CENTURY = 0x32;
 
 /** Status A: the clock is about to change; the rest chooses the divider and the period. */
 const UPDATE_IN_PROGRESS = 0x80;
@@ -36,10 +42,15 @@ const DIVIDER_AND_RATE = 0x26; // 32.768 kHz, 1024 Hz
 const SET = 0x80;
 const BINARY = 0x04;
 const HOURS_24 = 0x02;
-/** Status C: something enabled has happened; a period is over; the clock has changed. */
+/** Status C: something enabled has happened. */
 const INTERRUPT_REQUEST = 0x80;
+/** Status C: what has happened; status B: what of it interrupts. */
 const PERIODIC = 0x40;
+const ALARMED = 0x20;
 const UPDATE_ENDED = 0x10;
+const EVENTS = PERIODIC | ALARMED | UPDATE_ENDED;
+/** An alarm register with these bits fits any time. */
+const ANY = 0xc0;
 /** Status D: the battery is good. */
 const VALID_RAM = 0x80;
 /** Hours of the 12-hour clock: the afternoon. */
@@ -57,6 +68,13 @@ const HAS_FPU = 0x02;
 const MEMORY_UNIT = 64 * 1024;
 const MIB = 1024 * 1024;
 
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** It asks to be polled after so long at least. */
+const LEAST_WAIT_MS = 0.5;
+
 /** What the battery-backed RAM tells of the machine. */
 export interface CmosContent {
   /** Guest RAM, in ascending order. */
@@ -64,25 +82,49 @@ export interface CmosContent {
   readonly cpus: number;
 }
 
-/** The device behind ports 0x70 (index) and 0x71 (data). */
+/**
+ * The device behind ports 0x70 (index) and 0x71 (data).
+ *
+ * @example
+ * ```ts
+ * import { CmosRtc } from "./cmos_rtc.ts";
+ * const ram = [{ gpa: 0, sizeBytes: 1 << 20 }];
+ * const rtc = new CmosRtc({ ram, cpus: 1 }, () => new Date("2026-11-21T17:04:05Z"));
+ * rtc.write(0, 1, 0x04);
+ * console.log(rtc.read(1).toString(16)); // "17": hours, in BCD
+ * ```
+ */
 export class CmosRtc implements Device {
   readonly name = "cmos";
   readonly accessBytes = 1;
   readonly #ram = new Uint8Array(128);
+  readonly #calendar: RtcCalendar;
   #index = 0;
-  /** How far the guest has set the clock forward, in milliseconds. */
-  #offsetMs = 0;
-  /** The time at which the clock stands still, while the guest sets it. */
-  #stoppedMs: number | undefined;
-  /** When register C was last read. */
-  #checkedMs: number;
+  /** What has happened since register C was last read, and until when it was looked for. */
+  #events = 0;
+  #lookedMs: number;
+  /** The same in the guest's time, and when the next alarm is in it. */
+  #lookedGuestMs: number;
+  #alarmMs = Infinity;
 
-  /** @param clock the time; the guest's clock shows it in UTC until the guest sets it */
-  constructor(content: CmosContent, readonly clock: () => Date) {
+  /**
+   * @param clock the time; the guest's clock shows it in UTC until the guest sets it
+   * @param irq the interrupt line
+   * @param onChange called when what {@linkcode dueInMs} says may have become less
+   */
+  constructor(
+    content: CmosContent,
+    readonly clock: () => Date,
+    readonly irq: IrqSink = () => {},
+    readonly onChange: () => void = () => {},
+  ) {
     this.#ram[STATUS_A] = DIVIDER_AND_RATE;
     this.#ram[STATUS_B] = HOURS_24;
     this.#ram[STATUS_D] = VALID_RAM;
-    this.#checkedMs = clock().getTime();
+    this.#calendar = new RtcCalendar(clock);
+    this.#lookedMs = clock().getTime();
+    this.#lookedGuestMs = this.#lookedMs;
+    this.#setAlarm();
     this.#describe(content);
   }
 
@@ -95,6 +137,27 @@ export class CmosRtc implements Device {
     // The index's top bit masks NMIs on a PC. Nothing raises them here.
     if (offset === 0) this.#index = value & 0x7f;
     else this.#writeRegister(this.#index, value);
+  }
+
+  /** Raises the interrupt if its time has come. */
+  poll(): void {
+    this.#look();
+    this.irq((this.#events & this.#ram[STATUS_B]!) !== 0);
+  }
+
+  /** In how many milliseconds it wants to be polled: `Infinity` while nothing would interrupt. */
+  get dueInMs(): number {
+    const wanted = this.#ram[STATUS_B]! & EVENTS;
+    if (wanted === 0 || wanted & this.#events) return Infinity;
+    const next = (now: number, periodMs: number): number => periodMs - now % periodMs;
+    let due = Infinity;
+    if (wanted & PERIODIC) due = next(this.clock().getTime(), this.#periodMs);
+    if (!this.#calendar.held) {
+      const now = this.#calendar.nowMs;
+      if (wanted & UPDATE_ENDED) due = Math.min(due, next(now, SECOND_MS));
+      if (wanted & ALARMED) due = Math.min(due, this.#alarmMs - now);
+    }
+    return Math.max(due, LEAST_WAIT_MS);
   }
 
   #describe({ ram, cpus }: CmosContent): void {
@@ -113,153 +176,130 @@ export class CmosRtc implements Device {
     put(LAST_CPU, 1, cpus - 1);
   }
 
-  get #nowMs(): number {
-    return this.#stoppedMs ?? this.clock().getTime() + this.#offsetMs;
-  }
-
   #readRegister(register: number): number {
+    const field = FIELDS.get(register);
+    if (field) return this.#encode(field, this.#calendar.get(field));
     switch (register) {
-      case SECOND:
-      case MINUTE:
-      case HOUR:
       case WEEKDAY:
-      case DAY:
-      case MONTH:
-      case YEAR:
-      case CMOS_CENTURY:
-        return this.#readTime(register);
+        return this.#calendar.weekday;
       case STATUS_A:
         return this.#ram[STATUS_A]! | (this.#updating ? UPDATE_IN_PROGRESS : 0);
       case STATUS_C:
-        return this.#takeFlags();
+        return this.#takeEvents();
       default:
         return this.#ram[register]!;
     }
   }
 
   #writeRegister(register: number, value: number): void {
-    switch (register) {
-      case SECOND:
-      case MINUTE:
-      case HOUR:
-      case DAY:
-      case MONTH:
-      case YEAR:
-      case CMOS_CENTURY:
-        this.#setTime(register, value);
-        break;
-      case WEEKDAY: // follows from the date
-      case STATUS_C:
-      case STATUS_D:
-        break;
-      case STATUS_A:
-        this.#ram[STATUS_A] = value & ~UPDATE_IN_PROGRESS;
-        break;
-      case STATUS_B:
-        this.#stop((value & SET) !== 0);
-        this.#ram[STATUS_B] = value;
-        break;
-      default:
-        this.#ram[register] = value;
+    const field = FIELDS.get(register);
+    if (!field && register > STATUS_D) {
+      this.#ram[register] = value;
+      return;
     }
+    this.#look();
+    if (field) this.#calendar.set(field, this.#decode(field, value));
+    else if (register === STATUS_A) this.#ram[STATUS_A] = value & ~UPDATE_IN_PROGRESS;
+    else if (register === STATUS_B) this.#controlB(value);
+    else if (register !== WEEKDAY && register < STATUS_C) this.#ram[register] = value;
+    this.#lookedGuestMs = this.#calendar.nowMs;
+    this.#setAlarm();
+    this.poll();
+    this.onChange();
+  }
+
+  #controlB(value: number): void {
+    const held = (value & SET) !== 0;
+    // A clock that stands has no updates to tell of.
+    this.#ram[STATUS_B] = held ? value & ~UPDATE_ENDED : value;
+    this.#calendar.hold(held);
   }
 
   /** The registers must not be read in the last 244 µs of a second; here, its last millisecond. */
   get #updating(): boolean {
-    return this.#stoppedMs === undefined && this.#nowMs % 1000 >= 999;
+    return !this.#calendar.held && this.#calendar.nowMs % SECOND_MS >= SECOND_MS - 1;
   }
 
-  #readTime(register: number): number {
-    const now = new Date(this.#nowMs);
-    switch (register) {
-      case SECOND:
-        return this.#encode(now.getUTCSeconds());
-      case MINUTE:
-        return this.#encode(now.getUTCMinutes());
-      case HOUR: {
-        const hour = now.getUTCHours();
-        if (this.#ram[STATUS_B]! & HOURS_24) return this.#encode(hour);
-        return this.#encode((hour + 11) % 12 + 1) | (hour >= 12 ? PM : 0);
-      }
-      case WEEKDAY:
-        return this.#encode(now.getUTCDay() + 1);
-      case DAY:
-        return this.#encode(now.getUTCDate());
-      case MONTH:
-        return this.#encode(now.getUTCMonth() + 1);
-      case YEAR:
-        return this.#encode(now.getUTCFullYear() % 100);
-      default:
-        return this.#encode(Math.floor(now.getUTCFullYear() / 100));
-    }
-  }
-
-  #setTime(register: number, value: number): void {
-    const before = this.#nowMs;
-    const time = new Date(before);
-    const number = this.#decode(value);
-    const year = time.getUTCFullYear();
-    switch (register) {
-      case SECOND:
-        time.setUTCSeconds(number);
-        break;
-      case MINUTE:
-        time.setUTCMinutes(number);
-        break;
-      case HOUR:
-        time.setUTCHours(this.#decodeHour(value));
-        break;
-      case DAY:
-        time.setUTCDate(number);
-        break;
-      case MONTH:
-        time.setUTCMonth(number - 1);
-        break;
-      case YEAR:
-        time.setUTCFullYear(year - year % 100 + number);
-        break;
-      default:
-        time.setUTCFullYear(number * 100 + year % 100);
-    }
-    const change = time.getTime() - before;
-    if (this.#stoppedMs !== undefined) this.#stoppedMs += change;
-    this.#offsetMs += change;
-  }
-
-  /** Stops the clock, or lets it go on from the time that it shows. */
-  #stop(stop: boolean): void {
-    if (stop) {
-      this.#stoppedMs ??= this.#nowMs;
-    } else if (this.#stoppedMs !== undefined) {
-      this.#offsetMs = this.#stoppedMs - this.clock().getTime();
-      this.#stoppedMs = undefined;
-    }
-  }
-
-  /** Register C: what has happened since it was last read. */
-  #takeFlags(): number {
-    const now = this.#nowMs;
-    const passed = (periodMs: number): boolean =>
-      Math.floor(now / periodMs) !== Math.floor(this.#checkedMs / periodMs);
+  get #periodMs(): number {
     const rate = this.#ram[STATUS_A]! & 0x0f;
+    if (rate === 0) return Infinity;
     // The two fastest choices are the slow ones at 256 and 128 Hz.
     const shift = rate < 3 ? rate + 6 : rate - 1;
-    const periodic = rate !== 0 && passed(1000 * 2 ** shift / 32768);
-    const flags = (periodic ? PERIODIC : 0) | (passed(1000) ? UPDATE_ENDED : 0);
-    this.#checkedMs = now;
-    return flags | (flags & this.#ram[STATUS_B]! ? INTERRUPT_REQUEST : 0);
+    return SECOND_MS * 2 ** shift / 32768;
   }
 
-  #encode(value: number): number {
-    return this.#ram[STATUS_B]! & BINARY ? value : Math.floor(value / 10) << 4 | value % 10;
+  /** Finds out what has happened since it was last looked for. */
+  #look(): void {
+    const now = this.clock().getTime();
+    const passed = (from: number, to: number, periodMs: number): boolean =>
+      Math.floor(from / periodMs) !== Math.floor(to / periodMs);
+    if (passed(this.#lookedMs, now, this.#periodMs)) this.#events |= PERIODIC;
+    this.#lookedMs = now;
+    if (this.#calendar.held) return;
+    const guestNow = this.#calendar.nowMs;
+    if (passed(this.#lookedGuestMs, guestNow, SECOND_MS)) this.#events |= UPDATE_ENDED;
+    this.#lookedGuestMs = guestNow;
+    if (guestNow >= this.#alarmMs) {
+      this.#events |= ALARMED;
+      this.#setAlarm();
+    }
   }
 
-  #decode(value: number): number {
+  /** Register C. */
+  #takeEvents(): number {
+    this.#look();
+    const events = this.#events;
+    this.#events = 0;
+    this.irq(false);
+    this.onChange();
+    return events | (events & this.#ram[STATUS_B]! ? INTERRUPT_REQUEST : 0);
+  }
+
+  /** Finds the next second at which the alarm registers fit, within a day. */
+  #setAlarm(): void {
+    this.#alarmMs = Infinity;
+    if (this.#calendar.held) return;
+    const now = this.#calendar.nowMs;
+    const fits = (field: keyof typeof ALARM, value: number): boolean => {
+      const alarm = this.#ram[ALARM[field]]!;
+      return (alarm & ANY) === ANY || alarm === this.#encode(field, value);
+    };
+    const after = (ms: number, unitMs: number): number => (Math.floor(ms / unitMs) + 1) * unitMs;
+    const canFit = (field: keyof typeof ALARM, count: number): boolean =>
+      Array.from({ length: count }).some((_, value) => fits(field, value));
+    if (!canFit("hour", 24) || !canFit("minute", 60) || !canFit("second", 60)) return;
+    for (let at = after(now, SECOND_MS); at <= now + DAY_MS;) {
+      const inDay = at - Math.floor(at / DAY_MS) * DAY_MS;
+      if (!fits("hour", Math.floor(inDay / HOUR_MS))) at = after(at, HOUR_MS);
+      else if (!fits("minute", Math.floor(inDay % HOUR_MS / MINUTE_MS))) at = after(at, MINUTE_MS);
+      else if (!fits("second", Math.floor(inDay % MINUTE_MS / SECOND_MS))) at += SECOND_MS;
+      else {
+        this.#alarmMs = at;
+        return;
+      }
+    }
+  }
+
+  #encode(field: RtcField, value: number): number {
+    if (field === "hour" && !(this.#ram[STATUS_B]! & HOURS_24)) {
+      return this.#encodeNumber((value + 11) % 12 + 1) | (value >= 12 ? PM : 0);
+    }
+    return this.#encodeNumber(value);
+  }
+
+  #decode(field: RtcField, value: number): number {
+    if (field === "hour" && !(this.#ram[STATUS_B]! & HOURS_24)) {
+      return this.#decodeNumber(value & ~PM) % 12 + (value & PM ? 12 : 0);
+    }
+    return this.#decodeNumber(value);
+  }
+
+  #encodeNumber(value: number): number {
+    const shown = this.#ram[STATUS_B]! & BINARY ? value : Math.floor(value / 10) << 4 | value % 10;
+    return shown & 0xff;
+  }
+
+  #decodeNumber(value: number): number {
     return this.#ram[STATUS_B]! & BINARY ? value : (value >> 4) * 10 + (value & 0x0f);
-  }
-
-  #decodeHour(value: number): number {
-    if (this.#ram[STATUS_B]! & HOURS_24) return this.#decode(value);
-    return this.#decode(value & ~PM) % 12 + (value & PM ? 12 : 0);
   }
 }

@@ -22,6 +22,13 @@ const REQUEST_BYTES = 16;
 const DMA = { ERROR: 1, READ: 2, SKIP: 4, SELECT: 8, WRITE: 16 } as const;
 /** How much is copied to the guest at once. */
 const CHUNK_BYTES = 64 * 1024;
+const ZEROS = new Uint8Array(CHUNK_BYTES);
+/**
+ * How many zeros a request gets from behind an item's end, and after how many bytes no further
+ * request is served in the same exit: one REP OUTS starts up to 1024 of them, for which the run
+ * could not be ended meanwhile.
+ */
+const MOST_BYTES = 256 * 1024 * 1024;
 const NOTHING = new Uint8Array();
 
 /** Guest memory as a device that does DMA accesses it. */
@@ -59,22 +66,37 @@ export class FwCfg {
     },
   };
 
-  #item: Uint8Array;
+  #items: ReadonlyMap<number, Uint8Array> = new Map();
+  #item: Uint8Array = NOTHING;
   #offset = 0;
   #addressHigh = 0;
+  /** The exit in which DMA was last done, and how much in it. */
+  #exit = 0;
+  #exitBytes = 0;
 
-  constructor(readonly items: ReadonlyMap<number, Uint8Array>, readonly memory: DmaMemory) {
-    this.#item = items.get(0) ?? NOTHING;
+  /** @param exits how often the guest has come out so far */
+  constructor(
+    items: ReadonlyMap<number, Uint8Array>,
+    readonly memory: DmaMemory,
+    readonly exits: () => number,
+  ) {
+    this.offer(items);
+  }
+
+  /** Replaces all items, by their selectors. */
+  offer(items: ReadonlyMap<number, Uint8Array>): void {
+    this.#items = items;
+    this.#select(0);
   }
 
   #select(selector: number): void {
-    this.#item = this.items.get(selector) ?? NOTHING;
+    this.#item = this.#items.get(selector) ?? NOTHING;
     this.#offset = 0;
   }
 
   /** Behind an item's end there are zeros. */
   #next(): number {
-    return this.#item[this.#offset++] ?? 0;
+    return this.#offset < this.#item.length ? this.#item[this.#offset++]! : 0;
   }
 
   #startDma(addressLow: number): void {
@@ -98,24 +120,41 @@ export class FwCfg {
     if (control & DMA.SELECT) this.#select(control >>> 16);
     if (control & DMA.READ) return this.#copyOut(gpa, sizeBytes);
     if (control & DMA.WRITE) return false;
-    if (control & DMA.SKIP) this.#offset += sizeBytes;
+    if (control & DMA.SKIP) this.#advance(sizeBytes);
     return true;
   }
 
   #copyOut(gpa: bigint, sizeBytes: number): boolean {
+    const fromItem = Math.min(sizeBytes, this.#item.length - this.#offset);
+    if (!this.#mayCopy(sizeBytes, sizeBytes - fromItem)) return false;
     try {
       for (let done = 0; done < sizeBytes;) {
-        const chunk = new Uint8Array(Math.min(CHUNK_BYTES, sizeBytes - done));
-        chunk.set(this.#item.subarray(this.#offset, this.#offset + chunk.length));
-        this.memory.write(gpa + BigInt(done), chunk);
-        this.#offset += chunk.length;
-        done += chunk.length;
+        const piece = done < fromItem
+          ? this.#item.subarray(this.#offset).subarray(0, Math.min(CHUNK_BYTES, fromItem - done))
+          : ZEROS.subarray(0, sizeBytes - done);
+        this.memory.write(gpa + BigInt(done), piece);
+        this.#advance(piece.length);
+        done += piece.length;
       }
       return true;
     } catch (error) {
       if (error instanceof GuestMemoryError) return false;
       throw error;
     }
+  }
+
+  /** Moves on in the item, at most to its end. */
+  #advance(sizeBytes: number): void {
+    this.#offset = Math.min(this.#offset + sizeBytes, this.#item.length);
+  }
+
+  #mayCopy(sizeBytes: number, zeros: number): boolean {
+    const exit = this.exits();
+    if (exit !== this.#exit) this.#exitBytes = 0;
+    this.#exit = exit;
+    if (zeros > MOST_BYTES || this.#exitBytes > MOST_BYTES) return false;
+    this.#exitBytes += sizeBytes;
+    return true;
   }
 }
 

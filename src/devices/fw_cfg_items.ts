@@ -14,7 +14,14 @@ export const FW_CFG = {
   ID: 0x01,
   RAM_SIZE: 0x03,
   NB_CPUS: 0x05,
+  KERNEL_ADDR: 0x07,
+  KERNEL_SIZE: 0x08,
+  INITRD_ADDR: 0x0a,
+  INITRD_SIZE: 0x0b,
   MAX_CPUS: 0x0f,
+  KERNEL_DATA: 0x11,
+  INITRD_DATA: 0x12,
+  CMDLINE_ADDR: 0x13,
   CMDLINE_SIZE: 0x14,
   CMDLINE_DATA: 0x15,
   FILE_DIR: 0x19,
@@ -39,6 +46,16 @@ export interface FwCfgFile {
   readonly bytes: Uint8Array;
 }
 
+/** Something that the guest was handed in its memory, and the selectors of what tells of it. */
+export interface FwCfgPiece {
+  /** Below 4 GiB. */
+  readonly gpa: bigint;
+  readonly bytes: Uint8Array;
+  readonly address: number;
+  readonly size?: number;
+  readonly data?: number;
+}
+
 /** What the guest is to find. */
 export interface FwCfgContent {
   readonly cpus: number;
@@ -49,6 +66,8 @@ export interface FwCfgContent {
   /** The kernel's command line. */
   readonly commandLine: string;
   readonly files: readonly FwCfgFile[];
+  /** Default: none. */
+  readonly pieces?: readonly FwCfgPiece[];
 }
 
 /** A file that cannot be offered. */
@@ -75,7 +94,7 @@ export class FwCfgError extends Error {
  * ```
  */
 export function fwCfgItems(content: FwCfgContent): Map<number, Uint8Array> {
-  const { cpus, memoryBytes, e820, commandLine, files } = content;
+  const { cpus, memoryBytes, e820, commandLine, files, pieces = [] } = content;
   const commandLineBytes = new TextEncoder().encode(commandLine + "\0");
   const items = new Map<number, Uint8Array>([
     [FW_CFG.SIGNATURE, new TextEncoder().encode("QEMU")],
@@ -87,6 +106,11 @@ export function fwCfgItems(content: FwCfgContent): Map<number, Uint8Array> {
     [FW_CFG.CMDLINE_DATA, commandLineBytes],
     [FW_CFG.IRQ0_OVERRIDE, littleEndian(4, 1)],
   ]);
+  for (const { gpa, bytes, address, size, data } of pieces) {
+    items.set(address, littleEndian(4, Number(gpa)));
+    if (size !== undefined) items.set(size, littleEndian(4, bytes.length));
+    if (data !== undefined) items.set(data, bytes);
+  }
   const all = [...files, { name: E820_FILE, bytes: e820 }]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   all.forEach(checkName);

@@ -15,6 +15,7 @@ import { Machine as Hardware } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { runToEnd } from "../machine/run.ts";
 import { ramLayout } from "../memory/ram.ts";
+import { decoder } from "../x86/instruction.ts";
 import { ExitDesk } from "./desk.ts";
 import type { Exit } from "./exit.ts";
 import {
@@ -235,7 +236,7 @@ export class Machine implements Disposable {
       for (;;) {
         const next = this.#nextExit(deadline);
         if (!next) return { kind: "timeout", timeoutMs };
-        if ("kind" in next) return this.#hardware.explainNow(next);
+        if ("kind" in next) return this.#hardware.explainWith(decoder()!, next);
         yield next;
       }
     } finally {
@@ -288,7 +289,7 @@ export class Machine implements Disposable {
         if (left <= 0) return { kind: "timeout", timeoutMs };
         outcome = this.#hardware.runFor(left);
       }
-      return this.#hardware.explainNow(outcome);
+      return this.#hardware.explainWith(decoder()!, outcome);
     } finally {
       this.#end();
     }

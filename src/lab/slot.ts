@@ -59,7 +59,8 @@ export class ExitSlot {
    * soon as the exit that waits was served.
    */
   afterwards(action: () => void): void {
-    if ((this.exit || this.serving) && this.isHalfFinished) this.#afterwards.push(action);
+    const waits = this.exit || this.serving || this.context.held !== undefined;
+    if (waits && this.isHalfFinished) this.#afterwards.push(action);
     else action();
   }
 

@@ -19,19 +19,19 @@ import { SerialPort } from "../devices/serial_port.ts";
 import { COM_PORTS } from "../devices/uart16550.ts";
 import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
-import { type Capability, Kvm } from "../kvm/kvm.ts";
+import { Kvm } from "../kvm/kvm.ts";
 import { ThreadInput } from "../kvm/thread_input.ts";
-import { missingCapability, tooManyVcpus } from "../kvm/unavailable.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
-import type { Hole, HoleKind } from "../memory/hole.ts";
+import type { Hole } from "../memory/hole.ts";
 import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
 import type { CpuFeatures } from "../x86/cpu_features.ts";
 import { cpuidFor } from "../x86/cpuid.ts";
-import { loadDecoder } from "../x86/instruction.ts";
+import { type InstructionDecoder, loadDecoder } from "../x86/instruction.ts";
 import { plugIn } from "./address_map.ts";
 import { isDeadHalt } from "./dead_halt.ts";
+import { nameFailedInstruction } from "./failed_instruction.ts";
 import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
@@ -41,6 +41,7 @@ import { MmioIo } from "./mmio_io.ts";
 import type { Outcome } from "./outcome.ts";
 import { PortIo } from "./port_io.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
+import { requireHoleCapabilities, requirePcCapabilities } from "./requirements.ts";
 import {
   type ExitObserver,
   type RunContext,
@@ -48,6 +49,7 @@ import {
   runLoop,
   type ServeExit,
 } from "./run_loop.ts";
+import { STALL, StallWatch } from "./stall.ts";
 import { RunStatistics } from "./statistics.ts";
 import { ThreadedVcpus } from "./threaded_vcpus.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
@@ -107,7 +109,7 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
  * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
  */
 const TSS_GPA = 0xfffb_d000;
-/** For how long the guest may run at most until input, timers and dead halts are looked after. */
+/** For how long the guest may run at most until input, timers, dead halts and stalls are looked after. */
 const CARE_MS = 100;
 /** The same, at first, while input comes: what it leads to is to be seen soon. */
 const BUSY_CARE_MS = 1;
@@ -147,6 +149,9 @@ export class Machine implements Disposable {
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
+  readonly #stall = new StallWatch();
+  /** When the guest comes out at the latest (`performance.now()`); 0 while it does not run. */
+  #sliceEnd = 0;
 
   /**
    * @throws {KvmUnavailableError} when KVM or a capability is missing
@@ -221,6 +226,7 @@ export class Machine implements Disposable {
         this.memory.write(BigInt(gpa), bytes);
       }
     }
+    this.#pc?.boot(plan);
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();
     this.debugs.forEach((debug) => debug.start(entryAddress(plan.entry)));
@@ -262,6 +268,11 @@ export class Machine implements Disposable {
       this.#care();
       const outcome = this.#runSlice(Math.min(deadline - performance.now(), this.#careMs));
       if (outcome || this.#control.waits) return outcome;
+      if (this.#stall.look(this.vcpu, this.memory, this.statistics.exits)) {
+        this.contexts[0]!.pending = STALL;
+        this.#control.waits = true;
+        return undefined;
+      }
       if (this.#isPc && this.#isDead()) return { kind: "halt" };
       if (performance.now() >= deadline) return undefined;
     }
@@ -277,13 +288,18 @@ export class Machine implements Disposable {
 
   /** Adds to an outcome what takes a look at the guest's code: call it once, at the end. */
   async explain(outcome: Outcome): Promise<Outcome> {
-    if (outcome.kind !== "memory_fault") return outcome;
-    await loadDecoder();
-    return this.explainNow(outcome);
+    const { kind } = outcome;
+    return kind === "internal_error" || kind === "memory_fault"
+      ? this.explainWith(await loadDecoder(), outcome)
+      : outcome;
   }
 
-  /** The same where the instruction decoder is loaded. */
-  explainNow(outcome: Outcome): Outcome {
+  /** The same with a decoder that is loaded. */
+  explainWith(decoder: InstructionDecoder, outcome: Outcome): Outcome {
+    if (outcome.kind === "internal_error") {
+      const { vcpu } = this;
+      return nameFailedInstruction(outcome, decoder, vcpu.regs(), vcpu.sregs());
+    }
     if (outcome.kind !== "memory_fault") return outcome;
     const { fault, state } = outcome;
     const { faults } = this.contexts[outcome.cpu ?? 0]!;
@@ -321,10 +337,12 @@ export class Machine implements Disposable {
   }
 
   #runSlice(milliseconds: number): Outcome | undefined {
-    if (milliseconds < Infinity) this.#alarm.arm(milliseconds);
+    this.#sliceEnd = Infinity;
+    this.#endSliceIn(milliseconds);
     try {
       return runLoop(this.contexts[0]!);
     } finally {
+      this.#sliceEnd = 0;
       this.#alarm.disarm();
       this.#input.take();
     }
@@ -341,6 +359,14 @@ export class Machine implements Disposable {
     return isDead;
   }
 
+  /** Lets the guest come out in so many milliseconds, unless it does so before. */
+  #endSliceIn(milliseconds: number): void {
+    const end = performance.now() + milliseconds;
+    if (end >= this.#sliceEnd) return;
+    this.#sliceEnd = end;
+    this.#alarm.arm(milliseconds);
+  }
+
   /** What devices have to do that no access of the guest's makes them do. */
   #care(): void {
     const busy = this.#serial.filter((port) => port.poll()).length > 0;
@@ -350,7 +376,9 @@ export class Machine implements Disposable {
 
   get #careMs(): number {
     const { backend } = this.#serial[0]!;
-    return this.#isPc || this.#serial.length > 1 || backend.poll ? this.#nextCareMs : Infinity;
+    const cares = this.#isPc || this.#serial.length > 1 || backend.poll ||
+      this.memory.holes.length > 0;
+    return cares ? Math.min(this.#nextCareMs, this.#pc?.dueInMs ?? Infinity) : Infinity;
   }
 
   #makeSerial(options: MachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {
@@ -369,6 +397,8 @@ export class Machine implements Disposable {
       commandLine: options.commandLine ?? "",
       fwCfg: options.fwCfg ?? [],
       onEvent: (event) => this.stop(event),
+      exits: () => this.statistics.exits,
+      onSooner: () => this.#endSliceIn(this.#pc!.dueInMs),
     }, interrupts);
   }
 
@@ -380,33 +410,5 @@ export class Machine implements Disposable {
       ["debug-exit", new DebugExit((value) => this.stop({ kind: "debug_exit", value }))],
       ...this.#pc?.byName ?? [],
     ]);
-  }
-}
-
-/** Checks that the host can make the holes. @returns the VM type that they need */
-function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): number {
-  const need = (kind: HoleKind, ...names: Capability[]): boolean => {
-    if (!holes.some((hole) => hole.kind === kind)) return false;
-    for (const name of names) {
-      if (kvm.checkExtension(name) === 0) throw missingCapability(name, `--hole …:${kind}`);
-    }
-    return true;
-  };
-  need("romslot", "READONLY_MEM");
-  need("gmem", "USER_MEMORY2", "GUEST_MEMFD", "GUEST_MEMFD_FLAGS");
-  if (!need("private", "USER_MEMORY2", "GUEST_MEMFD", "VM_TYPES", "MEMORY_ATTRIBUTES")) {
-    return KVM_X86_VM_TYPE.DEFAULT;
-  }
-  if (!(kvm.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED))) {
-    throw missingCapability("VM_TYPES", "--hole …:private (VM type SW_PROTECTED)");
-  }
-  return KVM_X86_VM_TYPE.SW_PROTECTED;
-}
-
-function requirePcCapabilities(kvm: Kvm, cpus: number): void {
-  const most = cpus > 1 ? kvm.checkExtension("MAX_VCPUS") : 1;
-  if (cpus > most) throw tooManyVcpus(cpus, most);
-  for (const name of ["IRQCHIP", "PIT2", "IRQ_ROUTING"] as const) {
-    if (kvm.checkExtension(name) === 0) throw missingCapability(name, "--machine pc");
   }
 }

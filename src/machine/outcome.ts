@@ -34,7 +34,12 @@ export type Ending =
     /** The registers at the fault. */
     readonly state: CpuState;
   }
-  | { readonly kind: "internal_error"; readonly exit: VmExit }
+  | {
+    readonly kind: "internal_error";
+    readonly exit: VmExit;
+    /** The instruction that KVM could not emulate, where its bytes are known. */
+    readonly instruction?: string;
+  }
   | { readonly kind: "fail_entry"; readonly exit: VmExit }
   | { readonly kind: "unhandled"; readonly exit: VmExit }
   | { readonly kind: "max_exits"; readonly limit: number }
@@ -119,8 +124,13 @@ function describeEnding(outcome: Ending): string {
     }
     case "shutdown":
       return `guest shut down by a triple fault${at(outcome.rip)}`;
-    case "internal_error":
-      return `KVM internal error:${detailsText(outcome.exit)}${at(outcome.exit.rip)}`;
+    case "internal_error": {
+      const { exit, instruction } = outcome;
+      return `KVM internal error:${
+        instruction === undefined ? "" : ` cannot emulate "${instruction}"`
+      }` +
+        detailsText(exit) + at(exit.rip);
+    }
     case "fail_entry":
       return `KVM could not enter the guest:${detailsText(outcome.exit)}`;
     case "unhandled":

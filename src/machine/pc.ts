@@ -7,14 +7,22 @@
 
 import { KVM_IRQ_ROUTING_TYPE, KVM_IRQCHIP } from "../../ffi/kvm_consts.ts";
 import { mprotect, PROT } from "../../ffi/memory.ts";
-import { encodeE820, pcMemoryMap } from "../boot/memory_map.ts";
-import { IO_APIC, ioApicPin, ISA_IRQS, PIC_CASCADE, SCI_IRQ } from "../boot/pc_interrupts.ts";
+import { encodeE820, type MemoryMapEntry, pcMemoryMap } from "../boot/memory_map.ts";
+import {
+  IO_APIC,
+  ioApicPin,
+  ISA_IRQS,
+  PIC_CASCADE,
+  RTC_IRQ,
+  SCI_IRQ,
+} from "../boot/pc_interrupts.ts";
+import type { BootPlan, Segment } from "../boot/plan.ts";
 import { A20Gate } from "../devices/a20_gate.ts";
 import { AcpiPm } from "../devices/acpi_pm.ts";
 import { CmosRtc } from "../devices/cmos_rtc.ts";
 import type { Device, IrqSink, MachineEventSink } from "../devices/device.ts";
 import { FwCfg } from "../devices/fw_cfg.ts";
-import { type FwCfgFile, fwCfgItems } from "../devices/fw_cfg_items.ts";
+import { FW_CFG, type FwCfgFile, fwCfgItems, type FwCfgPiece } from "../devices/fw_cfg_items.ts";
 import { I8042 } from "../devices/i8042.ts";
 import { IrqLine } from "../devices/irq_line.ts";
 import { PciHost } from "../devices/pci_host.ts";
@@ -32,6 +40,17 @@ const PIT_SPEAKER = 1;
 /** How many inputs a PIC has. */
 const PIC_INPUTS = 8;
 
+/** What fw_cfg tells of a kernel that was loaded, by the names of its segments. */
+const HANDED_OVER: Readonly<Record<string, Omit<FwCfgPiece, "gpa" | "bytes">>> = {
+  "Linux kernel": {
+    address: FW_CFG.KERNEL_ADDR,
+    size: FW_CFG.KERNEL_SIZE,
+    data: FW_CFG.KERNEL_DATA,
+  },
+  "initrd": { address: FW_CFG.INITRD_ADDR, size: FW_CFG.INITRD_SIZE, data: FW_CFG.INITRD_DATA },
+  "command line": { address: FW_CFG.CMDLINE_ADDR },
+};
+
 /** What the PC's devices need to know. */
 export interface PcOptions {
   readonly cpus: number;
@@ -39,6 +58,10 @@ export interface PcOptions {
   readonly commandLine: string;
   readonly fwCfg: readonly FwCfgFile[];
   readonly onEvent: MachineEventSink;
+  /** How often the guest has come out so far. */
+  readonly exits: () => number;
+  /** Called when what {@linkcode PcDevices.dueInMs} says may have become less. */
+  readonly onSooner: () => void;
 }
 
 /** Puts interrupt controllers and timer into the kernel, wired as a PC's. Before any vCPU. */
@@ -92,31 +115,34 @@ export class PcDevices {
   /** Where PCI functions are plugged in. */
   readonly pci: PciHost;
   readonly #pm: AcpiPm;
+  readonly #rtc: CmosRtc;
+  readonly #fwCfg: FwCfg;
+  readonly #options: PcOptions;
 
   /** @throws {FwCfgError} for files that fw_cfg cannot offer */
   constructor(options: PcOptions, interrupts: PcInterrupts) {
-    const { cpus, memory, commandLine, onEvent } = options;
+    const { cpus, memory, onEvent } = options;
     const ram = memory.ranges;
     const a20 = new A20Gate();
     const i8042 = new I8042(a20, onEvent, interrupts.input(1));
-    const items = fwCfgItems({
-      cpus,
-      memoryBytes: memory.sizeBytes,
-      e820: encodeE820(pcMemoryMap(ram)),
-      commandLine,
-      files: options.fwCfg,
-    });
-    const fwCfg = new FwCfg(items, memory);
+    this.#options = options;
+    this.#fwCfg = new FwCfg(this.#items(pcMemoryMap(ram)), memory, options.exits);
     const testdev = new PcTestDev({
       irq: (line) => interrupts.input(line),
       flushPage: (gpa) => forgetPage(memory, BigInt(gpa)),
     });
     this.#pm = new AcpiPm(onEvent, () => performance.now(), interrupts.input(SCI_IRQ));
+    this.#rtc = new CmosRtc(
+      { ram, cpus },
+      () => new Date(),
+      interrupts.input(RTC_IRQ),
+      options.onSooner,
+    );
     this.pci = new PciHost(new ResetControl(onEvent));
     this.byName = new Map<string, Device>([
       ["i8042-data", i8042.data],
       ["i8042-command", i8042.command],
-      ["cmos", new CmosRtc({ ram, cpus }, () => new Date())],
+      ["cmos", this.#rtc],
       ["post", new PostPort()],
       ["port92", new SystemControlA(a20, onEvent)],
       ["testdev-data", testdev.data],
@@ -126,8 +152,8 @@ export class PcDevices {
       ["testdev-irq", testdev.irq],
       ["testdev-iomem", testdev.iomem],
       ["pvpanic", new PvPanic(onEvent)],
-      ["fw_cfg", fwCfg.registers],
-      ["fw_cfg-dma", fwCfg.dma],
+      ["fw_cfg", this.#fwCfg.registers],
+      ["fw_cfg-dma", this.#fwCfg.dma],
       ["acpi-event", this.#pm.event],
       ["acpi-control", this.#pm.control],
       ["acpi-timer", this.#pm.timer],
@@ -138,6 +164,35 @@ export class PcDevices {
   /** Raises interrupts whose time has come. */
   poll(): void {
     this.#pm.poll();
+    this.#rtc.poll();
+  }
+
+  /** In how many milliseconds a device wants to be polled, if at all. */
+  get dueInMs(): number {
+    return this.#rtc.dueInMs;
+  }
+
+  /** Tells fw_cfg what is booted. */
+  boot(plan: BootPlan): void {
+    this.#fwCfg.offer(this.#items(plan.memoryMap, plan.segments));
+  }
+
+  #items(
+    memoryMap: readonly MemoryMapEntry[],
+    segments: readonly Segment[] = [],
+  ): Map<number, Uint8Array> {
+    const { cpus, memory, commandLine, fwCfg } = this.#options;
+    return fwCfgItems({
+      cpus,
+      memoryBytes: memory.sizeBytes,
+      e820: encodeE820(memoryMap),
+      commandLine,
+      files: fwCfg,
+      pieces: segments.flatMap(({ name, gpa, bytes }) => {
+        const selectors = HANDED_OVER[name];
+        return selectors ? [{ ...selectors, gpa, bytes }] : [];
+      }),
+    });
   }
 }
 

@@ -249,7 +249,8 @@ function serveFault(context: RunContext, origin: FaultOrigin): Outcome | undefin
       context.control.waits = true;
       return undefined;
     case "no_fault": {
-      const exit = origin.exit!;
+      const { exit } = origin;
+      if (!exit) return undefined;
       if (observer.wanted[exit.code & 0xff]) observer.exit(exit, vcpu.id, undefined);
       return unusualExit(context, exit);
     }

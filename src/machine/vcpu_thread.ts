@@ -39,12 +39,12 @@ function runThread({ place, words, machine, machineTid, posted }: ThreadOrder): 
     words[result] = why;
     words[errno] = area.lastErrno;
     become(STATE.asking);
-    for (let waits = true; waits;) {
+    // A late notification of an earlier answer wakes this thread, too: only the state counts.
+    while (Atomics.load(words, state) === STATE.asking) {
       if (Atomics.load(machine, MACHINE_WORD.inGuest)) kick(machineTid);
       const order = Atomics.load(words, command);
-      const patience = order === COMMAND.run ? PATIENCE_MS : Infinity;
-      waits = order !== COMMAND.quit &&
-        Atomics.wait(words, state, STATE.asking, patience) === "timed-out";
+      if (order === COMMAND.quit) return;
+      Atomics.wait(words, state, STATE.asking, order === COMMAND.run ? PATIENCE_MS : Infinity);
     }
   };
   Atomics.store(words, tid, awaitKicks());

@@ -10,7 +10,7 @@ import type { FaultShape } from "./classify.ts";
 import type { Access, Candidate } from "./locate.ts";
 
 /** What the fault looked like before it was recognized. */
-export type Disguise = "mmio" | "emulation" | "shutdown";
+export type Disguise = "mmio" | "emulation" | "shutdown" | "stall";
 
 /** An access of the guest's to memory that the host cannot give it. */
 export interface MemoryFault {

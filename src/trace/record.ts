@@ -197,11 +197,13 @@ function outcomeFields(outcome: Outcome): Record<string, Json> {
     case "memory_fault":
       return unresolvedJson(outcome);
     case "internal_error":
+      return {
+        ...exitFields(outcome.exit),
+        ...(outcome.instruction === undefined ? {} : { instruction: outcome.instruction }),
+      };
     case "fail_entry":
-    case "unhandled": {
-      const { exit } = outcome;
-      return { reason: exit.reason, [exit.reason.toLowerCase()]: detailsJson(exit) ?? null };
-    }
+    case "unhandled":
+      return exitFields(outcome.exit);
     case "run_failed":
       return { errno: outcome.errno };
     case "interrupted":
@@ -209,6 +211,10 @@ function outcomeFields(outcome: Outcome): Record<string, Json> {
     default:
       return {};
   }
+}
+
+function exitFields(exit: VmExit): Record<string, Json> {
+  return { reason: exit.reason, [exit.reason.toLowerCase()]: detailsJson(exit) ?? null };
 }
 
 /** A warning as a JSON line. */

@@ -8,18 +8,21 @@ import { mpTable } from "../../src/boot/mp_table.ts";
 
 const AREA = { start: 0xf_0000, end: 0x10_0000 };
 const RAM = [{ gpa: 0, sizeBytes: 1 << 24 }];
+/** The tables with a checksum, or at least a signature: all but the BIOS data area. */
+const inBiosArea = (cpus: number): FirmwareTable[] =>
+  firmwareTables(RAM, cpus).filter(({ name }) => name !== "BDA");
 const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => (total + byte) & 0xff, 0);
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const view = ({ bytes }: FirmwareTable): DataView => new DataView(bytes.buffer, bytes.byteOffset);
 
 function tables(cpus: number): Map<string, FirmwareTable> {
-  return new Map(firmwareTables(RAM, cpus).map((table) => [table.name, table]));
+  return new Map(inBiosArea(cpus).map((table) => [table.name, table]));
 }
 
 for (const cpus of [1, 2, 255, 256, 1024]) {
   Deno.test(`the tables for ${cpus} vCPUs fit in the BIOS area, one behind the other`, () => {
     let end = AREA.start;
-    for (const { gpa, bytes } of firmwareTables(RAM, cpus)) {
+    for (const { gpa, bytes } of inBiosArea(cpus)) {
       assert(gpa >= end);
       end = gpa + bytes.length;
     }
@@ -27,13 +30,22 @@ for (const cpus of [1, 2, 255, 256, 1024]) {
   });
 
   Deno.test(`every sum of the tables for ${cpus} vCPUs is 0`, () => {
-    for (const { name, bytes } of firmwareTables(RAM, cpus)) {
+    for (const { name, bytes } of inBiosArea(cpus)) {
       if (name !== "FACS") assertEquals(sum(bytes), 0, name);
     }
     const rsdp = tables(cpus).get("RSDP")!;
     assertEquals(sum(rsdp.bytes.subarray(0, 20)), 0, "the part that ACPI 1 knows");
   });
 }
+
+Deno.test("the BIOS data area names the serial ports and where conventional memory ends", () => {
+  const bda = view(
+    firmwareTables(RAM, 1).find(({ name, gpa }) => name === "BDA" && gpa === 0x400)!,
+  );
+  const word = (at: number): number => bda.getUint16(at, true);
+  assertEquals([0, 2, 4, 6].map(word), [0x3f8, 0x2f8, 0x3e8, 0x2e8]);
+  assertEquals([word(0x0e), word(0x10) >> 9, word(0x13)], [0x9fc0, 4, 639]);
+});
 
 Deno.test("without RAM in the BIOS area there are no tables", () => {
   assertEquals(firmwareTables([{ gpa: 0, sizeBytes: 0xf_8000 }], 1), []);

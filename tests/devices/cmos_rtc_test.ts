@@ -157,3 +157,101 @@ for (
 Deno.test("the number of processors is there, less one", () => {
   for (const cpus of [1, 4, 256]) assertEquals(cmos({ cpus }).read(0x5f), cpus - 1);
 });
+
+/** The time of day 17:04:05.100, and what the interrupt's line has done. */
+function interrupting() {
+  const time = { ms: Date.parse("2026-11-21T17:04:05.100Z") };
+  const levels: boolean[] = [];
+  let changes = 0;
+  const ram = ramLayout(MIB);
+  const device = new CmosRtc({ ram, cpus: 1 }, () => new Date(time.ms), (level) => {
+    if (level !== (levels.at(-1) ?? false)) levels.push(level);
+  }, () => changes++);
+  const read = (register: number): number => {
+    device.write(0, 1, register);
+    return device.read(1);
+  };
+  const write = (register: number, value: number): void => {
+    device.write(0, 1, register);
+    device.write(1, 1, value);
+  };
+  return { device, time, levels, read, write, changes: () => changes };
+}
+
+Deno.test("the end of an update interrupts if it may, until register C is read", () => {
+  const { device, time, levels, read, write, changes } = interrupting();
+  assertEquals(device.dueInMs, Infinity);
+  write(B, HOURS_24 | 0x10);
+  assertEquals(changes() > 0, true);
+  assertEquals(device.dueInMs, 900);
+  device.poll();
+  assertEquals(levels, []);
+  time.ms += 900;
+  device.poll();
+  assertEquals([levels, device.dueInMs], [[true], Infinity]);
+  time.ms += 1000;
+  device.poll();
+  assertEquals(read(C), 0xd0);
+  assertEquals([levels, device.dueInMs], [[true, false], 1000]);
+});
+
+Deno.test("periods interrupt at the rate of register A, and are due no more often than the host can", () => {
+  const { device, time, levels, read, write } = interrupting();
+  write(A, 0x2a); // 64 Hz
+  write(B, HOURS_24 | 0x40);
+  assertEquals(device.dueInMs > 0 && device.dueInMs <= 15.625, true);
+  for (let i = 0; i < 64; i++) {
+    time.ms += 15.625;
+    device.poll();
+    assertEquals(read(C) & 0xc0, 0xc0);
+  }
+  assertEquals(levels.length, 128);
+  write(A, 0x23); // 8192 Hz
+  assertEquals(device.dueInMs, 0.5);
+});
+
+Deno.test("an event that was there before it may interrupt does so at once", () => {
+  const { device, time, levels, write } = interrupting();
+  time.ms += 1000;
+  write(B, HOURS_24 | 0x10);
+  assertEquals([levels, device.dueInMs], [[true], Infinity]);
+});
+
+for (
+  const [what, mode, alarm, waits] of [
+    ["at one time of the day", HOURS_24, [0x17, 0x04, 0x07], 1_900],
+    ["in binary", HOURS_24 | BINARY, [17, 5, 0], 54_900],
+    ["in the afternoon", 0, [0x85, 0x04, 0x07], 1_900],
+    ["every hour", HOURS_24, [0xff, 0x04, 0x05], 3_599_900],
+    ["every minute", HOURS_24, [0xff, 0xc0, 0x04], 58_900],
+    ["every second", HOURS_24, [0xff, 0xff, 0xff], 900],
+    ["tomorrow", HOURS_24, [0x00, 0x00, 0x00], 24_954_900],
+    ["never", HOURS_24, [0x17, 0x61, 0xff], Infinity],
+  ] as const
+) {
+  Deno.test(`an alarm ${what} is due when it should be`, () => {
+    const { device, time, levels, read, write } = interrupting();
+    write(B, mode | 0x20);
+    [5, 3, 1].forEach((register, i) => write(register, alarm[i]!));
+    assertEquals(device.dueInMs, waits);
+    if (waits === Infinity) return;
+    time.ms += waits - 1;
+    device.poll();
+    assertEquals(levels, []);
+    time.ms += 1;
+    device.poll();
+    assertEquals(levels, [true]);
+    assertEquals(read(C) & 0xa0, 0xa0);
+  });
+}
+
+Deno.test("a clock that stands still has neither updates nor alarms", () => {
+  const { device, time, levels, read, write } = interrupting();
+  [5, 3, 1].forEach((register) => write(register, 0xff));
+  write(B, HOURS_24 | SET | 0x30);
+  assertEquals(read(B), HOURS_24 | SET | 0x20, "it forgets that updates may interrupt");
+  assertEquals(device.dueInMs, Infinity);
+  time.ms += 5_000;
+  device.poll();
+  assertEquals([levels, read(C) & 0x30], [[], 0]);
+});

@@ -31,9 +31,11 @@ function ram() {
 
 function fwCfg(items: [number, number[]][]) {
   const memory = ram();
+  const exit = { number: 1 };
   const device = new FwCfg(
     new Map(items.map(([key, bytes]) => [key, Uint8Array.from(bytes)])),
     memory,
+    () => exit.number,
   );
   const bus = new PortBus();
   bus.add(FW_CFG_PORTS.registers, device.registers);
@@ -55,7 +57,7 @@ function fwCfg(items: [number, number[]][]) {
     return view.getUint32(REQUEST);
   };
   const buffer = (count: number): number[] => [...memory.bytes.subarray(BUFFER, BUFFER + count)];
-  return { bus, take, dma, start, buffer, memory, swap };
+  return { bus, take, dma, start, buffer, memory, swap, exit };
 }
 
 const ITEMS: [number, number[]][] = [[0, [81, 69, 77, 85]], [5, [1, 2, 3, 4]]];
@@ -206,4 +208,40 @@ Deno.test("files need plain names of at most 55 characters, each once", () => {
   for (const files of [[file("a"), file("b"), file("a")], [file("etc/e820")]]) {
     assertThrows(() => fwCfgItems({ ...CONTENT, files }), FwCfgError, "there twice");
   }
+});
+
+Deno.test("no request gets endless zeros, and a string of requests comes to its end", () => {
+  const MIB = 1 << 20;
+  const writes: number[] = [];
+  const request = new Uint8Array(16);
+  const memory = {
+    read: () => request.slice(),
+    write: (gpa: bigint, bytes: Uint8Array) => {
+      if (gpa === 0n) request.set(bytes);
+      else writes.push(bytes.length);
+    },
+  };
+  const exit = { number: 1 };
+  const item = new Uint8Array(100 * MIB);
+  const { dma } = new FwCfg(new Map([[1, item]]), memory, () => exit.number);
+  const ask = (sizeBytes: number): number => {
+    const view = new DataView(request.buffer);
+    view.setUint32(0, 1 << 16 | CONTROL.select | CONTROL.read);
+    view.setUint32(4, sizeBytes);
+    view.setBigUint64(8, 0x1000n);
+    dma.write(4, 4, 0);
+    return view.getUint32(0);
+  };
+  assertEquals(ask(item.length + 256 * MIB + 1), CONTROL.error);
+  assertEquals(writes, []);
+  assertEquals([1, 2, 3, 4, 5].map(() => ask(100 * MIB)), [0, 0, 0, 1, 1]);
+  exit.number++;
+  assertEquals(ask(item.length + 256 * MIB), 0);
+  assertEquals(ask(1), CONTROL.error);
+});
+
+Deno.test("a guest that skips on for ever stays at the item's end", () => {
+  const { dma, take } = fwCfg(ITEMS);
+  for (let i = 0; i < 100; i++) assertEquals(dma(5 << 16 | CONTROL.skip, 0xffff_ffff), 0);
+  assertEquals(take(2), [0, 0]);
 });

@@ -5,12 +5,15 @@
  */
 
 import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
+import { planBoot } from "../../src/boot/detect.ts";
 import { RSDP_GPA } from "../../src/boot/firmware.ts";
+import { encodeE820, MemoryType } from "../../src/boot/memory_map.ts";
 import type { SerialBackend } from "../../src/devices/serial_backend.ts";
 import { FwCfgError } from "../../src/devices/fw_cfg_items.ts";
 import { ADDRESS_MAP } from "../../src/machine/address_map.ts";
 import { exitCodeOf } from "../../src/machine/outcome.ts";
 import { code } from "../lib/guest.ts";
+import { imageFile } from "../lib/images.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { TestMachine, type TestMachineOptions, traced } from "../lib/machine.ts";
 
@@ -23,6 +26,7 @@ const SOON_MS = 2_000;
 for (
   const [image, output, kind] of [
     ["pc/timer.bin16", "tick\n".repeat(5) + "off\n", "power_off"],
+    ["pc/rtc.bin16", "period\n".repeat(5) + "off\n", "power_off"],
     ["pc/io-apic.bin32", "ticked by input 2\n", "power_off"],
     ["pc/acpi.bin32", "FACP\nAPIC\nDSDT\ncpus=00000001\n", "power_off"],
     [
@@ -53,6 +57,40 @@ kvmTest("fw_cfg tells of the machine, by ports and by DMA", async () => {
   assertEquals(outcome, { kind: "halt" });
   assertEquals(output, "QEMU\nid=00000003\ncpus=0001\nram=00000010\none two\ngood day\n");
   assertEquals((await traced("pc/fw-cfg.bin32", PC)).outcome, { kind: "debug_exit", value: 2 });
+});
+
+/** An item of a machine's fw_cfg: so many bytes from its start. */
+function fwCfgItem({ machine: { ports } }: TestMachine, selector: number, sizeBytes: number) {
+  ports.write(0x510, 2, selector);
+  return Uint8Array.from({ length: sizeBytes }, () => ports.read(0x511, 1));
+}
+
+kvmTest("fw_cfg has the memory map of the plan, with the tables at the end of RAM", () => {
+  using test = new TestMachine("linux-info.bzimage", PC);
+  const { memory } = test.machine;
+  const plan = planBoot(imageFile("linux-info.bzimage"), "", "auto", { ram: memory.ranges });
+  assertEquals(plan.memoryMap.at(-1)!.type, MemoryType.reserved);
+  const expected = encodeE820(plan.memoryMap);
+  assertEquals(fwCfgItem(test, 0x20, expected.length), expected, "etc/e820");
+});
+
+kvmTest("fw_cfg tells where a kernel, its initrd and its command line are", () => {
+  const initrd = bytesOf("an initrd");
+  using test = new TestMachine("linux-info.bzimage", {
+    ...PC,
+    commandLine: "console=ttyS0",
+    modules: [{ name: "initrd", bytes: initrd }],
+  });
+  const { memory } = test.machine;
+  const number = (selector: number): number =>
+    new DataView(fwCfgItem(test, selector, 4).buffer).getUint32(0, true);
+  assertEquals(number(0x0b), initrd.length);
+  assertEquals(fwCfgItem(test, 0x12, initrd.length), initrd);
+  assertEquals(memory.read(BigInt(number(0x0a)), initrd.length), initrd);
+  assertEquals(memory.read(BigInt(number(0x13)), 13), bytesOf("console=ttyS0"));
+  const kernel = fwCfgItem(test, 0x11, number(0x08));
+  assertGreater(kernel.length, 0);
+  assertEquals(memory.read(BigInt(number(0x07)), kernel.length), kernel);
 });
 
 kvmTest("a machine with a file that fw_cfg cannot offer is not made", () => {

@@ -58,6 +58,8 @@ Deno.test("whatever the payload holds, an exit fits the schema", () => {
   }
 });
 
+const EMULATION_FAILURE = { reason: "INTERNAL_ERROR", code: 17, suberror: 1, data: [] } as const;
+
 /** An outcome of each kind but memory_fault, which only a run can have. */
 const OUTCOMES: readonly Outcome[] = [
   { kind: "halt" },
@@ -74,6 +76,7 @@ const OUTCOMES: readonly Outcome[] = [
   { kind: "quit", keys: "Ctrl-A x" },
   { kind: "output_closed" },
   { kind: "output_failed", what: "stdout: No space left on device" },
+  { kind: "internal_error", exit: EMULATION_FAILURE, instruction: "fninit" },
   ...SAMPLES.flatMap(({ exit }): Outcome[] => [
     { kind: "unhandled", exit },
     ...(exit.reason === "INTERNAL_ERROR" ? [{ kind: "internal_error", exit } as const] : []),

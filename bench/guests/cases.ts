@@ -1,0 +1,168 @@
+/**
+ * The guests that are booted, and what each must do.
+ *
+ * @module
+ */
+
+import { projectFile } from "../process.ts";
+import { type DebianPackages, fileIn } from "./debian.ts";
+import { makeInitrd, SHELL_TEXT } from "./initrd.ts";
+
+/** How a guest must end on vmexit. */
+export interface Expectation {
+  /** What it prints before; also the text until which the time is taken. */
+  readonly text?: RegExp;
+  /** vmexit's exit code; without one, the guest is ended when the text is there. */
+  readonly code?: number;
+  /** The last line on stderr. */
+  readonly message?: RegExp;
+}
+
+/** An image and what is to be done with it, on any program. */
+export interface Boot {
+  readonly image: string;
+  readonly append?: string;
+  readonly initrd?: string;
+  /** Further options of vmexit's. */
+  readonly options?: readonly string[];
+}
+
+/** A guest. */
+export interface GuestCase {
+  readonly name: string;
+  /**
+   * How many times sooner than in QEMU the first byte is to come; none where it is
+   * not the same byte.
+   */
+  readonly goal?: number;
+  /** RAM, with a suffix that all programs know. */
+  readonly memory: string;
+  /** How often it is booted in each program. */
+  readonly rounds: number;
+  readonly limitMs: number;
+  /** Where the processor runs the guest. */
+  readonly native: Expectation;
+  /** Where KVM's instruction emulator runs the guest, which lacks much; default: the same. */
+  readonly emulated?: Expectation;
+  /** Why QEMU cannot boot it, where that is so. */
+  readonly notInQemu?: string;
+  /** Gets everything ready. @param folder for what is made */
+  prepare(debian: DebianPackages, folder: string): Promise<Boot>;
+}
+
+const SMALL = { goal: 5, memory: "128M", rounds: 3, limitMs: 20_000 } as const;
+const LARGE = { memory: "256M", rounds: 1, limitMs: 300_000 } as const;
+/** An emulation failure that names its instruction, which is one of these. */
+const lacks = (instruction: RegExp): Pick<Expectation, "code" | "message"> => ({
+  code: 24,
+  message: new RegExp(`cannot emulate "${instruction.source}`),
+});
+
+const own = (image: string, append?: string): GuestCase["prepare"] => () =>
+  Promise.resolve({
+    image: projectFile(`images/${image}`),
+    ...(append === undefined ? {} : { append }),
+  });
+
+const memtest = (file: string): GuestCase => ({
+  ...LARGE,
+  goal: 1,
+  name: file.replace(".bin", ""),
+  native: { text: /Memtest86\+[^]*\d%/ },
+  emulated: lacks(/wait|fninit/),
+  async prepare(debian) {
+    const root = await debian.unpack("memtest86+");
+    return { image: `${root}/boot/${file}`, append: "console=ttyS0,115200" };
+  },
+});
+
+/** Debian's kernel for clouds, with a shell to run. */
+const CLOUD = {
+  ...LARGE,
+  native: { text: new RegExp(SHELL_TEXT), code: 0 },
+} as const;
+
+/** Gets it ready. @param options vmexit's */
+const cloud = (...options: readonly string[]): GuestCase["prepare"] => async (debian, folder) => {
+  const kernel = await debian.dependency("linux-image-cloud-amd64", /^linux-image-\d/);
+  const root = await debian.unpack(kernel);
+  const busybox = `${await debian.unpack("busybox-static")}/bin/busybox`;
+  return {
+    image: await fileIn(`${root}/boot`, /^vmlinuz/),
+    initrd: await makeInitrd(busybox, folder),
+    append: "console=ttyS0 earlyprintk=serial,ttyS0",
+    options,
+  };
+};
+
+/** All guests, the quick ones first. */
+export const GUESTS: readonly GuestCase[] = [
+  {
+    ...SMALL,
+    name: "hello, Multiboot 1",
+    native: { text: /Hello from Multiboot!/, code: 0 },
+    prepare: own("hello.mb"),
+  },
+  {
+    ...SMALL,
+    name: "information, PVH",
+    native: { text: /type=1\r?\n/, code: 0 },
+    prepare: own("pvh-info.pvh"),
+  },
+  {
+    ...SMALL,
+    name: "information, bzImage",
+    native: { text: /cmdline=of its own/, code: 0 },
+    prepare: own("linux-info.bzimage", "of its own"),
+  },
+  {
+    ...SMALL,
+    name: "information, Multiboot 2",
+    native: { text: /rsdp=RSD PTR/, code: 0 },
+    notInQemu: "does not know Multiboot 2",
+    prepare: own("mb2-info.mb2"),
+  },
+  memtest("memtest86+x64.bin"),
+  memtest("memtest86+ia32.bin"),
+  {
+    ...LARGE,
+    goal: 1,
+    name: "Xen, Multiboot 1",
+    native: { text: /Xen version/ },
+    emulated: lacks(/rdssp/),
+    async prepare(debian, folder) {
+      const name = await debian.dependency("xen-system-amd64", /^xen-hypervisor-[\d.]+-amd64$/);
+      const packed = await fileIn(`${await debian.unpack(name)}/boot`, /^xen-.*\.gz$/);
+      const image = `${folder}/xen`;
+      using file = await Deno.open(image, { write: true, create: true, truncate: true });
+      const { body } = await fetch(`file://${packed}`);
+      await body!.pipeThrough(new DecompressionStream("gzip")).pipeTo(file.writable);
+      // Xen takes the first word for its own name, and the BIOS's services for granted.
+      return { image, append: "xen no-real-mode com1=115200,8n1 console=com1" };
+    },
+  },
+  {
+    ...LARGE,
+    goal: 1,
+    name: "ipxe.lkrn",
+    native: { text: /iPXE 1\.\d+\.\d+/ },
+    async prepare(debian) {
+      return { image: `${await debian.unpack("ipxe")}/boot/ipxe.lkrn` };
+    },
+  },
+  {
+    ...CLOUD,
+    name: "Linux, 16-bit entry",
+    goal: 1,
+    // The setup code's first words; each letter comes twice where the BIOS prints on the port too.
+    // The kernel unpacks itself for minutes after that.
+    emulated: { text: /P+r+o+b+i+n+g+/ },
+    prepare: cloud("--boot", "linux:16"),
+  },
+  {
+    ...CLOUD,
+    name: "Linux, unpacked on the host",
+    emulated: { text: /Linux version \d/, ...lacks(/lock cmpxchg16b/) },
+    prepare: cloud("--decompress"),
+  },
+];

@@ -1,0 +1,47 @@
+/**
+ * The BIOS data area, from GPA 0x400 on: what a PC's firmware has found out about
+ * the machine. Kernels look there for the serial ports and for the end of
+ * conventional memory, whatever protocol booted them (IBM PC/AT technical
+ * reference, section 5).
+ *
+ * @module
+ */
+
+/** Where it is. */
+export const BIOS_DATA_GPA = 0x400;
+const SIZE_BYTES = 0x100;
+
+/** Offsets in the area. */
+const AT = {
+  serialPorts: 0x00,
+  ebdaSegment: 0x0e,
+  equipment: 0x10,
+  conventionalKiB: 0x13,
+} as const;
+/** COM1 to COM4. */
+const SERIAL_PORTS = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
+/** In the equipment word, bits 9 to 11 count the serial ports. */
+const SERIAL_COUNT_SHIFT = 9;
+/** The last KiB below 640 KiB, which the memory map reserves. */
+const EBDA_SEGMENT = 0x9fc0;
+
+/**
+ * The area's bytes.
+ *
+ * @param conventionalKiB how much RAM there is from 0 on
+ *
+ * @example
+ * ```ts
+ * import { biosData } from "./bios_data.ts";
+ * console.log(new DataView(biosData(639).buffer).getUint16(0x13, true)); // 639
+ * ```
+ */
+export function biosData(conventionalKiB: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(SIZE_BYTES);
+  const view = new DataView(bytes.buffer);
+  SERIAL_PORTS.forEach((port, i) => view.setUint16(AT.serialPorts + 2 * i, port, true));
+  view.setUint16(AT.ebdaSegment, EBDA_SEGMENT, true);
+  view.setUint16(AT.equipment, SERIAL_PORTS.length << SERIAL_COUNT_SHIFT, true);
+  view.setUint16(AT.conventionalKiB, conventionalKiB, true);
+  return bytes;
+}
