@@ -113,13 +113,17 @@ export class Machine implements Disposable {
     });
     const { contexts, debugs, memory, vm } = this.#hardware;
     this.#slots = contexts.map((context, i) => new ExitSlot(context, debugs[i]!));
-    const signal = machine === "pc"
-      ? (cpu: number, vector: number) =>
-        vm.signalMsi({ address_lo: LOCAL_APIC_GPA | cpu << 12, data: vector })
-      : undefined;
+    const host = {
+      memory,
+      signal: machine === "pc"
+        ? (cpu: number, vector: number) =>
+          vm.signalMsi({ address_lo: LOCAL_APIC_GPA | cpu << 12, data: vector })
+        : undefined,
+      isElsewhere: (cpu: number) => this.#hardware.isElsewhere(cpu),
+    };
     for (const slot of this.#slots) {
       this.#desk.add(slot);
-      vcpus.push(new LiveVcpu(slot, memory, signal));
+      vcpus.push(new LiveVcpu(slot, host));
     }
     this.vcpus = vcpus;
   }

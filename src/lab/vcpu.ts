@@ -7,7 +7,7 @@
 import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
 import { exceptionVector } from "../exits/vector_names.ts";
 import { hex } from "../hex.ts";
-import type { Regs, Sregs } from "../kvm/vcpu.ts";
+import type { Regs, Sregs, Vcpu as KvmVcpu } from "../kvm/vcpu.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
 import { CR0 } from "../x86/control_registers.ts";
@@ -35,6 +35,9 @@ const WINDOW_WANTED = KVM_RUN_STRUCT.fields.request_interrupt_window[0];
  * instruction that reads a port, MMIO or an MSR. What is written to them, injected or
  * debugged then takes effect as soon as that instruction is finished; until then a
  * register reads as it was written. After a run all instructions are finished.
+ *
+ * While a handler runs, so do the other vCPUs: it can look at its own only. In a loop over
+ * exits none runs.
  *
  * @example
  * ```ts
@@ -96,8 +99,15 @@ export interface Vcpu {
   exception(vector: number, errorCode?: number): void;
 }
 
-/** How a vCPU of this machine is interrupted; `undefined` for directly. */
-export type MessageInterrupt = ((vcpu: number, vector: number) => void) | undefined;
+/** What a vCPU needs of its machine. */
+export interface VcpuHost {
+  /** The guest's RAM. */
+  readonly memory: GuestMemory;
+  /** Sends a message to a vCPU's local APIC, where there are such. */
+  readonly signal: ((cpu: number, vector: number) => void) | undefined;
+  /** Whether a vCPU runs on another thread now. */
+  isElsewhere(cpu: number): boolean;
+}
 
 /** {@linkcode Vcpu} on KVM's. */
 export class LiveVcpu implements Vcpu {
@@ -105,23 +115,21 @@ export class LiveVcpu implements Vcpu {
   readonly regs: Registers;
   readonly sregs: SystemRegisters;
   readonly #slot: ExitSlot;
-  readonly #memory: GuestMemory;
-  readonly #signal: MessageInterrupt;
+  readonly #host: VcpuHost;
   /** What was written and has to wait. */
   #newRegs: Partial<Regs> = {};
   #newSregs: Partial<Sregs> = {};
   #interrupts: number[] = [];
 
-  constructor(slot: ExitSlot, memory: GuestMemory, signal: MessageInterrupt) {
+  constructor(slot: ExitSlot, host: VcpuHost) {
     this.#slot = slot;
-    this.#memory = memory;
-    this.#signal = signal;
-    const { vcpu } = slot.context;
-    this.id = vcpu.id;
+    this.#host = host;
+    this.id = slot.context.vcpu.id;
     this.regs = liveView<Registers>(
       REGISTERS,
-      () => ({ ...vcpu.regs(), ...this.#newRegs }),
+      () => ({ ...this.#vcpu.regs(), ...this.#newRegs }),
       (changed) => {
+        const vcpu = this.#vcpu;
         Object.assign(this.#newRegs, changed);
         slot.afterwards(() => {
           vcpu.setRegs({ ...vcpu.regs(), ...this.#newRegs });
@@ -131,8 +139,9 @@ export class LiveVcpu implements Vcpu {
     );
     this.sregs = liveView<SystemRegisters>(
       SYSTEM_REGISTERS,
-      () => ({ ...vcpu.sregs(), ...this.#newSregs }),
+      () => ({ ...this.#vcpu.sregs(), ...this.#newSregs }),
       (changed) => {
+        const vcpu = this.#vcpu;
         Object.assign(this.#newSregs, changed);
         slot.afterwards(() => {
           vcpu.setSregs({ ...vcpu.sregs(), ...this.#newSregs });
@@ -140,6 +149,17 @@ export class LiveVcpu implements Vcpu {
         });
       },
     );
+  }
+
+  /** KVM's vCPU, where it is at hand. */
+  get #vcpu(): KvmVcpu {
+    if (this.#host.isElsewhere(this.id)) {
+      throw new Error(
+        `vCPU ${this.id} is running: look at others than the handler's own between runs, ` +
+          "or in a loop over exits()",
+      );
+    }
+    return this.#slot.context.vcpu;
   }
 
   get singleStep(): boolean {
@@ -160,20 +180,21 @@ export class LiveVcpu implements Vcpu {
 
   /** Changes what is debugged. */
   debug(changed: Partial<ExitSlot["debug"]["options"]>): void {
-    const { debug, context: { vcpu } } = this.#slot;
+    const { debug } = this.#slot;
+    const vcpu = this.#vcpu;
     debug.options = { ...debug.options, ...changed };
     this.#slot.afterwards(() => debug.apply(linearRip(vcpu.regs(), vcpu.sregs())));
   }
 
   translate(gva: bigint): bigint | undefined {
-    const { valid, physical_address } = this.#slot.context.vcpu.translate(gva);
+    const { valid, physical_address } = this.#vcpu.translate(gva);
     return valid === 0 ? undefined : physical_address;
   }
 
   read(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(sizeBytes);
     for (const { gpa, start, end } of this.#pieces(gva, sizeBytes)) {
-      bytes.set(this.#memory.read(gpa, end - start), start);
+      bytes.set(this.#host.memory.read(gpa, end - start), start);
     }
     return bytes;
   }
@@ -181,7 +202,9 @@ export class LiveVcpu implements Vcpu {
   write(gva: bigint, bytes: Uint8Array): void {
     // All of it is looked at before any of it is written.
     const pieces = [...this.#pieces(gva, bytes.length)];
-    for (const { gpa, start, end } of pieces) this.#memory.write(gpa, bytes.subarray(start, end));
+    for (const { gpa, start, end } of pieces) {
+      this.#host.memory.write(gpa, bytes.subarray(start, end));
+    }
   }
 
   /** The parts of a range that are each in one page. */
@@ -200,7 +223,7 @@ export class LiveVcpu implements Vcpu {
   }
 
   disassemble(gva?: bigint): string {
-    const { vcpu } = this.#slot.context;
+    const vcpu = this.#vcpu;
     const regs = vcpu.regs();
     const sregs = vcpu.sregs();
     const at = gva ?? linearRip(regs, sregs);
@@ -217,7 +240,7 @@ export class LiveVcpu implements Vcpu {
     for (const size of [Math.min(left, bytes.length), Math.max(0, bytes.length - left)]) {
       const gpa = this.translate(gva + BigInt(length));
       if (size === 0 || gpa === undefined) break;
-      const piece = this.#memory.tryRead(gpa, size);
+      const piece = this.#host.memory.tryRead(gpa, size);
       bytes.set(piece, length);
       length += piece.length;
     }
@@ -225,20 +248,20 @@ export class LiveVcpu implements Vcpu {
   }
 
   msr(index: number): bigint {
-    const [msr] = this.#slot.context.vcpu.msrs([index]);
+    const [msr] = this.#vcpu.msrs([index]);
     if (!msr) throw new RangeError(`KVM knows no MSR ${hex(index)}`);
     return msr.data;
   }
 
   setMsr(index: number, value: bigint): void {
-    if (this.#slot.context.vcpu.setMsrs([{ index, data: value }]) === 0) {
+    if (this.#vcpu.setMsrs([{ index, data: value }]) === 0) {
       throw new RangeError(`KVM refuses ${hex(value)} for MSR ${hex(index)}`);
     }
   }
 
   interrupt(vector: number): void {
     checkVector(vector, 255);
-    if (this.#signal) return this.#signal(this.id, vector);
+    if (this.#host.signal) return this.#host.signal(this.id, vector);
     this.#interrupts.push(vector);
     this.#slot.afterwards(() => this.openWindow());
   }
@@ -254,12 +277,13 @@ export class LiveVcpu implements Vcpu {
   }
 
   nmi(): void {
-    this.#slot.afterwards(() => this.#slot.context.vcpu.nmi());
+    const vcpu = this.#vcpu;
+    this.#slot.afterwards(() => vcpu.nmi());
   }
 
   exception(vector: number, errorCode = 0): void {
     checkVector(vector, 31);
-    const { vcpu } = this.#slot.context;
+    const vcpu = this.#vcpu;
     this.#slot.afterwards(() => {
       const isProtected = (vcpu.sregs().cr0 & CR0.PE) !== 0n;
       const events = vcpu.events();

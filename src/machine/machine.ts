@@ -237,6 +237,11 @@ export class Machine implements Disposable {
     this.#control.stop ??= outcome;
   }
 
+  /** Whether a vCPU runs on a thread of its own now: KVM makes whoever looks at it wait. */
+  isElsewhere(cpu: number): boolean {
+    return cpu > 0 && (this.#others?.isRunning(cpu) ?? false);
+  }
+
   /** How the run ended, or is about to. */
   get outcome(): Outcome | undefined {
     return this.#control.stop;

@@ -52,6 +52,11 @@ export class ThreadedVcpus implements OtherVcpus, Disposable {
     this.#takePosted();
   }
 
+  /** Whether a vCPU, by its id, is in the guest or about to be. */
+  isRunning(cpu: number): boolean {
+    return this.#threads.isRunning(cpu - 1);
+  }
+
   /** Whether one of them has an exit that was not served yet. */
   get isAsked(): boolean {
     return this.#threads.isAsked;

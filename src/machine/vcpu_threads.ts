@@ -141,6 +141,11 @@ export class VcpuThreads implements Disposable {
     Atomics.store(this.#machine, MACHINE_WORD.inGuest, 0);
   }
 
+  /** Whether the vCPU at this place in the list is in the guest, or about to be. */
+  isRunning(place: number): boolean {
+    return Atomics.load(this.#threads[place]!.words, THREAD_WORD.state) === STATE.running;
+  }
+
   /** Whether an exit waits. */
   get isAsked(): boolean {
     return this.#threads.some(({ words }) =>

@@ -179,7 +179,6 @@ kvmTest("vCPUs on threads of their own are stopped, looked at and run on", async
   using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
   vm.load(imageFile("smp/hello.mb"));
   let written = 0;
-  vm.onPort(0xe9, { write: () => {} });
   vm.onPort(0x3f8, {
     read: () => 0,
     write() {
@@ -198,6 +197,39 @@ kvmTest("vCPUs on threads of their own are stopped, looked at and run on", async
   }
   assert(stops > 3);
   assertEquals(written, stops * 8 + written % 8);
+});
+
+kvmTest("a handler can look at its own vCPU while the others run", () => {
+  using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
+  vm.load(imageFile("smp/hello.mb"));
+  // The first vCPU writes here at the end, when the other halts in the kernel.
+  vm.onPort(0xf4, {
+    write() {
+      assert(vm.vcpus[0]!.regs.rip > 0n);
+      assertThrows(() => vm.vcpus[1]!.regs.rip, Error, "vCPU 1 is running");
+      vm.stop();
+    },
+  });
+  assertEquals(vm.runSync({ timeoutMs: 20_000 }).kind, "stopped");
+  assert(vm.vcpus[1]!.regs.rip > 0n);
+});
+
+kvmTest("an interrupt on a PC comes by the local APIC", () => {
+  using vm = Machine.create({ memory: "16M", machine: "pc" });
+  // Enable the local APIC (spurious vector register), load an IDT, sti, hlt.
+  vm.load(
+    code("c7 05 f0 00 e0 fe ff 01 00 00 0f 01 1d 00 05 00 00 fb f4 eb fd"),
+    { protocol: "flat32" },
+  );
+  vm.memory.write(0x500n, code("ff 07 00 06 00 00")); // the IDT: limit 0x7ff, base 0x600
+  vm.memory.write(0x600n + 0x50n * 8n, code("00 05 08 00 00 8e 11 00")); // vector 0x50: 0x110500
+  vm.memory.write(0x11_0500n, code("43 e6 11 f4")); // inc ebx; out 0x11, al; hlt
+  vm.vcpu.regs.rbx = 0n;
+  vm.onPort(0x11, { write: () => vm.stop() });
+  assertEquals(vm.runSync({ timeoutMs: 50 }).kind, "timeout");
+  vm.vcpu.interrupt(0x50);
+  assertEquals(vm.runSync({ timeoutMs: 20_000 }).kind, "stopped");
+  assertEquals(vm.vcpu.regs.rbx, 1n);
 });
 
 Deno.test("options that make no sense are refused", () => {
