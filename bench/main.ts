@@ -8,6 +8,7 @@
 import { lazyPage, pageInC } from "./lazy_fault.ts";
 import { measurePairs, type PairResult } from "./pairs.ts";
 import { compileCLoop, measureRunLoop, type Tracing } from "./run_loop.ts";
+import { measureParallel, measureSuite } from "./smoke_suite.ts";
 import { measureStartUp } from "./start_up.ts";
 
 /** What is to be reached. */
@@ -25,6 +26,8 @@ interface Row {
 
 const LOOP_PAIRS = 7;
 const START_UP_PAIRS = 21;
+/** Pairs of 20 tests each: a suite of 200. */
+const SUITE_PAIRS = 10;
 /** How many pages a lazy hole brings in at a time, at most: the default is the last. */
 const CHUNKS = [8, 64, 512];
 
@@ -54,6 +57,18 @@ async function main(pairsWanted: number | undefined): Promise<void> {
       target: { is: "at most", ratio: 1.6 },
       measure: (pairs) => measureStartUp(pairs, folder),
     }, pairsWanted ?? START_UP_PAIRS);
+    await report({
+      name: "a test of a suite : run -q",
+      unit: "ms",
+      target: { is: "at most", ratio: 1.3 },
+      measure: (pairs) => measureSuite(pairs, folder),
+    }, pairsWanted ?? SUITE_PAIRS);
+    await report({
+      name: "tests, 2 at a time : 1 at a time",
+      unit: "tests/s",
+      target: { is: "at least", ratio: 1.6 },
+      measure: (pairs) => measureParallel(pairs, folder),
+    }, pairsWanted ?? SUITE_PAIRS);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

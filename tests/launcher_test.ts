@@ -28,6 +28,7 @@ interface Report {
   deno: string;
   parseArgs: string;
   cwd: string;
+  permissions: Record<string, Deno.PermissionState>;
 }
 
 const MAIN = `
@@ -38,6 +39,10 @@ console.log(JSON.stringify({
   deno: Deno.execPath(),
   parseArgs: import.meta.resolve("@std/cli/parse-args"),
   cwd: Deno.cwd(),
+  permissions: Object.fromEntries(
+    ["env", "ffi", "import", "net", "read", "run", "sys", "write"]
+      .map((name) => [name, Deno.permissions.querySync({ name }).state]),
+  ),
 }));
 `;
 
@@ -241,6 +246,17 @@ Deno.test("arguments reach vmexit as they were given", async () => {
   const args = ["run", "", "a b", "it's", '"', "$HOME", "*", "\\n", "-q", "--", "--help", "ä\n"];
   assertEquals(reportOf(await copy.vmexit(args)).args, args);
   assertEquals(reportOf(await copy.vmexit(args)).args, args);
+});
+
+Deno.test("vmexit may read, write and call libraries, and only its test runner start programs", async () => {
+  using copy = new Copy(WITH_DENO);
+  const granted = async (...args: string[]): Promise<string[]> => {
+    const { permissions } = reportOf(await copy.vmexit(args));
+    return Object.keys(permissions).filter((name) => permissions[name] === "granted");
+  };
+  assertEquals(await granted("run", "test"), ["ffi", "read", "write"]);
+  assertEquals(await granted(), ["ffi", "read", "write"]);
+  assertEquals(await granted("test"), ["ffi", "read", "run", "write"]);
 });
 
 Deno.test("vmexit runs in the caller's folder, through links and relative paths", async () => {

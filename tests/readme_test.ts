@@ -8,6 +8,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
 import config from "../deno.json" with { type: "json" };
+import testSchema from "../docs/test.schema.json" with { type: "json" };
 import { commandHelp } from "../src/cli/help.ts";
 import { COMMANDS } from "../src/cli/options.ts";
 import { TRACE_CLASSES } from "../src/trace/spec.ts";
@@ -80,6 +81,27 @@ Deno.test("the options of run are those of its help", () => {
   assertStringIncludes(README, "```text\n" + usage.trimEnd() + "\n```\n");
 });
 
+Deno.test("the options of test are those of its help", () => {
+  const help = commandHelp(COMMANDS.find(({ name }) => name === "test")!);
+  assertStringIncludes(README, "```text\n" + help.slice(help.indexOf("Usage: ")) + "```\n");
+});
+
+Deno.test("the test file is the one that the smoke tests run", () => {
+  const example = Deno.readTextFileSync(`${PROJECT}tests/smoke/example.toml`);
+  assertEquals(blocks("toml"), [example]);
+});
+
+Deno.test("every key of a test file is named", () => {
+  const options = COMMANDS.find(({ name }) => name === "run")!.options.map(({ name }) => name);
+  const own = Object.keys(testSchema.definitions.test.properties)
+    .filter((key) => !options.includes(key));
+  const table = README.slice(README.indexOf("| key "), README.indexOf("Ports and addresses"));
+  const named = [...table.matchAll(/^\| (`[^|]+`) /gm)].flatMap(([, keys]) =>
+    [...keys!.matchAll(/`(\w+)`/g)].map(([, key]) => key)
+  );
+  assertEquals(named.toSorted(), own.toSorted());
+});
+
 Deno.test("every command is named", () => {
   for (const { name, operands } of COMMANDS) {
     assertStringIncludes(README, `| \`vmexit ${name} ${operands}`.trimEnd() + "`");
@@ -106,7 +128,7 @@ Deno.test("the exit codes are those of the help", () => {
 
 Deno.test("the JSON records fit the schema", () => {
   const records = blocks("json").flatMap(linesOf);
-  assertEquals(records.length, 3);
+  assertEquals(records.length, 4);
   for (const record of records) assertEquals(schemaError(JSON.parse(record)), undefined, record);
 });
 

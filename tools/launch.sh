@@ -134,29 +134,11 @@ launch_setup() {
   launch_remember
 }
 
-# Makes .setup.d: main.ts and all that it imports in a few files, which start in less time than a
-# hundred, and so for the module of the vCPUs' threads. The modules of WebAssembly packages stay
-# outside, since few runs need them. The files' names tell their content, but for main.js, which comes
-# last, and the threads' module: whoever starts meanwhile finds all that is needed. An empty main.js
-# says that it cannot be made here.
+# Makes .setup.d, see tools/bundle.ts. An empty main.js says that it cannot be made here.
 launch_bundle() {
-  launch_root=$(cd -- "$root" && pwd) && mkdir -p "$root/.setup.d" && : >"$root/.setup.$$" || return 0
-  "$deno" bundle --quiet --minify --platform deno --code-splitting --config="$root/deno.json" \
-    ${map:+"$map"} "$lock" --external="$launch_root/src/x86/iced.ts" \
-    --external="$launch_root/src/boot/unpackers.ts" --outdir="$root/.setup.d/$$" \
-    "$launch_root/main.ts" "$launch_root/src/machine/vcpu_thread.ts" </dev/null >/dev/null 2>&1 &&
-    sed -i "s|\"$launch_root/src/|\"../src/|; s|\"./vcpu_thread.ts\"|\"./vcpu_thread.js\"|" \
-      "$root/.setup.d/$$"/*.js &&
-    sed -i 's|"\(\.\./\)*\([^/"]*-[A-Z0-9]*\.js\)"|"./\2"|g' \
-      "$root/.setup.d/$$/src/machine/vcpu_thread.js" ||
-    { mkdir -p "$root/.setup.d/$$" && : >"$root/.setup.d/$$/main.js"; }
-  # As old as the moment before: what was edited meanwhile is newer.
-  touch -r "$root/.setup.$$" "$root/.setup.d/$$/main.js"
-  for launch_file in "$root/.setup.d/$$"/*-*.js "$root/.setup.d/$$"/src/machine/*.js; do
-    [ ! -e "$launch_file" ] || mv -f "$launch_file" "$root/.setup.d/"
-  done
-  mv -f "$root/.setup.d/$$/main.js" "$program"
-  rm -rf "$root/.setup.d/$$" "$root/.setup.$$"
+  "$deno" run --quiet --no-prompt --allow-read --allow-write --allow-env --allow-run \
+    --config="$root/deno.json" ${map:+"$map"} "$lock" "$root/tools/bundle.ts" ${map:+"$map"} "$lock" \
+    </dev/null >/dev/null 2>&1 || { mkdir -p "$root/.setup.d" && : >"$program"; }
 }
 
 # Sets `program` to the bundle, made anew where a source is newer, or to main.ts where there is none.
@@ -166,7 +148,7 @@ launch_program() {
   if [ -z "${VMEXIT_STD-}" ] && [ -w "$root" ]; then
     launch_stale=no
     [ -e "$program" ] || launch_stale=yes
-    for launch_source in "$root/main.ts" "$root/deno.json" "$root"/std/* "$root"/ffi/*.ts \
+    for launch_source in "$root/main.ts" "$root/deno.json" "$root/tools/bundle.ts" "$root"/std/* "$root"/ffi/*.ts \
       "$root"/src/*.ts "$root"/src/*/*.ts; do
       [ ! "$launch_source" -nt "$program" ] || launch_stale=yes
     done

@@ -79,6 +79,23 @@ export interface Segment {
   readonly sizeBytes: number;
 }
 
+/** A range of guest memory that something was put into. */
+export type LoadedRange = Omit<Segment, "bytes">;
+
+/** What a plan puts where in ascending order, neighbours of one name as one: page tables, say. */
+export function loadedRanges(segments: readonly LoadedRange[]): LoadedRange[] {
+  const merged: { name: string; gpa: bigint; sizeBytes: number }[] = [];
+  for (const { name, gpa, sizeBytes } of segments.toSorted((a, b) => a.gpa < b.gpa ? -1 : 1)) {
+    const last = merged.at(-1);
+    if (last?.name === name && last.gpa + BigInt(last.sizeBytes) === gpa) {
+      last.sizeBytes += sizeBytes;
+    } else {
+      merged.push({ name, gpa, sizeBytes });
+    }
+  }
+  return merged;
+}
+
 /** The state in which the processor starts. */
 export interface EntryState {
   /** Real mode, protected mode without paging, or long mode. */

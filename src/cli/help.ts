@@ -8,7 +8,8 @@ import { TRACE_CLASSES } from "../trace/spec.ts";
 import { COMMANDS, type CommandSpec, type OptionSpec } from "./options.ts";
 import { wrap } from "./wrap.ts";
 
-const EXIT_CODES = `Exit codes
+/** What exit codes mean, as a table. */
+export const EXIT_CODES = `Exit codes
   0    the guest ended well: HLT for good, power-off, reset
   odd  the guest wrote V to the debug-exit port (0xf4): (V << 1) | 1
   2    usage                     24   KVM internal error, emulation failure
@@ -21,10 +22,15 @@ const EXIT_CODES = `Exit codes
                                  130  interrupted
 `;
 
+/** Commands that are nothing without their options. */
+const OPTIONED = ["run", "test"];
+
 /** The help of the whole tool. */
 export function generalHelp(): string {
   const rows = COMMANDS.map(({ name, operands, summary }) =>
-    `  vmexit ${`${name} ${name === "run" ? "[options] " : ""}${operands}`.padEnd(24)} ${summary}`
+    `  vmexit ${
+      `${name} ${OPTIONED.includes(name) ? "[options] " : ""}${operands}`.padEnd(24)
+    } ${summary}`
   );
   return [
     "vmexit boots small x86 guests on KVM and explains every VM exit.",

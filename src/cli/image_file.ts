@@ -7,7 +7,6 @@
 import { SystemError } from "../../ffi/libc.ts";
 import { ImageError } from "../boot/image.ts";
 import {
-  BOOT_PROTOCOLS,
   type BootModule,
   type BootOptions,
   type BootPlan,
@@ -19,7 +18,8 @@ import { hex } from "../hex.ts";
 import type { MachineType } from "../machine/machine.ts";
 import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
-import type { ParsedOptions } from "./options.ts";
+import { findBundledImage, shortNames } from "./bundled_images.ts";
+import { BOOT_CHOICES, MACHINE_CHOICES, type ParsedOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseSize } from "./values.ts";
 
@@ -46,6 +46,23 @@ export function readImageFile(path: string): Uint8Array {
   );
 }
 
+/** The image that an operand names: a file, or else one of the bundled images. */
+function readNamedImage(operand: string): { path: string; bytes: Uint8Array } {
+  try {
+    return { path: operand, bytes: readImageFile(operand) };
+  } catch (error) {
+    if (!(error instanceof ImageError && error.cause === "ENOENT")) throw error;
+    const bundled = findBundledImage(operand);
+    // In an executable made by `deno compile` it is no file of the C library's.
+    if (bundled) return { path: bundled.name, bytes: Deno.readFileSync(bundled.path) };
+    const names = operand.includes("/") ? [] : shortNames();
+    if (names.length === 0) throw error;
+    throw new ImageError(
+      `${error.message}, and is none of the bundled images either: ${names.join(", ")}`,
+    );
+  }
+}
+
 function readOrExplain(path: string): Uint8Array | undefined {
   try {
     return readHostFile(path, MAX_FILE_BYTES);
@@ -53,7 +70,7 @@ function readOrExplain(path: string): Uint8Array | undefined {
     if (!(error instanceof SystemError)) throw error;
     switch (error.code) {
       case "ENOENT":
-        throw new ImageError(`${path} does not exist`);
+        throw new ImageError(`${path} does not exist`, { cause: error.code });
       case "EISDIR":
         throw new ImageError(`${path} is a directory, not an image`);
       case "EACCES":
@@ -82,13 +99,9 @@ export interface PlannedImage {
  * @throws {UsageError} @throws {ImageError}
  */
 export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
-  const path = options.operands[0]!;
   const cpus = parseCpus(options.value("cpus") ?? "1");
   const memoryBytes = parseMemory(options.value("memory") ?? DEFAULT_MEMORY);
-  const protocol = parseChoice("--boot", options.value("boot") ?? "auto", [
-    "auto",
-    ...BOOT_PROTOCOLS,
-  ]);
+  const protocol = parseChoice("--boot", options.value("boot") ?? "auto", BOOT_CHOICES);
   const address = (name: "load-address" | "entry"): bigint | undefined => {
     const text = options.value(name);
     return text === undefined ? undefined : parseAddress(`--${name}`, text);
@@ -107,7 +120,7 @@ export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
     ...(loadAddress === undefined ? {} : { loadAddress }),
     ...(entry === undefined ? {} : { entry }),
   };
-  const image = readImageFile(path);
+  const { path, bytes: image } = readNamedImage(options.operands[0]!);
   try {
     const chosen = protocol === "auto" ? detectProtocol(image, path) : protocol;
     const machine = parseMachine(options.value("machine") ?? "auto", chosen);
@@ -130,7 +143,7 @@ export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
 const BARE_PROTOCOLS: readonly BootProtocol[] = ["flat16", "flat32", "flat64", "elf"];
 
 function parseMachine(text: string, protocol: BootProtocol): MachineType {
-  const type = parseChoice("--machine", text, ["auto", "bare", "pc"]);
+  const type = parseChoice("--machine", text, MACHINE_CHOICES);
   if (type !== "auto") return type;
   return BARE_PROTOCOLS.includes(protocol) ? "bare" : "pc";
 }

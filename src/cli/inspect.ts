@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Fact } from "../boot/plan.ts";
+import { type Fact, loadedRanges } from "../boot/plan.ts";
 import type { Json } from "../exits/describe.ts";
 import { hex } from "../hex.ts";
 import { planImage } from "./image_file.ts";
-import type { ParsedOptions } from "./options.ts";
+import { FORMATS, type ParsedOptions } from "./options.ts";
 import { parseChoice } from "./values.ts";
 
 /** The columns of fields. */
@@ -22,7 +22,7 @@ const VALUE_WIDTH = 20;
  * @throws {UsageError} @throws {ImageError}
  */
 export async function inspect(parsed: ParsedOptions): Promise<string> {
-  const format = parseChoice("--format", parsed.value("format") ?? "text", ["text", "json"]);
+  const format = parseChoice("--format", parsed.value("format") ?? "text", FORMATS);
   const { path, sizeBytes, memoryBytes, plan } = await planImage(parsed);
   const { mode, rip, rsp, registers, selectors, gdt, cr3 } = plan.entry;
   const entry: Record<string, Json> = {
@@ -64,8 +64,8 @@ export async function inspect(parsed: ParsedOptions): Promise<string> {
     "entry",
     ...Object.entries(entry).map(([name, value]) => `  ${name.padEnd(NAME_WIDTH)} ${value}`),
     "memory",
-    ...merge(plan.segments).map((s) =>
-      `  ${s.gpa.padEnd(NAME_WIDTH)} ${hex(s.sizeBytes).padEnd(10)} ${s.name}`
+    ...loadedRanges(plan.segments).map((range) =>
+      `  ${hex(range.gpa).padEnd(NAME_WIDTH)} ${hex(range.sizeBytes).padEnd(10)} ${range.name}`
     ),
     ...plan.warnings.map((warning) => `warning  ${warning}`),
   ];
@@ -82,21 +82,4 @@ function factLines([name, value, meaning]: Fact): string[] {
     const text = fields.map(([key, field]) => `${key}=${field}`).join(" ");
     return `  ${`${name}[${i}]`.padEnd(NAME_WIDTH)} ${text}`;
   });
-}
-
-/** Neighbours of one name, such as the pages of page tables, as one. */
-function merge(
-  segments: readonly { name: string; gpa: bigint; sizeBytes: number }[],
-): { name: string; gpa: string; sizeBytes: number }[] {
-  const sorted = [...segments].sort((a, b) => a.gpa < b.gpa ? -1 : 1);
-  const merged: { name: string; start: bigint; sizeBytes: number }[] = [];
-  for (const { name, gpa, sizeBytes } of sorted) {
-    const last = merged.at(-1);
-    if (last?.name === name && last.start + BigInt(last.sizeBytes) === gpa) {
-      last.sizeBytes += sizeBytes;
-    } else {
-      merged.push({ name, start: gpa, sizeBytes });
-    }
-  }
-  return merged.map(({ name, start, sizeBytes }) => ({ name, gpa: hex(start), sizeBytes }));
 }

@@ -6,7 +6,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import { OutputBuffer } from "../trace/output_buffer.ts";
-import { COMMANDS, parseOptions } from "./options.ts";
+import { COMMANDS, FORMATS, parseOptions, SHELLS } from "./options.ts";
 import { OutputError } from "./output_error.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseChoice } from "./values.ts";
@@ -40,6 +40,8 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch([name, ...args]: readonly string[]): Promise<number> {
+  // What `deno compile` made has one set of permissions for all commands.
+  if (Deno.build.standalone && name !== "test") Deno.permissions.revokeSync({ name: "run" });
   if (name === "--version" || name === "-V") return print(`vmexit ${config.version}\n`);
   if (name === "--help" || name === "-h") return await help();
   if (name === undefined) {
@@ -63,18 +65,31 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
         throw await withHostRemedy(error, options.value("kvm"));
       }
     }
+    case "test": {
+      const { test } = await import("./test.ts");
+      return await test(options);
+    }
     case "inspect": {
       const { inspect } = await import("./inspect.ts");
       return print(await inspect(options));
+    }
+    case "report": {
+      const { report } = await import("./report.ts");
+      for (const remark of await report(options)) say(remark);
+      return 0;
     }
     case "doctor": {
       const { doctor } = await import("./doctor.ts");
       const { text, exitCode } = doctor({
         kvmPath: options.value("kvm") ?? "/dev/kvm",
-        format: parseChoice("--format", options.value("format") ?? "text", ["text", "json"]),
+        format: parseChoice("--format", options.value("format") ?? "text", FORMATS),
       });
       print(text);
       return exitCode;
+    }
+    case "completions": {
+      const { completionScript } = await import("./completions.ts");
+      return print(completionScript(parseChoice("SHELL", options.operands[0]!, SHELLS)));
     }
     default:
       return await help(options.operands[0]);
@@ -112,15 +127,19 @@ function print(text: string): number {
   return 0;
 }
 
+/** Says something on stderr. Where that fails too there is nowhere left to say it. */
+function say(text: string): void {
+  const out = new OutputBuffer(Deno.stderr, "stderr");
+  out.text(`vmexit: ${text}\n`);
+  out.flush();
+}
+
 /** Says what went wrong, in one line but for a bug, and which exit code that is. */
 async function report(error: unknown): Promise<number> {
   const name = error instanceof Error ? error.name : "";
   const message = error instanceof Error ? error.message : String(error);
   const fail = (code: number, text: string): number => {
-    // Where stderr fails too there is nowhere left to say it.
-    const out = new OutputBuffer(Deno.stderr, "stderr");
-    out.text(`vmexit: ${text}\n`);
-    out.flush();
+    say(text);
     return code;
   };
   if (name === "HoleError") return fail(CODES.usage, `--hole: ${message}`);
@@ -131,7 +150,10 @@ async function report(error: unknown): Promise<number> {
     return fail(CODES.unavailable, `the host refuses: ${message}; see its limits (ulimit -a)`);
   }
   switch (name) {
+    case "TestFileError":
+      return fail(CODES.image, message.replaceAll("\n", "\nvmexit: "));
     case "ImageError":
+    case "TraceError":
       return fail(CODES.image, message);
     case "KvmUnavailableError":
     case "HostLimitError":

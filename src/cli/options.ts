@@ -8,7 +8,40 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { BOOT_PROTOCOLS } from "../boot/plan.ts";
 import { HOLE_KINDS } from "../memory/hole.ts";
+import { traceNames } from "../trace/spec.ts";
 import { UsageError } from "./usage_error.ts";
+
+/** Values of `--format`. */
+export const FORMATS = ["text", "json"] as const;
+/** Values of `--boot`. */
+export const BOOT_CHOICES = ["auto", ...BOOT_PROTOCOLS] as const;
+/** Values of `--machine`. */
+export const MACHINE_CHOICES = ["auto", "bare", "pc"] as const;
+/** Values of `--unclaimed`. */
+export const UNCLAIMED_POLICIES = ["ignore", "warn", "stop"] as const;
+/** Values of `--fault-policy`. */
+export const FAULT_POLICIES = ["resolve", "report"] as const;
+/** Shells that there are completions for. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/** What a value may be, as far as a shell can complete it. */
+export type Values =
+  /** A file. */
+  | { readonly kind: "file" }
+  /** One of these words; behind a word that ends with a colon comes a file. */
+  | { readonly kind: "word"; words(): readonly string[] }
+  /** Some of these words, with commas between them. */
+  | { readonly kind: "list"; words(): readonly string[] }
+  /** Anything, a colon, and one of these words. */
+  | { readonly kind: "suffix"; words(): readonly string[] }
+  /** An image: a file or one of the bundled images. */
+  | { readonly kind: "image" };
+
+const FILE: Values = { kind: "file" };
+
+function oneOf(words: readonly string[]): Values {
+  return { kind: "word", words: () => words };
+}
 
 /** One option of a command. */
 export interface OptionSpec {
@@ -18,6 +51,8 @@ export interface OptionSpec {
   readonly short?: string;
   /** What its value is called in the help; an option without one is a flag. */
   readonly value?: string;
+  /** What the value may be, where a shell can complete it. */
+  readonly values?: Values;
   /** May be given several times. */
   readonly repeat?: boolean;
   readonly help: string;
@@ -30,13 +65,25 @@ export interface CommandSpec {
   readonly operands: string;
   /** How many positional arguments it takes: at least, at most. */
   readonly operandCount: readonly [number, number];
+  /** What they may be, where a shell can complete them. */
+  readonly operandValues?: Values;
   readonly summary: string;
   readonly options: readonly OptionSpec[];
 }
 
 const HELP: OptionSpec = { name: "help", short: "h", help: "show this help" };
-const KVM: OptionSpec = { name: "kvm", value: "PATH", help: "the KVM device (default /dev/kvm)" };
-const FORMAT: OptionSpec = { name: "format", value: "FORMAT", help: "text (default) or json" };
+const KVM: OptionSpec = {
+  name: "kvm",
+  value: "PATH",
+  values: FILE,
+  help: "the KVM device (default /dev/kvm)",
+};
+const FORMAT: OptionSpec = {
+  name: "format",
+  value: "FORMAT",
+  values: oneOf(FORMATS),
+  help: "text (default) or json",
+};
 
 const BOOT: readonly OptionSpec[] = [
   { name: "memory", short: "m", value: "SIZE", help: "guest RAM, K/M/G suffixes (default 128M)" },
@@ -45,10 +92,16 @@ const BOOT: readonly OptionSpec[] = [
     name: "initrd",
     short: "i",
     value: "FILE",
+    values: FILE,
     repeat: true,
     help: "a file for the kernel; repeat it for several modules or archives",
   },
-  { name: "boot", value: "PROTOCOL", help: `auto (default), ${BOOT_PROTOCOLS.join(", ")}` },
+  {
+    name: "boot",
+    value: "PROTOCOL",
+    values: oneOf(BOOT_CHOICES),
+    help: `auto (default), ${BOOT_PROTOCOLS.join(", ")}`,
+  },
   { name: "decompress", help: "unpack a bzImage on the host, not in the guest" },
   { name: "load-address", value: "ADDR", help: "where a flat image is loaded" },
   { name: "entry", value: "ADDR", help: "where a flat image is entered" },
@@ -60,6 +113,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "run",
     operands: "IMAGE",
     operandCount: [1, 1],
+    operandValues: { kind: "image" },
     summary: "boot an image",
     options: [
       ...BOOT,
@@ -72,11 +126,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         name: "machine",
         value: "TYPE",
+        values: oneOf(MACHINE_CHOICES),
         help: "auto (default), bare: HLT ends the run, pc: interrupt controllers, timers, ACPI",
       },
       ...["com1", "com2", "com3", "com4"].map((name) => ({
         name,
         value: "BACKEND",
+        values: oneOf(["stdio", "file:", "pty", "unix:", "null"]),
         help: `${name.toUpperCase()}: stdio${
           name === "com1" ? " (default)" : ""
         }, file:PATH, pty, unix:PATH, null`,
@@ -90,27 +146,36 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         name: "trace",
         value: "SPEC",
+        values: { kind: "list", words: traceNames },
         help: "all (default), none, or a comma list of exit reasons and classes",
       },
       { name: "quiet", short: "q", help: "show no exits and no summary: --trace none" },
       FORMAT,
-      { name: "trace-file", value: "FILE", help: "write the trace there instead of to stderr" },
+      {
+        name: "trace-file",
+        value: "FILE",
+        values: FILE,
+        help: "write the trace there instead of to stderr",
+      },
       { name: "timeout", value: "DURATION", help: "end the run after 500ms, 5s, 2m" },
       { name: "max-exits", value: "N", help: "end the run after N exits" },
       {
         name: "unclaimed",
         value: "POLICY",
+        values: oneOf(UNCLAIMED_POLICIES),
         help: "I/O that no device claims: ignore, warn (default, once each), stop",
       },
       {
         name: "hole",
         value: "GPA+SIZE:KIND",
+        values: { kind: "suffix", words: () => HOLE_KINDS },
         repeat: true,
         help: `make a range of RAM bad: ${HOLE_KINDS.join(", ")}`,
       },
       {
         name: "fault-policy",
         value: "POLICY",
+        values: oneOf(FAULT_POLICIES),
         help: "memory faults: resolve (default) tries to repair them, report does not",
       },
       {
@@ -135,6 +200,46 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   {
+    name: "test",
+    operands: "PATH...",
+    operandCount: [1, Infinity],
+    summary: "run smoke tests",
+    options: [
+      {
+        name: "jobs",
+        short: "j",
+        value: "N",
+        help: "tests at a time (default: one for each processor)",
+      },
+      { name: "filter", value: "TEXT", help: "only tests with this in their names" },
+      { name: "tag", value: "TAG", repeat: true, help: "only tests with one of these tags" },
+      { name: "fail-fast", help: "end with the first failure" },
+      { name: "shard", value: "I/N", help: "only the Ith of N shares of the tests" },
+      { name: "repeat", value: "N", help: "run each test N times, and count failures" },
+      { name: "update", help: "write golden files instead of comparing with them" },
+      { name: "verbose", short: "v", help: "name the tests that passed, too" },
+      { name: "format", value: "FORMAT", help: "human (default), tap, junit or json" },
+      { name: "output", short: "o", value: "FILE", help: "write the report there" },
+      {
+        name: "artefacts",
+        value: "DIR",
+        help: "what is left of failed tests goes there (default: a temporary folder)",
+      },
+      HELP,
+    ],
+  },
+  {
+    name: "report",
+    operands: "TRACE",
+    operandCount: [1, 1],
+    summary: "make a page to look at of a JSON trace",
+    options: [
+      { name: "to", value: "FORMAT", help: "html (default): one page; perfetto: trace events" },
+      { name: "output", short: "o", value: "FILE", help: "write there instead of to stdout" },
+      HELP,
+    ],
+  },
+  {
     name: "doctor",
     operands: "",
     operandCount: [0, 0],
@@ -145,13 +250,23 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "inspect",
     operands: "IMAGE",
     operandCount: [1, 1],
+    operandValues: { kind: "image" },
     summary: "what is this image, how would it be booted?",
     options: [...BOOT, FORMAT, HELP],
+  },
+  {
+    name: "completions",
+    operands: "SHELL",
+    operandCount: [1, 1],
+    operandValues: oneOf(SHELLS),
+    summary: `print completions for a shell: ${SHELLS.join(", ")}`,
+    options: [HELP],
   },
   {
     name: "help",
     operands: "[COMMAND]",
     operandCount: [0, 1],
+    operandValues: { kind: "word", words: () => COMMANDS.map(({ name }) => name) },
     summary: "show help for a command",
     options: [HELP],
   },

@@ -4,6 +4,7 @@
  * @module
  */
 
+import config from "../../deno.json" with { type: "json" };
 import { SystemError } from "../../ffi/libc.ts";
 import type { BootPlan } from "../boot/plan.ts";
 import { portName } from "../exits/port_names.ts";
@@ -24,9 +25,10 @@ import { HostFile } from "../../ffi/host_file.ts";
 import { withinHostMemory } from "./host_limit.ts";
 import { promptOutput, terminalOutput } from "./guest_output.ts";
 import { planImage } from "./image_file.ts";
-import type { ParsedOptions } from "./options.ts";
+import { FAULT_POLICIES, FORMATS, type ParsedOptions, UNCLAIMED_POLICIES } from "./options.ts";
 import { OutputError } from "./output_error.ts";
 import { openSerial, parseSerial, type SerialChoice } from "./serial_option.ts";
+import { followStarter } from "./starter.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 
@@ -51,8 +53,9 @@ interface RunOptions {
  * @throws {UsageError} @throws {ImageError} @throws {KvmUnavailableError}
  */
 export async function run(parsed: ParsedOptions): Promise<number> {
+  if (!followStarter()) return exitCodeOf({ kind: "interrupted", signal: "" });
   const options = parseRunOptions(parsed);
-  const { plan, memoryBytes, cpus, machine: type } = await planImage(parsed);
+  const { path, plan, memoryBytes, cpus, machine: type } = await planImage(parsed);
   using traceFile = options.traceFile === undefined ? undefined : new TraceFile(options.traceFile);
   // Nothing is written, and so nothing refused, before the machine is there.
   const onFailure = (failure: OutputFailure) => machine.stop(outputOutcome(failure));
@@ -97,6 +100,15 @@ export async function run(parsed: ParsedOptions): Promise<number> {
   };
   using machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
   traceFile?.open(); // now that a guest can run, and not to lose an older trace before
+  tracer.announce({
+    version: config.version,
+    image: path,
+    plan,
+    machine: type,
+    cpus,
+    memoryBytes,
+    memory: machine.memory,
+  });
   plan.warnings.forEach((warning) => tracer.warn(warning));
   if (type === "bare" && cpus > 1) {
     tracer.warn(
@@ -202,7 +214,7 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
   return {
     timeoutMs: timeout === undefined ? Infinity : parseDuration("--timeout", timeout),
     quiet: spec === "none",
-    format: parseChoice("--format", parsed.value("format") ?? "text", ["text", "json"]),
+    format: parseChoice("--format", parsed.value("format") ?? "text", FORMATS),
     traceFile: parsed.value("trace-file"),
     wanted: parseTrace(spec),
     verbose: parsed.flag("verbose"),
@@ -211,16 +223,17 @@ function parseRunOptions(parsed: ParsedOptions): RunOptions {
       commandLine: parsed.value("append") ?? "",
       fwCfg: parsed.values("fw-cfg").map(parseFwCfg),
       kvmPath: parsed.value("kvm") ?? KVM_DEVICE,
-      unclaimed: parseChoice("--unclaimed", parsed.value("unclaimed") ?? "warn", [
-        "ignore",
-        "warn",
-        "stop",
-      ]),
+      unclaimed: parseChoice(
+        "--unclaimed",
+        parsed.value("unclaimed") ?? "warn",
+        UNCLAIMED_POLICIES,
+      ),
       holes: parsed.values("hole").map(parseHole),
-      faultPolicy: parseChoice("--fault-policy", parsed.value("fault-policy") ?? "resolve", [
-        "resolve",
-        "report",
-      ]),
+      faultPolicy: parseChoice(
+        "--fault-policy",
+        parsed.value("fault-policy") ?? "resolve",
+        FAULT_POLICIES,
+      ),
       ...(retries === undefined ? {} : { faultRetries: parseCount("--fault-retries", retries) }),
       ...(cpu === undefined ? {} : { cpuFeatures: parseCpu(cpu) }),
       ...(parsed.flag("msr-exits") ? { msrs: NO_MSRS } : {}),

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { nearestName } from "../nearest.ts";
+
 /** What the user typed is wrong: exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
@@ -24,19 +26,7 @@ export class UsageError extends Error {
   /** The message with the nearest known name, where one is near. */
   async withSuggestion(): Promise<string> {
     if (this.given === undefined || this.choices.length === 0) return this.message;
-    // Loaded here, since nearly every run does without it.
-    const { distance } = await import("fastest-levenshtein");
-    const given = this.given.toLowerCase();
-    const letters = given.replace(/^-+/, "").length;
-    const most = Math.min(Math.max(2, given.length / 3), letters - 1);
-    const near = this.choices
-      .map((choice) => ({
-        choice,
-        begins: letters > 1 && choice.toLowerCase().startsWith(given),
-        slips: distance(given, choice.toLowerCase()),
-      }))
-      .filter(({ begins, slips }) => begins || slips <= most)
-      .sort((a, b) => Number(b.begins) - Number(a.begins) || a.slips - b.slips);
-    return near[0] ? `${this.message}; did you mean ${near[0].choice}?` : this.message;
+    const near = await nearestName(this.given, this.choices);
+    return near === undefined ? this.message : `${this.message}; did you mean ${near}?`;
   }
 }

@@ -5,18 +5,34 @@
  */
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import { type BootPlan, loadedRanges } from "../boot/plan.ts";
 import { exitReasonName } from "../exits/decode.ts";
 import { detailsJson, detailsText, type Json } from "../exits/describe.ts";
 import type { VmExit } from "../exits/exit.ts";
 import { portName } from "../exits/port_names.ts";
 import { hex } from "../hex.ts";
+import type { MachineType } from "../machine/machine.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "../machine/outcome.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
 import type { MemoryFault } from "../memory/fault.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
 import { faultJson, faultLine, unresolvedJson } from "./fault_record.ts";
 
 /** The version of the JSON records. It changes when a field changes its meaning or goes. */
 export const SCHEMA_VERSION = 1;
+
+/** What a run begins with. */
+export interface BeginRecord {
+  /** The version of vmexit. */
+  readonly version: string;
+  /** The image's path. */
+  readonly image: string;
+  readonly plan: BootPlan;
+  readonly machine: MachineType;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly memory: Pick<GuestMemory, "slots" | "holes">;
+}
 
 /** One exit and its circumstances. */
 export interface ExitRecord {
@@ -26,6 +42,8 @@ export interface ExitRecord {
   readonly tUs: number;
   /** The vCPU. */
   readonly cpu: number;
+  /** Microseconds in the guest since the record before, where measured. */
+  readonly guestUs: number | undefined;
   readonly exit: VmExit;
   /** Who served it, where a device did. */
   readonly handler: string | undefined;
@@ -57,6 +75,35 @@ export const PLAIN: Palette = { reason: "", reset: "" };
 /** Exit reasons stand out. */
 export const COLOR: Palette = { reason: "\x1b[1;36m", reset: "\x1b[0m" };
 
+/** The machine's facts as the first JSON line. */
+export function beginJson(record: BeginRecord): string {
+  const { version, image, plan, machine, cpus, memoryBytes, memory } = record;
+  const range = (gpa: number | bigint, sizeBytes: number) => ({
+    gpa: hex(gpa),
+    size: hex(sizeBytes),
+  });
+  return JSON.stringify({
+    type: "begin",
+    v: SCHEMA_VERSION,
+    version,
+    image,
+    boot: plan.protocol,
+    machine,
+    cpus,
+    memory: hex(memoryBytes),
+    slots: memory.slots.map(({ id, gpa, sizeBytes, kind }) => ({
+      id,
+      ...range(gpa, sizeBytes),
+      kind,
+    })),
+    holes: memory.holes.map(({ gpa, sizeBytes, kind }) => ({ ...range(gpa, sizeBytes), kind })),
+    loaded: loadedRanges(plan.segments).map(({ name, gpa, sizeBytes }) => ({
+      name,
+      ...range(gpa, sizeBytes),
+    })),
+  }) + "\n";
+}
+
 function tenths(microseconds: number): number {
   return Math.round(microseconds * 10) / 10;
 }
@@ -74,7 +121,7 @@ export function exitText(record: ExitRecord, palette: Palette = PLAIN): string {
 }
 
 /** One exit as a JSON line. The payload's key is the reason in lower case. */
-export function exitJson({ n, tUs, cpu, exit, handler }: ExitRecord): string {
+export function exitJson({ n, tUs, cpu, guestUs, exit, handler }: ExitRecord): string {
   const payload = detailsJson(exit);
   if (payload && handler !== undefined) payload.device = handler;
   const record: Record<string, Json> = {
@@ -83,6 +130,7 @@ export function exitJson({ n, tUs, cpu, exit, handler }: ExitRecord): string {
     n,
     t_us: tenths(tUs),
     cpu,
+    ...(guestUs === undefined ? {} : { guest_us: tenths(guestUs) }),
     reason: exit.reason,
     code: exit.code,
   };
@@ -99,13 +147,15 @@ export function faultRecordText(record: FaultRecord, palette: Palette = PLAIN): 
 }
 
 /** One memory fault as a JSON line. */
-export function faultRecordJson({ n, tUs, cpu, fault, verdict }: FaultRecord): string {
+export function faultRecordJson(record: FaultRecord): string {
+  const { n, tUs, cpu, guestUs, fault, verdict } = record;
   return JSON.stringify({
     type: "exit",
     v: SCHEMA_VERSION,
     n,
     t_us: tenths(tUs),
     cpu,
+    ...(guestUs === undefined ? {} : { guest_us: tenths(guestUs) }),
     reason: "MEMORY_FAULT",
     code: KVM_EXIT.MEMORY_FAULT,
     rip: hex(fault.rip),

@@ -12,6 +12,8 @@ import type { MemoryFault } from "../memory/fault.ts";
 import { unresolvedText } from "./fault_record.ts";
 import type { OutputBuffer } from "./output_buffer.ts";
 import {
+  beginJson,
+  type BeginRecord,
   COLOR,
   exitJson,
   exitText,
@@ -55,10 +57,17 @@ export class Tracer implements ExitObserver {
   readonly #palette;
   #statistics: RunStatistics | undefined;
   #startedAt = 0;
+  #guestMs = 0;
 
   constructor(readonly out: OutputBuffer, readonly style: TraceStyle) {
     this.wanted = style.wanted;
     this.#palette = style.color ? COLOR : PLAIN;
+  }
+
+  /** The machine is there: JSON tells what it is, unless only the outcome is wanted. */
+  announce(record: BeginRecord): void {
+    const { format, summary } = this.style;
+    if (format === "json" && summary) this.out.text(beginJson(record));
   }
 
   /** The guest is about to run for the first time. @param statistics where exits are counted */
@@ -84,9 +93,13 @@ export class Tracer implements ExitObserver {
     );
   }
 
-  #moment(cpu: number): { n: number; tUs: number; cpu: number } {
-    const { exits: n, leftAt } = this.#statistics!;
-    return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu };
+  #moment(cpu: number): { n: number; tUs: number; cpu: number; guestUs: number | undefined } {
+    const { exits: n, leftAt, guestMs } = this.#statistics!;
+    // Only the first vCPU's time in the guest is measured.
+    if (cpu > 0) return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu, guestUs: undefined };
+    const guestUs = (guestMs - this.#guestMs) * 1000;
+    this.#guestMs = guestMs;
+    return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu, guestUs };
   }
 
   /** Something that the user should know, on a line of its own. */

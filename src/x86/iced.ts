@@ -1,8 +1,21 @@
 /**
- * The instruction decoder's package, in a module of its own: the launcher's
- * bundle leaves this one out, so that its WebAssembly is loaded when it is needed.
+ * The instruction decoder's package, as much of it as is used, in a module of its own, which is
+ * loaded when it is needed.
  *
  * @module
  */
 
-export * from "iced-x86";
+// By name: a bundler cannot tell what `*` stands for in a CommonJS package.
+export {
+  Decoder,
+  DecoderOptions,
+  Formatter,
+  FormatterSyntax,
+  InstructionInfoFactory,
+  MemorySizeExt,
+  Mnemonic,
+  OpAccess,
+  OpKind,
+  Register,
+  RegisterExt,
+} from "iced-x86";

@@ -42,7 +42,7 @@ export interface DecodedInstruction {
 /** Longest instruction (SDM volume 2, 2.3.11). */
 export const MAX_INSTRUCTION_BYTES = 15;
 
-type Iced = typeof import("iced-x86");
+type Iced = typeof import("./iced.ts");
 
 /** A loaded decoder. */
 export interface InstructionDecoder {

@@ -74,14 +74,21 @@ kvmTest("a text trace names ports, devices, data and the way of an exit", async 
 kvmTest("a JSON trace has the same as fields, and ends with the outcome", async () => {
   const { lines } = await vmexit("run", "--format", "json", image("hello.elf"));
   const records = readTrace(lines);
-  const first = records[0]!;
+  const [begin, first] = records as [TraceRecord, TraceRecord];
+  assertEquals([begin.type, begin.boot, begin.machine, begin.cpus], ["begin", "elf", "bare", 1]);
+  assertEquals(begin.slots, [{ id: 0, gpa: "0x0", size: "0x8000000", kind: "ram" }]);
   assertEquals([first.n, first.cpu, first.reason, first.code], [1, 0, "IO", 2]);
   const io = { direction: "out", port: 0x3f8, size: 1, count: 1, data: "48", device: "uart0" };
   assertEquals(first.io, io);
+  const inGuest = records.reduce(
+    (sum, { type, guest_us }) => sum + (type === "exit" ? guest_us : 0),
+    0,
+  );
   const outcome = records.at(-1)!;
   assertEquals(outcome.type, "outcome");
   assertEquals(outcome.by_port, { "0x3f8": 12 });
   assert(outcome.guest_us > 0 && outcome.guest_us <= outcome.t_us);
+  assert(Math.abs(inGuest - outcome.guest_us) < 2, "the exits' times in the guest are all of it");
 });
 
 kvmTest("in JSON a quiet run is its outcome record, without what was not counted", async () => {
@@ -121,7 +128,7 @@ kvmTest(
     assertEquals(code, 22);
     assertMatch(lines.join("\n"), /^vmexit: guest shut down by a triple fault .*; exit code 22$/);
     const records = readTrace(linesOf(Deno.readTextFileSync(path)));
-    assertEquals(records.map(({ type }) => type), ["exit", "outcome"]);
+    assertEquals(records.map(({ type }) => type), ["begin", "exit", "outcome"]);
   },
 );
 

@@ -2,14 +2,18 @@ import { assert, assertEquals } from "@std/assert";
 import { KVM_EXIT, KVM_EXIT_HYPERV } from "../../ffi/kvm_consts.ts";
 import * as run from "../../ffi/kvm_run.ts";
 import { encode } from "../../ffi/layout.ts";
+import { planBoot } from "../../src/boot/detect.ts";
 import { ExitDecoder } from "../../src/exits/decode.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import { RunStatistics } from "../../src/machine/statistics.ts";
-import { exitJson, outcomeJson, warningJson } from "../../src/trace/record.ts";
+import { HOLE_KINDS } from "../../src/memory/hole.ts";
+import { ramLayout } from "../../src/memory/ram.ts";
+import { planSlots } from "../../src/memory/slots.ts";
+import { beginJson, exitJson, outcomeJson, warningJson } from "../../src/trace/record.ts";
 import { SAMPLES } from "../exits/samples.ts";
 import { DEFINITIONS, schemaError } from "../lib/trace_schema.ts";
 
-const CIRCUMSTANCES = { n: 1, tUs: 0.25, cpu: 0, handler: undefined };
+const CIRCUMSTANCES = { n: 1, tUs: 0.25, cpu: 0, guestUs: 0.2, handler: undefined };
 
 function assertValid(line: string): void {
   assertEquals(schemaError(JSON.parse(line)), undefined, line);
@@ -96,6 +100,15 @@ Deno.test("an outcome of every kind fits the schema, with and without details", 
   const kinds = DEFINITIONS.outcome!.oneOf as { properties: { kind: { const: string } } }[];
   const tested = new Set(OUTCOMES.map(({ kind }) => kind).concat("memory_fault"));
   assertEquals(new Set(kinds.map(({ properties }) => properties.kind.const)), tested);
+});
+
+Deno.test("a begin record fits the schema, whatever the slots and holes", () => {
+  const ram = ramLayout(5 * 2 ** 30);
+  const holes = HOLE_KINDS.map((kind, i) => ({ gpa: i << 12, sizeBytes: 4096, kind }));
+  const memory = { slots: planSlots(ram, holes), holes };
+  const plan = planBoot(new Uint8Array([0xf4]), "", "flat64", { ram });
+  const facts = { version: "1.2.3", image: "x", plan, cpus: 1, memoryBytes: 5 * 2 ** 30, memory };
+  for (const machine of ["bare", "pc"] as const) assertValid(beginJson({ ...facts, machine }));
 });
 
 Deno.test("a warning fits the schema", () => {

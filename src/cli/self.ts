@@ -1,0 +1,57 @@
+/**
+ * How this program runs itself again.
+ *
+ * @module
+ */
+
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { HOST_FILES } from "../machine/host_facts.ts";
+import type { SelfCommand } from "../testing/guest_process.ts";
+import { STARTER } from "./starter.ts";
+
+/** Flags of Deno that have a path for their value. */
+const PATH_FLAG = /^(--(?:config|import-map|lock)=)(.*)$/;
+
+/**
+ * The command that started this process, for any folder, without its own
+ * arguments and without the right to start others.
+ *
+ * @example
+ * ```ts
+ * import { selfCommand } from "./self.ts";
+ * const { program, args, env } = selfCommand();
+ * await new Deno.Command(program, { args: [...args, "help"], env: { ...env } }).output();
+ * ```
+ */
+export function selfCommand(): SelfCommand {
+  // What Deno itself was told, and which module, only the kernel still knows.
+  const words = HOST_FILES.read("/proc/self/cmdline").split("\0").slice(1, -1);
+  const own = words.slice(0, words.length - Deno.args.length);
+  const flags = own.slice(0, -1)
+    .map((word) => word.replace(/^-P=test$/, "-P=default"))
+    .map((word) => word.replace(PATH_FLAG, (_, flag, path) => flag + resolve(path)));
+  return {
+    program: Deno.execPath(),
+    // A compiled program is its own main module.
+    args: own.length === 0 ? [] : [...flags, mainModule()],
+    env: { [STARTER]: String(Deno.pid) },
+  };
+}
+
+/** The program as a shell calls it: the launcher's path, or the program's own. */
+export function programPath(): string {
+  const module = mainModule();
+  const root = dirname(module).replace(/\/\.setup\.d$/, "");
+  const launcher = join(root, "vmexit");
+  try {
+    if (Deno.statSync(launcher).isFile) return launcher;
+  } catch {
+    // No launcher started this.
+  }
+  return Deno.execPath();
+}
+
+function mainModule(): string {
+  return fileURLToPath(Deno.mainModule);
+}

@@ -1,0 +1,54 @@
+/**
+ * The report as one HTML page that needs no other file and no network.
+ *
+ * @module
+ */
+
+import { deflate, packTrace, stringify } from "./embed.ts";
+import { MARKUP, SCRIPT, STYLE } from "./page_assets.ts";
+import type { Trace } from "./trace.ts";
+
+/** A digest of a source in a Content-Security-Policy. */
+async function digest(text: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `'sha256-${new Uint8Array(bytes).toBase64()}'`;
+}
+
+/**
+ * Makes the page of a trace. Its policy lets no script run but its own, and
+ * nothing be fetched.
+ *
+ * @param source what the trace came from, as the page names it
+ * @param version the version of vmexit
+ */
+export async function reportHtml(trace: Trace, source: string, version: string): Promise<string> {
+  const { summary, bytes } = packTrace(trace, source, version);
+  const policy = [
+    "default-src 'none'",
+    `script-src ${await digest(SCRIPT)}`,
+    `style-src ${await digest(STYLE)}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
+  return [
+    "<!DOCTYPE html>",
+    '<html lang="en">',
+    "<head>",
+    '<meta charset="utf-8">',
+    `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    '<meta name="referrer" content="no-referrer">',
+    "<title>vmexit report</title>",
+    "<!-- Charts by uPlot, Copyright (c) Leon Sorokin, MIT License -->",
+    `<style>${STYLE}</style>`,
+    "</head>",
+    "<body>",
+    MARKUP,
+    `<script type="application/json" id="summary">${stringify(summary)}</script>`,
+    `<script type="text/plain" id="rows">${await deflate(bytes)}</script>`,
+    `<script type="module">${SCRIPT}</script>`,
+    "</body>",
+    "</html>",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,83 @@
+/**
+ * Conditions on the host: `skip_if` and `only_if` of a test.
+ *
+ * @module
+ */
+
+import { KVM_CAP } from "../../ffi/kvm_caps.ts";
+import type { HostReport } from "../machine/host_report.ts";
+
+/** A capability, and the value that it must at least have. */
+export interface Condition {
+  readonly name: string;
+  readonly atLeast: number;
+}
+
+/** What a test can ask for besides KVM's capabilities. */
+const OTHER_FACTS: Readonly<Record<string, (report: HostReport) => number>> = {
+  kvm: ({ usable }) => Number(usable),
+  kvm_intel: ({ module }) => Number(module.name === "kvm_intel"),
+  kvm_amd: ({ module }) => Number(module.name === "kvm_amd"),
+  native_real: (report) => isNative(report, "real"),
+  native_protected: (report) => isNative(report, "protected"),
+  native_cpl0: (report) => isNative(report, "long_cpl0"),
+  native_cpl3: (report) => isNative(report, "long_cpl3"),
+  host_cpus: () => navigator.hardwareConcurrency,
+};
+
+/** Every name that a condition may have. */
+export const CONDITION_NAMES: readonly string[] = [
+  ...Object.keys(OTHER_FACTS),
+  ...Object.keys(KVM_CAP),
+];
+
+function isNative({ execution }: HostReport, mode: string): number {
+  if (!("value" in execution)) return 0;
+  return Number(execution.value.some((each) => each.mode === mode && each.execution === "native"));
+}
+
+/**
+ * Reads a condition: a name of {@linkcode CONDITION_NAMES}, or `NAME>=NUMBER`.
+ *
+ * @returns `undefined` for what is none
+ *
+ * @example
+ * ```ts
+ * import { parseCondition } from "./condition.ts";
+ * console.log(parseCondition("MAX_VCPUS >= 4")); // { name: "MAX_VCPUS", atLeast: 4 }
+ * ```
+ */
+export function parseCondition(text: string): Condition | undefined {
+  const [, name, number] = /^(\w+)(?:\s*>=\s*(\d{1,15}))?$/.exec(text.trim()) ?? [];
+  if (name === undefined || !CONDITION_NAMES.includes(name)) return undefined;
+  return { name, atLeast: number === undefined ? 1 : Number(number) };
+}
+
+/** A condition as it is written. */
+export function conditionText({ name, atLeast }: Condition): string {
+  return atLeast === 1 ? name : `${name}>=${atLeast}`;
+}
+
+/** Whether a host fulfils a condition. */
+export function holds({ name, atLeast }: Condition, report: HostReport): boolean {
+  const fact = OTHER_FACTS[name];
+  if (fact) return fact(report) >= atLeast;
+  if (!("value" in report.capabilities)) return false;
+  const capability = report.capabilities.value.find((each) => each.name === name);
+  return (capability?.value ?? 0) >= atLeast;
+}
+
+/** Why a test with these conditions is skipped on a host; `undefined` when it is to run. */
+export function skipReason(
+  { skipIf, onlyIf }: {
+    readonly skipIf: readonly Condition[];
+    readonly onlyIf: readonly Condition[];
+  },
+  host: () => HostReport,
+): string | undefined {
+  const present = skipIf.find((condition) => holds(condition, host()));
+  if (present) return `skip_if ${conditionText(present)}: so it is on this host`;
+  const missing = onlyIf.find((condition) => !holds(condition, host()));
+  if (missing) return `only_if ${conditionText(missing)}: not so on this host`;
+  return undefined;
+}

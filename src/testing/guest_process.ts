@@ -1,0 +1,177 @@
+/**
+ * Runs one guest in a process of its own, and takes in what it writes, within
+ * bounds.
+ *
+ * @module
+ */
+
+import type { ExitRecord, ExitWatch } from "./exit_rule.ts";
+import type { OutcomeRecord, ProcessResult } from "./run_result.ts";
+
+/** How this program is started again. */
+export interface SelfCommand {
+  readonly program: string;
+  /** What comes before the command: `run`. */
+  readonly args: readonly string[];
+  /** Added to the environment: what makes such a process end when this one does. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Bytes of stderr that are kept: its end. */
+const STDERR_BYTES = 256 << 10;
+/** How long after its own time limit a process is given up. */
+const GRACE_MS = 10_000;
+
+/** What is run. */
+export interface GuestOptions {
+  /** Arguments behind `run`. */
+  readonly args: readonly string[];
+  readonly folder: string;
+  readonly stdin?: string | undefined;
+  /** Milliseconds after which the guest ends by itself. */
+  readonly timeoutMs: number;
+  /** Bytes of stdout that are taken in; a guest that writes more is ended. 0 for none at all. */
+  readonly maxOutputBytes: number;
+  /** Told of each exit that is traced in JSON. */
+  readonly watches?: readonly ExitWatch[];
+  /** Ends the process at once. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a guest to its end. */
+export async function runGuest(self: SelfCommand, options: GuestOptions): Promise<ProcessResult> {
+  const { stdin, signal, maxOutputBytes, watches = [] } = options;
+  const start = performance.now();
+  const child = new Deno.Command(self.program, {
+    args: [...self.args, "run", ...options.args],
+    cwd: options.folder,
+    env: self.env,
+    stdin: stdin === undefined ? "null" : "piped",
+    stdout: maxOutputBytes === 0 ? "null" : "piped",
+    stderr: "piped",
+  }).spawn();
+  let killed: ProcessResult["killed"];
+  const kill = (why: NonNullable<ProcessResult["killed"]>): void => {
+    killed ??= why;
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
+  };
+  const stop = (): void => kill("stop");
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  const timer = setTimeout(() => kill("time"), options.timeoutMs + GRACE_MS);
+  try {
+    const errors = new StderrReader(watches);
+    const [stdout, , , status] = await Promise.all([
+      maxOutputBytes === 0
+        ? new Uint8Array()
+        : readUpTo(child.stdout, maxOutputBytes, () => kill("output")),
+      errors.read(child.stderr),
+      stdin === undefined ? undefined : feed(child.stdin, stdin),
+      child.status,
+    ]);
+    return {
+      code: status.code,
+      signal: status.signal,
+      stdout,
+      stderr: errors.tail,
+      outcome: errors.outcome,
+      ...(killed === undefined ? {} : { killed }),
+      durationMs: performance.now() - start,
+    };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Writes a text and closes. A guest need not read what it is given. */
+async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<void> {
+  try {
+    const writer = stream.getWriter();
+    await writer.write(new TextEncoder().encode(text));
+    await writer.close();
+  } catch {
+    // The process has ended, or does not listen.
+  }
+}
+
+/** All that a stream has, up to the bound. */
+async function readUpTo(
+  stream: ReadableStream<Uint8Array>,
+  most: number,
+  onTooMuch: () => void,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    const room = most - size;
+    if (room > 0) chunks.push(chunk.subarray(0, room));
+    size += chunk.length;
+    if (size > most) onTooMuch();
+  }
+  const bytes = new Uint8Array(Math.min(size, most));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/** Reads stderr line by line: exits for the watches, the outcome, and the end of it all. */
+class StderrReader {
+  outcome: OutcomeRecord | undefined;
+  #kept: string[] = [];
+  #keptSize = 0;
+  readonly #watches: readonly ExitWatch[];
+
+  constructor(watches: readonly ExitWatch[]) {
+    this.#watches = watches;
+  }
+
+  /** The end of what was read. */
+  get tail(): string {
+    return this.#kept.join("\n");
+  }
+
+  async read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of stream) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      // A line without an end is no record.
+      if (rest.length > STDERR_BYTES) rest = rest.slice(-STDERR_BYTES);
+      lines.forEach((line) => this.#line(line));
+    }
+    this.#line(rest + decoder.decode());
+  }
+
+  #line(line: string): void {
+    this.#kept.push(line);
+    this.#keptSize += line.length;
+    if (this.#keptSize > 2 * STDERR_BYTES) this.#shorten();
+    if (line.startsWith('{"type":"outcome"')) this.outcome = recordOf<OutcomeRecord>(line);
+    if (this.#watches.length === 0 || !line.startsWith('{"type":"exit"')) return;
+    const exit = recordOf<ExitRecord>(line);
+    if (exit) this.#watches.forEach((watch) => watch.see(exit));
+  }
+
+  #shorten(): void {
+    let at = 0;
+    while (this.#keptSize > STDERR_BYTES) this.#keptSize -= this.#kept[at++]!.length;
+    this.#kept = this.#kept.slice(at);
+  }
+}
+
+function recordOf<T>(line: string): T | undefined {
+  try {
+    return JSON.parse(line) as T;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The conventions of the x86 KVM unit tests: what an exit code means, and what
+ * the lines of the output say.
+ *
+ * @module
+ */
+
+import { type GuestReport, lastWords, type ProcessResult, type Verdict } from "./run_result.ts";
+import type { TestCase } from "./test_case.ts";
+
+/** Exit codes of the suite's guests: they write a status to the debug-exit port. */
+export const UNIT_TEST_CODES = {
+  /** Status 0. */
+  pass: 1,
+  /** Status 1. */
+  fail: 3,
+  /** Status 77 >> 1: all parts were skipped. */
+  skip: 77,
+  /** Status 63: the guest gave up. */
+  abort: 127,
+} as const;
+
+/** The words that the suite's guests begin a verdict's line with, and whether they are good news. */
+const WORDS: Readonly<Record<string, GuestReport["status"]>> = {
+  PASS: "pass",
+  FAIL: "fail",
+  SKIP: "skip",
+  /** A failure that is expected, and one that is known. */
+  XFAIL: "pass",
+  KFAIL: "pass",
+  /** An expected failure that did not come. */
+  XPASS: "fail",
+  ABORT: "fail",
+};
+
+/** The verdicts that a guest printed, in order. */
+export function guestReports(output: string): GuestReport[] {
+  return [...output.matchAll(/^([A-Z]{4,5}): (.*?)\r?$/gm)].flatMap(([line, word, text]) => {
+    const status = Object.hasOwn(WORDS, word!) ? WORDS[word!] : undefined;
+    if (!status) return [];
+    return [{ status, text: word === "XFAIL" || word === "KFAIL" ? line.trimEnd() : text! }];
+  });
+}
+
+/** Judges a guest of the suite. */
+export function judgeUnitTest(test: TestCase, process: ProcessResult): Verdict {
+  const output = new TextDecoder().decode(process.stdout);
+  const reports = guestReports(output);
+  const { code } = process;
+  if (code === UNIT_TEST_CODES.pass) {
+    return { status: "passed", failures: [], guestReports: reports };
+  }
+  if (code === UNIT_TEST_CODES.skip) {
+    const reason = reports.find(({ status }) => status === "skip")?.text ?? "the guest says so";
+    return { status: "skipped", reason, failures: [], guestReports: reports };
+  }
+  const failures = reports.filter(({ status }) => status === "fail").map(({ text }) => text);
+  const why = code === UNIT_TEST_CODES.fail
+    ? `${failures.length} parts failed`
+    : code === UNIT_TEST_CODES.abort
+    ? "the guest gave up"
+    : code === 124
+    ? `timeout after ${test.timeoutMs} ms`
+    : process.outcome?.message ?? lastWords(process);
+  return {
+    status: "failed",
+    failures: [{
+      what: "exit",
+      expected: "1 (pass)",
+      actual: `${code} (${why})${failures.map((text) => `\nFAIL: ${text}`).join("")}`,
+    }],
+    guestReports: reports,
+  };
+}

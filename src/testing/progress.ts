@@ -1,0 +1,52 @@
+/**
+ * The line on a terminal that tells how far a suite is.
+ *
+ * @module
+ */
+
+import type { TestRun } from "./run_test.ts";
+import type { TestResult } from "./run_result.ts";
+
+/** Back to the line's beginning, and nothing on it. */
+const CLEAR = "\r\x1b[K";
+
+/** A line that is written over and over. */
+export class ProgressLine {
+  readonly #total: number;
+  readonly #columns: () => number;
+  readonly #running: TestRun[] = [];
+  #done = 0;
+  #failed = 0;
+
+  /**
+   * @param total how many tests there are
+   * @param columns how wide the terminal is now
+   */
+  constructor(total: number, columns: () => number) {
+    this.#total = total;
+    this.#columns = columns;
+  }
+
+  started(item: TestRun): void {
+    this.#running.push(item);
+  }
+
+  finished({ test, run, status }: TestResult): void {
+    this.#done++;
+    if (status === "failed") this.#failed++;
+    const at = this.#running.findIndex((item) => item.test === test && item.run === run);
+    if (at >= 0) this.#running.splice(at, 1);
+  }
+
+  /** What shows the line as it is now, in place of what it was. */
+  draw(): string {
+    const failed = this.#failed === 0 ? "" : `, ${this.#failed} failed`;
+    const names = this.#running.map(({ test }) => test.name).join(", ");
+    const text = `[${this.#done}/${this.#total}${failed}] ${names}`;
+    // In the last column some terminals would begin a new line.
+    return CLEAR + text.slice(0, Math.max(0, this.#columns() - 1));
+  }
+
+  /** What takes the line away. */
+  static readonly clear: string = CLEAR;
+}

@@ -1,0 +1,134 @@
+/**
+ * The report for people: failures in full, the rest in numbers.
+ *
+ * @module
+ */
+
+import type { Reporter } from "./report.ts";
+import { type RepeatStatistics, resultName, type Summary, type TestResult } from "./run_result.ts";
+
+/** Terminal attributes, empty where there is to be no colour. */
+interface Colors {
+  readonly good: string;
+  readonly bad: string;
+  readonly quiet: string;
+  readonly off: string;
+}
+
+const COLORS: Colors = { good: "\x1b[32m", bad: "\x1b[31m", quiet: "\x1b[2m", off: "\x1b[0m" };
+const PLAIN: Colors = { good: "", bad: "", quiet: "", off: "" };
+
+/** How a human report looks. */
+export interface HumanOptions {
+  readonly color: boolean;
+  /** Names the tests that passed, too. */
+  readonly verbose: boolean;
+}
+
+/** Makes the report. */
+export function humanReporter({ color, verbose }: HumanOptions): Reporter {
+  const colors = color ? COLORS : PLAIN;
+  const untranslated = new Map<string, number>();
+  return {
+    begin: () => "",
+    result(result) {
+      for (const each of result.test.untranslated) {
+        untranslated.set(each, (untranslated.get(each) ?? 0) + 1);
+      }
+      return resultText(result, colors, verbose);
+    },
+    end: (summary) => untranslatedText(untranslated) + summaryText(summary, colors),
+  };
+}
+
+function resultText(result: TestResult, colors: Colors, verbose: boolean): string {
+  const { status, reason, attempts, guestReports, updated, durationMs } = result;
+  const name = resultName(result);
+  switch (status) {
+    case "failed":
+      return failureText(result, colors);
+    case "skipped":
+      return `${colors.quiet}SKIP${colors.off} ${name}: ${reason}\n`;
+    case "not_run":
+      return verbose ? `${colors.quiet}----${colors.off} ${name}: not run\n` : "";
+    case "passed": {
+      const notes = [
+        ...(attempts > 1 ? [`passed at attempt ${attempts}`] : []),
+        ...(updated === undefined ? [] : [`wrote ${updated}`]),
+        ...(guestReports.length === 0 ? [] : [guestSummary(result)]),
+      ];
+      if (!verbose && notes.length === 0) return "";
+      return `${colors.good}PASS${colors.off} ${name} ` +
+        `(${[`${durationMs.toFixed(0)} ms`, ...notes].join(", ")})\n`;
+    }
+  }
+}
+
+/** What the guest says of its parts, in numbers. */
+function guestSummary({ guestReports }: TestResult): string {
+  const count = (status: string): number =>
+    guestReports.filter((report) => report.status === status).length;
+  const parts = [`${count("pass")} passed`, `${count("fail")} failed`, `${count("skip")} skipped`];
+  return `${guestReports.length} parts: ${parts.join(", ")}`;
+}
+
+function failureText(result: TestResult, colors: Colors): string {
+  const { test, failures, lastExits, command, artefacts, attempts, guestReports } = result;
+  const lines = [
+    `${colors.bad}FAIL${colors.off} ${resultName(result)} (${test.file}:${test.line})` +
+    (attempts > 1 ? `, ${attempts} attempts` : ""),
+  ];
+  for (const { what, expected, actual, diff } of failures) {
+    lines.push(`  ${what}`);
+    if (diff === undefined) {
+      lines.push(...indented(`expected  ${expected}`), ...indented(`actual    ${actual}`));
+    } else {
+      lines.push(...diff.split("\n").map((line) => `    ${colorOf(line, colors)}`));
+    }
+  }
+  if (guestReports.length > 0) lines.push(`  ${guestSummary(result)}`);
+  if (lastExits.length > 0) {
+    lines.push("  the last exits, of a run with the trace on", ...lastExits.map((l) => `    ${l}`));
+  }
+  lines.push(`  repeat    ${command}`);
+  if (artefacts !== undefined) lines.push(`  artefacts ${artefacts}`);
+  return lines.join("\n") + "\n";
+}
+
+function indented(text: string): string[] {
+  return text.split("\n").map((line) => `    ${line}`);
+}
+
+function colorOf(line: string, { good, bad, off }: Colors): string {
+  if (line.startsWith("+")) return `${bad}${line}${off}`;
+  return line.startsWith("-") ? `${good}${line}${off}` : line;
+}
+
+function untranslatedText(untranslated: ReadonlyMap<string, number>): string {
+  if (untranslated.size === 0) return "";
+  const rows = [...untranslated].sort((a, b) => b[1] - a[1])
+    .map(([option, count]) => `  ${String(count).padStart(4)}  ${option}\n`);
+  return `Without an equivalent here, and so left out, in so many tests:\n${rows.join("")}`;
+}
+
+function summaryText(summary: Summary, colors: Colors): string {
+  const { passed, failed, skipped, notRun, flaky, durationMs, statistics } = summary;
+  const parts = [
+    `${passed} passed`,
+    `${failed} failed`,
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
+    ...(notRun > 0 ? [`${notRun} not run`] : []),
+    ...(flaky > 0 ? [`${flaky} flaky`] : []),
+  ];
+  const color = failed > 0 ? colors.bad : colors.good;
+  return statistics.map(statisticsText).join("") +
+    `${color}${parts.join(", ")}${colors.off} in ${(durationMs / 1000).toFixed(1)} s\n`;
+}
+
+function statisticsText(statistics: RepeatStatistics): string {
+  const { name, runs, failed, minMs, medianMs, maxMs } = statistics;
+  const share = (failed / runs * 100).toFixed(1);
+  return `${name}: ${failed} of ${runs} runs failed (${share} %); ` +
+    `${minMs.toFixed(0)} / ${medianMs.toFixed(0)} / ${maxMs.toFixed(0)} ms ` +
+    "at least / median / at most\n";
+}

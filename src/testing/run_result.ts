@@ -1,0 +1,155 @@
+/**
+ * What came of a test.
+ *
+ * @module
+ */
+
+import type { TestCase } from "./test_case.ts";
+
+/** The last record of a run, as `--format json` prints it. */
+export interface OutcomeRecord {
+  readonly kind: string;
+  readonly exit_code: number;
+  readonly message: string;
+  readonly exits: number;
+  readonly by_reason: Readonly<Record<string, number>>;
+  readonly t_us: number;
+  readonly gpa?: string | null;
+  readonly access?: string;
+}
+
+/** A process that ran a guest. */
+export interface ProcessResult {
+  /** Its exit code. */
+  readonly code: number;
+  /** The signal that ended it, if one did. */
+  readonly signal: string | null;
+  readonly stdout: Uint8Array<ArrayBuffer>;
+  /** The end of stderr. */
+  readonly stderr: string;
+  readonly outcome: OutcomeRecord | undefined;
+  /** Why the runner ended it, if it did. */
+  readonly killed?: "output" | "time" | "stop";
+  /** Milliseconds of wall time. */
+  readonly durationMs: number;
+}
+
+/** What a process that has no outcome said at last, or how it ended. */
+export function lastWords({ stderr, signal }: ProcessResult): string {
+  const line = stderr.trimEnd().split("\n").at(-1) ?? "";
+  return line === "" && signal !== null ? `ended by ${signal}` : line.replace(/^vmexit: /, "");
+}
+
+/** Something that is not as it was expected. */
+export interface Failure {
+  /** What it is about: `exit`, `stdout contains`. */
+  readonly what: string;
+  readonly expected: string;
+  readonly actual: string;
+  /** The difference of two texts, line by line. */
+  readonly diff?: string;
+}
+
+/** What a guest says of a test of its own: the x86 KVM unit tests' `PASS: ...` lines. */
+export interface GuestReport {
+  readonly status: "pass" | "fail" | "skip";
+  readonly text: string;
+}
+
+/** A verdict on a process. */
+export interface Verdict {
+  readonly status: "passed" | "failed" | "skipped";
+  /** Why it was skipped. */
+  readonly reason?: string;
+  readonly failures: readonly Failure[];
+  readonly guestReports: readonly GuestReport[];
+}
+
+/** What came of a test, for reports. */
+export interface TestResult extends Omit<Verdict, "status"> {
+  readonly test: TestCase;
+  /** `not_run` after --fail-fast or an interruption. */
+  readonly status: Verdict["status"] | "not_run";
+  /** Which of how many runs, from 1, under --repeat. */
+  readonly run: number;
+  readonly runs: number;
+  /** How often it was started: more than once after failures that were tried again. */
+  readonly attempts: number;
+  /** Milliseconds of the last attempt. */
+  readonly durationMs: number;
+  readonly process?: ProcessResult;
+  /** What repeats the run, for a shell. */
+  readonly command: string;
+  /** The last exits before the end, as text. */
+  readonly lastExits: readonly string[];
+  /** The folder with what is left of a failed test. */
+  readonly artefacts?: string;
+  /** A golden file that was written. */
+  readonly updated?: string;
+}
+
+/** A result's name: the test's, and which run it was. */
+export function resultName({ test, run, runs }: TestResult): string {
+  return runs === 1 ? test.name : `${test.name} (run ${run} of ${runs})`;
+}
+
+/** A whole suite in numbers. */
+export interface Summary {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly notRun: number;
+  /** Passed, but not at once. */
+  readonly flaky: number;
+  /** Milliseconds of wall time. */
+  readonly durationMs: number;
+  /** Under --repeat: each test by itself. */
+  readonly statistics: readonly RepeatStatistics[];
+}
+
+/** How a test fared that ran several times. */
+export interface RepeatStatistics {
+  readonly name: string;
+  readonly file: string;
+  readonly runs: number;
+  readonly failed: number;
+  /** Milliseconds. */
+  readonly minMs: number;
+  readonly medianMs: number;
+  readonly maxMs: number;
+}
+
+/** Sums results up. */
+export function summarize(results: readonly TestResult[], durationMs: number): Summary {
+  const count = (status: TestResult["status"]): number =>
+    results.filter((result) => result.status === status).length;
+  const groups = new Map<string, TestResult[]>();
+  for (const result of results) {
+    if (result.runs === 1 || !result.process) continue;
+    const key = JSON.stringify([result.test.file, result.test.name]);
+    groups.set(key, [...groups.get(key) ?? [], result]);
+  }
+  return {
+    passed: count("passed"),
+    failed: count("failed"),
+    skipped: count("skipped"),
+    notRun: count("not_run"),
+    flaky: results.filter(({ status, attempts }) => status === "passed" && attempts > 1).length,
+    durationMs,
+    statistics: [...groups.values()].map(statisticsOf),
+  };
+}
+
+function statisticsOf(results: readonly TestResult[]): RepeatStatistics {
+  const times = results.map(({ durationMs }) => durationMs).sort((a, b) => a - b);
+  const { test } = results[0]!;
+  return {
+    name: test.name,
+    file: test.file,
+    runs: results.length,
+    failed: results.filter(({ status }) => status === "failed").length,
+    minMs: times[0]!,
+    medianMs: (times[(times.length - 1) >> 1]! + times[times.length >> 1]!) / 2,
+    maxMs: times.at(-1)!,
+  };
+}

@@ -1,0 +1,202 @@
+/**
+ * One test from its start to its verdict: attempts, golden files, and what is
+ * kept of a failure.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { ExitWatch, isInSummary, reasonsOf } from "./exit_rule.ts";
+import { runGuest, type SelfCommand } from "./guest_process.ts";
+import { judge } from "./judge.ts";
+import { sameBytes } from "./output_check.ts";
+import type { ProcessResult, TestResult, Verdict } from "./run_result.ts";
+import { commandLine } from "./shell.ts";
+import type { Expectations, TestCase } from "./test_case.ts";
+
+/** How many exits before the end a failure shows. */
+const LAST_EXITS = 10;
+/** Milliseconds for which a failure is looked at once more: what hangs has hung by then. */
+const SECOND_LOOK_MS = 5000;
+/** The exit code of a run that took too long. */
+const TIMEOUT = 124;
+
+/** What all tests of a run have in common. */
+export interface TestSurroundings {
+  readonly self: SelfCommand;
+  /** The program as its user calls it, in a command to repeat. */
+  readonly program: string;
+  /** Writes golden files instead of holding output against them. */
+  readonly update: boolean;
+  /** The folder for what is left of failed tests; made when the first one fails. */
+  readonly artefacts: () => string;
+  readonly signal: AbortSignal;
+}
+
+/** Which run of which test. */
+export interface TestRun {
+  readonly test: TestCase;
+  readonly run: number;
+  readonly runs: number;
+}
+
+/** Runs a test. */
+export async function runTest(item: TestRun, around: TestSurroundings): Promise<TestResult> {
+  const { test } = item;
+  let attempts = 0;
+  for (;;) {
+    attempts++;
+    const { process, verdict, updated } = await attempt(test, around);
+    const again = verdict.status === "failed" && attempts <= test.retry && !around.signal.aborted;
+    if (again) continue;
+    const result: TestResult = {
+      ...item,
+      ...verdict,
+      ...(process.killed === "stop" ? { status: "not_run" } : {}),
+      attempts,
+      durationMs: process.durationMs,
+      process,
+      command: repeatCommand(test, around.program),
+      lastExits: [],
+      ...(updated === undefined ? {} : { updated }),
+    };
+    return result.status === "failed" ? await keepArtefacts(result, around) : result;
+  }
+}
+
+/** A result for a test that is not run. */
+export function unrunResult(
+  item: TestRun,
+  program: string,
+  status: "skipped" | "not_run",
+  reason: string,
+): TestResult {
+  return {
+    ...item,
+    status,
+    reason,
+    failures: [],
+    guestReports: [],
+    attempts: 0,
+    durationMs: 0,
+    command: repeatCommand(item.test, program),
+    lastExits: [],
+  };
+}
+
+interface Attempted {
+  readonly process: ProcessResult;
+  readonly verdict: Verdict;
+  readonly updated?: string;
+}
+
+async function attempt(test: TestCase, around: TestSurroundings): Promise<Attempted> {
+  const expect = test.judge.by === "expectations" ? test.judge.expect : undefined;
+  const watches = test.ownTrace ? [] : (expect?.exits ?? []).map((rule) => new ExitWatch(rule));
+  const process = await runGuest(around.self, {
+    args: [...test.options, ...traceOptions(test, expect), ...ending(test)],
+    folder: test.folder,
+    stdin: test.stdin,
+    timeoutMs: test.timeoutMs,
+    maxOutputBytes: test.maxOutputBytes,
+    watches,
+    signal: around.signal,
+  });
+  const path = expect?.stdout?.golden;
+  const golden = path === undefined ? undefined : readOrNothing(path);
+  const evidence = { process, watches };
+  if (path === undefined || !around.update || process.killed !== undefined) {
+    return { process, verdict: await judge(test, golden ? { ...evidence, golden } : evidence) };
+  }
+  const verdict = await judge(test, { ...evidence, golden: process.stdout });
+  const stale = !golden || !sameBytes(golden, process.stdout);
+  // What a broken guest prints is not to become what is expected of it.
+  if (verdict.status !== "passed" || !stale) return { process, verdict };
+  Deno.writeFileSync(path, process.stdout);
+  return { process, verdict, updated: path };
+}
+
+/** What makes the run tell as much as the expectations need, and no more. */
+function traceOptions(test: TestCase, expect: Expectations | undefined): string[] {
+  if (test.ownTrace) return test.trace === undefined ? [] : [`--trace=${test.trace}`];
+  const traced = (expect?.exits ?? []).filter((rule) => !isInSummary(rule)).map(reasonsOf);
+  const specs = traced.some((reasons) => reasons === undefined)
+    ? ["all"]
+    : [...new Set(traced.flatMap((reasons) => reasons!)), ...(test.trace ? [test.trace] : [])];
+  return ["--format=json", specs.length === 0 ? "--quiet" : `--trace=${specs.join(",")}`];
+}
+
+function ending(test: TestCase): string[] {
+  return [`--timeout=${test.timeoutMs}ms`, "--", test.image];
+}
+
+/** The run as a user would type it, with its exits shown. */
+function repeatCommand(test: TestCase, program: string): string {
+  const run = commandLine([program, "run", ...test.options, ...ending(test)]);
+  const input = test.stdin === undefined ? "" : `printf %s ${commandLine([test.stdin])} | `;
+  return `(cd ${commandLine([test.folder])} && ${input}${run})`;
+}
+
+/** Writes what is left of a failed test to a folder of its own, and looks at its last exits. */
+async function keepArtefacts(result: TestResult, around: TestSurroundings): Promise<TestResult> {
+  const { test } = result;
+  // A plain test runs without a trace, so its exits are those of a second run.
+  const timeoutMs = Math.min(test.timeoutMs, SECOND_LOOK_MS);
+  const traced = test.ownTrace ? undefined : await runGuest(around.self, {
+    args: [...test.options, "--trace=all", ...ending({ ...test, timeoutMs })],
+    folder: test.folder,
+    stdin: test.stdin,
+    timeoutMs,
+    maxOutputBytes: 0,
+    signal: around.signal,
+  });
+  const lines = traced?.stderr.split("\n") ?? [];
+  const lastExits = lines.filter((line) => line.startsWith("#")).slice(-LAST_EXITS);
+  // Those are not the last ones of the run that failed.
+  if (traced?.code === TIMEOUT && timeoutMs < test.timeoutMs) {
+    lastExits.push(`(that run was ended after ${timeoutMs} ms)`);
+  }
+  const folder = freeFolder(around.artefacts(), folderName(test.name));
+  const write = (name: string, content: string | Uint8Array): void =>
+    Deno.writeFileSync(
+      join(folder, name),
+      typeof content === "string" ? new TextEncoder().encode(content) : content,
+    );
+  write("command", `${result.command}\n`);
+  write("stdout", result.process!.stdout);
+  write("stderr", result.process!.stderr);
+  if (traced) write("trace", traced.stderr);
+  write(
+    "failures",
+    result.failures.map(({ what, expected, actual, diff }) =>
+      `${what}\nexpected: ${expected}\nactual: ${actual}\n${diff === undefined ? "" : `${diff}\n`}`
+    ).join("\n"),
+  );
+  return { ...result, lastExits, artefacts: folder };
+}
+
+/** A test's name as that of a folder. */
+function folderName(name: string): string {
+  return name.replace(/[^\w.=-]+/g, "_").slice(0, 100).replace(/^\.+/, "_");
+}
+
+function freeFolder(parent: string, name: string): string {
+  for (let n = 1;; n++) {
+    const path = join(parent, n === 1 ? name : `${name}-${n}`);
+    try {
+      Deno.mkdirSync(path);
+      return path;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+}
+
+function readOrNothing(path: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

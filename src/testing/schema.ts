@@ -1,0 +1,229 @@
+/**
+ * The JSON Schema of test files, made from the tables that the code itself uses:
+ * what editors complete from docs/test.schema.json is what is checked here.
+ *
+ * @module
+ */
+
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import type { OutcomeKind } from "../machine/outcome.ts";
+import { CONDITION_NAMES } from "./condition.ts";
+import type { RunOption } from "./test_case.ts";
+
+/** A JSON Schema, or a part of one. */
+export type Schema = { readonly [keyword: string]: unknown };
+
+const KINDS: Record<OutcomeKind, true> = {
+  halt: true,
+  power_off: true,
+  reset: true,
+  panic: true,
+  debug_exit: true,
+  shutdown: true,
+  memory_fault: true,
+  internal_error: true,
+  fail_entry: true,
+  unhandled: true,
+  max_exits: true,
+  run_failed: true,
+  timeout: true,
+  interrupted: true,
+  quit: true,
+  output_closed: true,
+  output_failed: true,
+};
+
+/** How a run can end. */
+export const OUTCOME_KINDS: readonly string[] = Object.keys(KINDS);
+
+/** Options that mean nothing to a test. */
+const FOREIGN_OPTIONS = ["help"];
+
+const SCALAR = ["string", "number"];
+const TEXTS: Schema = { type: ["string", "array"], items: { type: "string" } };
+const COUNT: Schema = { type: "integer", minimum: 0 };
+const ADDRESS: Schema = {
+  description: 'An address, or a range of them: 0x3f8, "0x3f8" or "0x3f8-0x3ff".',
+  type: ["integer", "string"],
+  minimum: 0,
+  pattern: "^(0x[0-9a-fA-F]{1,16}|[0-9]{1,19})( *- *(0x[0-9a-fA-F]{1,16}|[0-9]{1,19}))?$",
+};
+const REASON: Schema = {
+  description: "An exit reason: KVM_EXIT_* without the prefix.",
+  enum: [...Object.keys(KVM_EXIT), "UNRECOGNIZED"],
+};
+const DURATION: Schema = { type: "string", pattern: "^[0-9]+([.][0-9]+)?(ms|s|m|h)$" };
+
+const PATTERN: Readonly<Record<string, Schema>> = {
+  reason: REASON,
+  port: { $ref: "#/definitions/address" },
+  gpa: { $ref: "#/definitions/address" },
+  direction: { enum: ["in", "out", "read", "write"] },
+};
+const LIMITS: Readonly<Record<string, Schema>> = { min: COUNT, max: COUNT };
+
+/** A schema with its words for editors and messages. */
+function described(description: string, schema: Schema): Schema {
+  return { description, ...schema };
+}
+
+function table(properties: Readonly<Record<string, Schema>>, more: Schema = {}): Schema {
+  return { properties, additionalProperties: false, ...more };
+}
+
+/** The schema of an option's value in a test. */
+function optionSchema({ value, repeat, help }: RunOption): Schema {
+  const description = `vmexit run: ${help}`;
+  if (value === undefined) return { description, type: "boolean" };
+  if (!repeat) return { description, type: SCALAR };
+  return { description, type: [...SCALAR, "array"], items: { type: SCALAR } };
+}
+
+/** The options of `vmexit run` that a test may give. */
+export function testOptions(options: readonly RunOption[]): RunOption[] {
+  return options.filter(({ name }) => !FOREIGN_OPTIONS.includes(name));
+}
+
+/**
+ * The schema of a test file.
+ *
+ * @param options those of `vmexit run`
+ *
+ * @example
+ * ```ts
+ * import { testFileSchema } from "./schema.ts";
+ * const schema = testFileSchema([{ name: "memory", value: "SIZE", help: "guest RAM" }]);
+ * console.log(JSON.stringify(schema).includes("guest RAM")); // true
+ * ```
+ */
+export function testFileSchema(options: readonly RunOption[]): Schema {
+  const own = testOptions(options);
+  const optionSchemas = Object.fromEntries(own.map((each) => [each.name, optionSchema(each)]));
+  const dimensions = own.map(({ name, value }) => [
+    name,
+    { type: "array", minItems: 1, items: { type: value === undefined ? "boolean" : SCALAR } },
+  ]);
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "Smoke tests of vmexit",
+    type: "object",
+    required: ["test"],
+    ...table({
+      test: {
+        description: "The tests: one [[test]] each.",
+        type: "array",
+        minItems: 1,
+        items: { $ref: "#/definitions/test" },
+      },
+    }),
+    definitions: {
+      address: ADDRESS,
+      bound: described("How many: a number, or a table with min, max or both.", {
+        type: ["integer", "object"],
+        minimum: 0,
+        minProperties: 1,
+        ...table(LIMITS),
+      }),
+      step: described("An exit: a reason, or a table with reason, port, gpa, direction.", {
+        type: ["string", "object"],
+        oneOf: [REASON, { type: "object", minProperties: 1, ...table(PATTERN) }],
+      }),
+      rule: described(
+        "Exits of a kind and how many, or a sequence; with consecutive nothing lies between.",
+        {
+          type: "object",
+          ...table({
+            ...PATTERN,
+            ...LIMITS,
+            count: COUNT,
+            sequence: { type: "array", minItems: 1, items: { $ref: "#/definitions/step" } },
+            consecutive: { type: "array", minItems: 1, items: { $ref: "#/definitions/step" } },
+          }),
+        },
+      ),
+      condition: {
+        description: "A capability of the host, or NAME>=NUMBER.",
+        anyOf: [{ enum: CONDITION_NAMES }, { pattern: "^[A-Za-z0-9_]+ *>= *[0-9]{1,15}$" }],
+        type: "string",
+      },
+      conditions: {
+        type: ["string", "array"],
+        if: { type: "array" },
+        then: { items: { $ref: "#/definitions/condition" } },
+        else: { $ref: "#/definitions/condition" },
+      },
+      test: {
+        type: "object",
+        required: ["name", "image"],
+        ...table({
+          ...optionSchemas,
+          name: described("What reports call it; no two tests of a file have the same.", {
+            type: "string",
+            pattern: "^[^\\u0000-\\u001f]+$",
+          }),
+          image: described("The image, relative to this file.", { type: "string", minLength: 1 }),
+          stdin: described("What the guest finds on standard input.", { type: "string" }),
+          tags: described("Words to select tests by: --tag.", {
+            type: "array",
+            items: { type: "string" },
+          }),
+          retry: described("How often a failure is tried again (default 0).", COUNT),
+          skip_if: described("Skipped where any of these holds.", {
+            $ref: "#/definitions/conditions",
+          }),
+          only_if: described("Skipped unless all of these hold.", {
+            $ref: "#/definitions/conditions",
+          }),
+          matrix: described("Options with several values: one test for each combination.", {
+            type: "object",
+            minProperties: 1,
+            ...table(Object.fromEntries([
+              ...dimensions,
+              ["image", { type: "array", minItems: 1, items: { type: "string", minLength: 1 } }],
+            ])),
+          }),
+          exit: {
+            description: "The exit code, or how the run ends (default 0; with fault, " +
+              "memory_fault).",
+            oneOf: [{ type: "integer", minimum: 0, maximum: 255 }, { enum: OUTCOME_KINDS }],
+          },
+          stdout: described("The guest's output: the whole of it, or a table.", {
+            type: ["string", "object"],
+            minProperties: 1,
+            ...table({
+              exact: described("The whole output.", { type: "string" }),
+              golden: described("A file with the whole output; --update writes it.", {
+                type: "string",
+                minLength: 1,
+              }),
+              contains: described("Texts that are somewhere in it.", TEXTS),
+              regex: described("Patterns that match in it; ^ and $ are a line's.", TEXTS),
+              in_order: described("Texts that come one behind the other.", TEXTS),
+              never: described("Texts that are nowhere in it.", TEXTS),
+            }),
+          }),
+          exits: described("Exits: a table of reasons and how many, or an array of rules.", {
+            type: ["object", "array"],
+            propertyNames: REASON,
+            additionalProperties: { $ref: "#/definitions/bound" },
+            items: { $ref: "#/definitions/rule" },
+          }),
+          fault: described("The memory fault that ends the run.", {
+            type: "object",
+            minProperties: 1,
+            ...table({
+              gpa: { $ref: "#/definitions/address" },
+              access: { enum: ["read", "write", "fetch", "unknown"] },
+            }),
+          }),
+          within: described("How long the guest may run, at most: 500ms, 5s.", DURATION),
+          max_output: described("Bytes of output after which the guest is ended (default 4 MiB).", {
+            type: "integer",
+            minimum: 1,
+          }),
+          max_exits: described("How many exits there may be, at most.", COUNT),
+        }),
+      },
+    },
+  };
+}

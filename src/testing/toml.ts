@@ -1,0 +1,97 @@
+/**
+ * TOML with the place of every key and value, so that whatever is wrong with one
+ * can be pointed at.
+ *
+ * @module
+ */
+
+import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
+import { type Position, TestFileError } from "./position.ts";
+
+/** A file that was read. */
+export interface TomlFile {
+  readonly value: Record<string, unknown>;
+  /**
+   * Where a key or an item stands.
+   *
+   * @param pointer a JSON pointer: `/test/0/name`; one that is not in the file is
+   *   at the nearest table or array around it
+   */
+  locate(pointer: string): Position;
+}
+
+/**
+ * Reads a file.
+ *
+ * @param path what errors call it
+ * @throws {TestFileError} for what is no TOML
+ *
+ * @example
+ * ```ts
+ * import { readToml } from "./toml.ts";
+ * const { value, locate } = readToml("a.toml", "[[test]]\n  name = 'x'\n");
+ * console.log(value, locate("/test/0/name")); // { test: [{ name: "x" }] } { line: 2, column: 3 }
+ * ```
+ */
+export function readToml(path: string, text: string): TomlFile {
+  let program: AST.TOMLProgram;
+  try {
+    program = parseTOML(text);
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error;
+    const at = { line: error.lineNumber, column: error.column + 1 };
+    throw new TestFileError([{ path, at, message: error.message }]);
+  }
+  const places = placesOf(program);
+  return {
+    value: getStaticTOMLValue(program) as Record<string, unknown>,
+    locate(pointer) {
+      for (let at = pointer; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) {
+        const place = places.get(at);
+        if (place) return place;
+      }
+      return { line: 1, column: 1 };
+    },
+  };
+}
+
+/** A key's pointer below another's (RFC 6901). */
+export function pointerTo(parent: string, key: string | number): string {
+  return `${parent}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+function placesOf(program: AST.TOMLProgram): Map<string, Position> {
+  const places = new Map<string, Position>();
+  const note = (pointer: string, node: AST.TOMLNode): void => {
+    // A table that is made in several parts is where its first part is.
+    if (places.has(pointer)) return;
+    places.set(pointer, { line: node.loc.start.line, column: node.loc.start.column + 1 });
+  };
+  const keyName = (key: AST.TOMLBare | AST.TOMLQuoted): string =>
+    key.type === "TOMLBare" ? key.name : key.value;
+  const visitPairs = (parent: string, pairs: readonly AST.TOMLKeyValue[]): void => {
+    for (const { key, value } of pairs) {
+      let pointer = parent;
+      for (const part of key.keys) note(pointer = pointerTo(pointer, keyName(part)), part);
+      visit(pointer, value);
+    }
+  };
+  const visit = (pointer: string, node: AST.TOMLContentNode): void => {
+    if (node.type === "TOMLInlineTable") visitPairs(pointer, node.body);
+    if (node.type !== "TOMLArray") return;
+    node.elements.forEach((element, i) => {
+      note(pointerTo(pointer, i), element);
+      visit(pointerTo(pointer, i), element);
+    });
+  };
+  for (const node of program.body[0].body) {
+    if (node.type === "TOMLKeyValue") {
+      visitPairs("", [node]);
+      continue;
+    }
+    let pointer = "";
+    for (const key of node.resolvedKey) note(pointer = pointerTo(pointer, key), node);
+    visitPairs(pointer, node.body);
+  }
+  return places;
+}

@@ -1,0 +1,57 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { outputFailures } from "../../src/testing/output_check.ts";
+import type { OutputExpectation } from "../../src/testing/test_case.ts";
+
+const NOTHING: OutputExpectation = { contains: [], regex: [], inOrder: [], never: [] };
+
+async function broken(output: string, expect: Partial<OutputExpectation>, golden?: string) {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const content = golden === undefined ? undefined : bytes(golden);
+  return await outputFailures(bytes(output), { ...NOTHING, ...expect }, content);
+}
+
+Deno.test("output that fits breaks nothing", async () => {
+  const expect = {
+    exact: "one\ntwo\n",
+    contains: ["one", "two"],
+    regex: [/^two$/m],
+    inOrder: ["o", "o", "\n"],
+    never: ["three"],
+  };
+  assertEquals(await broken("one\ntwo\n", expect), []);
+});
+
+Deno.test("each expectation that is broken says so", async () => {
+  const failures = await broken("one\n", {
+    contains: ["two"],
+    regex: [/^n/m],
+    inOrder: ["n", "o"],
+    never: ["one"],
+  });
+  assertEquals(failures.map(({ what, expected }) => [what, expected]), [
+    ["stdout contains", '"two"'],
+    ["stdout regex", "/^n/m"],
+    ["stdout never", 'no "one"'],
+    ["stdout in_order", '"o" behind "n"'],
+  ]);
+  assertEquals(failures[0]!.actual, '"one\\n"');
+});
+
+Deno.test("other output than the exact one is shown as a difference", async () => {
+  const [failure] = await broken("a\nb\nc\n", { exact: "a\nx\nc\n" });
+  assertEquals(failure!.diff, "--- expected\n+++ actual\n@@ -1,3 +1,3 @@\n a\n-x\n+b\n c");
+});
+
+Deno.test("a difference of many lines is shown in part", async () => {
+  const [failure] = await broken("a\n".repeat(500), { exact: "b\n".repeat(500) });
+  const lines = failure!.diff!.split("\n");
+  assertEquals(lines.length, 61);
+  assertStringIncludes(lines.at(-1)!, "more lines");
+});
+
+Deno.test("a golden file has to be there, and to be the same", async () => {
+  assertEquals(await broken("a", { golden: "/x" }, "a"), []);
+  assertEquals((await broken("a", { golden: "/x" }, "b")).length, 1);
+  const [missing] = await broken("a", { golden: "/x" });
+  assertStringIncludes(missing!.expected, "--update writes it");
+});

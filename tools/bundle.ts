@@ -1,0 +1,147 @@
+/**
+ * Makes the program into few files of JavaScript, which start in less time than a hundred modules
+ * and need no package: what `./vmexit` runs, and what `./dev build` packs.
+ *
+ *     deno run --allow-read --allow-write --allow-run --allow-env tools/bundle.ts FLAG...
+ *
+ * makes .setup.d, with flags for `deno bundle` that say where packages come from.
+ *
+ * In a bundle all files lie in one folder. What a module of src/ names by
+ * `new URL("./vcpu_thread.ts", import.meta.url)` comes along and is found there by its last name: a
+ * module becomes an entry of its own, for a Worker; a file or folder is an asset.
+ *
+ * @module
+ */
+
+import { walkSync } from "@std/fs";
+import { basename, dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PROJECT = fileURLToPath(new URL("../", import.meta.url));
+
+/** Packages that read their WebAssembly from the folder that they lie in. */
+const WASM_PACKAGES = ["iced-x86", "lz4-wasm-nodejs", "node-liblzma/wasm"];
+
+/** A file's address in a source, or in what esbuild makes of it. */
+const ADDRESS = /(\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/g;
+/** Lines that are comments, which may have addresses in examples. */
+const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
+
+/** The program as files. */
+export interface Bundle {
+  /** Contents by name; `main.js` is what is run. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Files and folders of the project that the program reads: paths by name. */
+  readonly assets: ReadonlyMap<string, string>;
+}
+
+/**
+ * Bundles the program.
+ *
+ * @param flags where packages come from: `--import-map`, `--lock`
+ * @param project the project's folder
+ * @throws {Error} with what `deno bundle` says when it fails
+ *
+ * @example
+ * ```ts
+ * import { bundleProgram } from "./bundle.ts";
+ * const { files } = await bundleProgram(["--import-map=std/npm.json", "--lock=deno.lock"]);
+ * console.log(files.has("main.js")); // true
+ * ```
+ */
+export async function bundleProgram(
+  flags: readonly string[],
+  project: string = PROJECT,
+): Promise<Bundle> {
+  const { entries, assets } = addressed(project);
+  const outdir = Deno.makeTempDirSync({ prefix: "vmexit-bundle-" });
+  try {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["bundle", "--quiet", "--minify", "--platform", "deno", "--code-splitting"],
+        ...[`--config=${join(project, "deno.json")}`, ...flags, "--outdir", outdir],
+        ...[join(project, "main.ts"), ...entries],
+      ],
+      stdin: "null",
+      stdout: "null",
+    }).output();
+    if (!success) throw new Error(`deno bundle failed:\n${new TextDecoder().decode(stderr)}`);
+    const files = new Map<string, Uint8Array>();
+    for (const { path, name } of walkSync(outdir, { includeDirs: false })) {
+      if (files.has(name)) throw new Error(`two files of the bundle are called ${name}`);
+      files.set(name, new TextEncoder().encode(inOneFolder(Deno.readTextFileSync(path))));
+    }
+    for (const specifier of WASM_PACKAGES) {
+      const folder = dirname(fileURLToPath(import.meta.resolve(specifier)));
+      for (const { name } of Deno.readDirSync(folder)) {
+        if (name.endsWith(".wasm")) files.set(name, Deno.readFileSync(join(folder, name)));
+      }
+    }
+    return { files, assets };
+  } finally {
+    Deno.removeSync(outdir, { recursive: true });
+  }
+}
+
+/** What the sources address beside what they import. */
+function addressed(project: string): { entries: string[]; assets: Map<string, string> } {
+  const paths = new Map<string, string>();
+  for (const { path } of walkSync(join(project, "src"), { includeDirs: false, exts: [".ts"] })) {
+    const source = Deno.readTextFileSync(path).replaceAll(COMMENT, "");
+    for (const [, , address] of source.matchAll(ADDRESS)) {
+      const target = join(dirname(path), address!);
+      const name = basename(target);
+      const other = paths.get(name);
+      if (other !== undefined && join(other, ".") !== join(target, ".")) {
+        throw new Error(`${other} and ${target} would have the same name in a bundle`);
+      }
+      paths.set(name, target);
+    }
+  }
+  const isModule = (path: string): boolean => path.endsWith(".ts");
+  return {
+    entries: [...paths.values()].filter(isModule),
+    assets: new Map([...paths].filter(([, path]) => !isModule(path))),
+  };
+}
+
+/** A file of the bundle that finds the others beside it. */
+function inOneFolder(code: string): string {
+  return code
+    .replaceAll(ADDRESS, (_, before: string, address: string, after: string) => {
+      const name = basename(address).replace(/\.ts$/, ".js") + (address.endsWith("/") ? "/" : "");
+      return `${before}"./${name}"${after}`;
+    })
+    .replaceAll(/(["'`])(?:\.\.\/)+([\w-]+\.js)\1/g, '"./$2"')
+    // CommonJS's, which packages for Node use.
+    .replaceAll(/\b__dirname\b/g, "import.meta.dirname");
+}
+
+/**
+ * Makes .setup.d, or makes it anew. Names tell contents, but for the entries, of which main.js comes
+ * last: whoever starts meanwhile finds all that is needed.
+ */
+async function main(flags: readonly string[]): Promise<void> {
+  const start = new Date();
+  const { files, assets } = await bundleProgram(flags);
+  const folder = join(PROJECT, ".setup.d");
+  const staging = join(folder, String(Deno.pid));
+  Deno.mkdirSync(staging, { recursive: true });
+  try {
+    for (const [name, path] of assets) {
+      Deno.symlinkSync(relative(folder, path), join(staging, name));
+      Deno.renameSync(join(staging, name), join(folder, name));
+    }
+    const names = [...files.keys()].filter((name) => name !== "main.js");
+    for (const name of [...names, "main.js"]) {
+      Deno.writeFileSync(join(staging, name), files.get(name)!);
+      // As old as the moment before: what was edited meanwhile is newer.
+      Deno.utimeSync(join(staging, name), start, start);
+      Deno.renameSync(join(staging, name), join(folder, name));
+    }
+  } finally {
+    Deno.removeSync(staging, { recursive: true });
+  }
+}
+
+if (import.meta.main) await main(Deno.args);
