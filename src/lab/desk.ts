@@ -9,7 +9,7 @@ import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import { slotAt } from "../memory/slots.ts";
 import { isDisguisedMmio } from "../memory/classify.ts";
-import { type RunContext, serve, type ServeExit } from "../machine/run_loop.ts";
+import { disguisedAs, type RunContext, serve, type ServeExit } from "../machine/run_loop.ts";
 import { type Exit, UnansweredExitError } from "./exit.ts";
 import { answersReads } from "./handlers.ts";
 import type { ExitSlot } from "./slot.ts";
@@ -47,6 +47,13 @@ export class ExitDesk {
   /** Adds a vCPU's slot, in the order of their ids. */
   add(slot: ExitSlot): void {
     this.#slots.push(slot);
+  }
+
+  /** Whether an exit of any vCPU waits that was not served. */
+  get isWaiting(): boolean {
+    return this.#slots.some(({ exit, context: { pending, held } }) =>
+      exit !== undefined || pending !== undefined || held !== undefined
+    );
   }
 
   /** Serves what a vCPU came out with, in the run loop's place. */
@@ -119,21 +126,16 @@ export class ExitDesk {
   #serveOnly(slot: ExitSlot, result: RunResult): boolean {
     const { context } = slot;
     context.held = result; // if something is thrown, the exit still waits
-    slot.serving = true;
-    try {
-      const goes = this.#serveBy(slot, result);
-      context.held = undefined;
-      return goes;
-    } finally {
-      slot.serving = false;
-    }
+    const goes = this.#serveBy(slot, result);
+    context.held = undefined;
+    return goes;
   }
 
   #serveBy(slot: ExitSlot, result: RunResult): boolean {
     const { context } = slot;
     if (result !== RunResult.exit) return serve(context, result);
     const reason = context.vcpu.exitReason;
-    const isDone = slot.exit && slot.answered && reason !== KVM_EXIT.DEBUG ||
+    const isDone = slot.exit?.answered && reason !== KVM_EXIT.DEBUG ||
       this.#handlers.get(reason)?.(slot);
     if (isDone) {
       context.statistics.count(reason);
@@ -143,9 +145,13 @@ export class ExitDesk {
     return serve(context, result);
   }
 
+  /**
+   * Finishes the instruction of an exit that was served where somebody may look at the
+   * vCPU before it is entered again: one of several, while the exit of another waits.
+   */
   #catchUp(slot: ExitSlot): boolean {
     const { context } = slot;
-    if (slot.hasMore) {
+    if (slot.hasMore || this.#slots.length > 1) {
       if (!slot.finish()) return this.serve(context, RunResult.exit);
       slot.catchUp();
     }
@@ -164,10 +170,18 @@ function isElsewhere({ vcpu }: RunContext): boolean {
   return vcpu.id > 0;
 }
 
-/** Whether an exit is a memory fault in the guise of MMIO. */
-function isFault({ vcpu, mmio, memory }: RunContext): boolean {
-  return vcpu.exitReason === KVM_EXIT.MMIO &&
-    isDisguisedMmio(slotAt(memory.slots, mmio.gpa)?.kind, mmio.isWrite);
+/** Whether an exit is a memory fault in disguise. */
+function isFault(context: RunContext): boolean {
+  const { vcpu, mmio, memory, faults, decoder } = context;
+  switch (vcpu.exitReason) {
+    case KVM_EXIT.MMIO:
+      return isDisguisedMmio(slotAt(memory.slots, mmio.gpa)?.kind, mmio.isWrite);
+    case KVM_EXIT.INTERNAL_ERROR:
+    case KVM_EXIT.SHUTDOWN:
+      return faults.isBehind(disguisedAs(decoder.decode()));
+    default:
+      return false;
+  }
 }
 
 /** @throws {UnansweredExitError} for a read that nobody answers */

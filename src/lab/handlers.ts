@@ -6,6 +6,7 @@
 
 import type { Device } from "../devices/device.ts";
 import type { DebugExit, HypercallExit } from "../exits/exit.ts";
+import { hex } from "../hex.ts";
 import type { MsrHandler as MsrAnswers } from "../machine/msr.ts";
 import type { MemoryFault } from "../memory/fault.ts";
 import type { FaultAction } from "../memory/resolve.ts";
@@ -25,8 +26,8 @@ import type { Vcpu } from "./vcpu.ts";
  */
 export interface AccessHandler {
   /**
-   * The guest reads: gives the value, of which it gets as many bytes as it reads. Without
-   * this function nobody answers reads.
+   * The guest reads: gives the value, an integer of which it gets as many bytes as it reads.
+   * Without this function nobody answers reads.
    */
   read?(access: Access): number;
   /** The guest writes. Without this function writes are lost. */
@@ -147,9 +148,13 @@ export class HandlerDevice implements Device {
   }
 
   read(offset: number, sizeBytes: number): number {
-    const value = this.#handler.read?.(this.#access(offset, sizeBytes));
     const ones = 2 ** (8 * sizeBytes) - 1;
-    if (value === undefined) return ones;
+    if (!this.#handler.read) return ones;
+    const access = this.#access(offset, sizeBytes);
+    const value = this.#handler.read(access);
+    if (!Number.isInteger(value)) {
+      throw new TypeError(`${this.name}(${hex(access.address)}): read() gave no integer: ${value}`);
+    }
     return sizeBytes === 4 ? value >>> 0 : value & ones;
   }
 

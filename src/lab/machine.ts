@@ -9,6 +9,7 @@ import { planBoot } from "../boot/detect.ts";
 import { firmwareOptions } from "../boot/firmware.ts";
 import { LOCAL_APIC_GPA } from "../boot/pc_interrupts.ts";
 import type { DebugExit, HypercallExit } from "../exits/exit.ts";
+import { DisposedError } from "../kvm/descriptor.ts";
 import { missingCapability } from "../kvm/unavailable.ts";
 import { MAP_GPA_RANGE_MASK } from "../machine/hypercall.ts";
 import { Machine as Hardware } from "../machine/machine.ts";
@@ -68,7 +69,8 @@ const REPORTED: readonly number[] = [X86_VECTOR.DB, X86_VECTOR.BP];
 export class Machine implements Disposable {
   /** All vCPUs. Those behind the first run on threads of their own. */
   readonly vcpus: readonly Vcpu[];
-  readonly #hardware: Hardware;
+  /** All of it; {@linkcode Machine.#hardware} where it must not be disposed of. */
+  readonly #all: Hardware;
   readonly #desk: ExitDesk;
   readonly #slots: readonly ExitSlot[];
   readonly #msrs: MsrHandlers;
@@ -77,6 +79,7 @@ export class Machine implements Disposable {
   #onHypercall: HypercallHandler | undefined;
   #onMemoryFault: MemoryFaultHandler | undefined;
   #isRunning = false;
+  #isDisposed = false;
 
   private constructor(options: MachineOptions) {
     const { machine = "bare", cpus = 1, unanswered, faultRetries, kvm, output } = options;
@@ -98,7 +101,7 @@ export class Machine implements Disposable {
         }],
       ]),
     );
-    this.#hardware = new Hardware({
+    this.#all = new Hardware({
       type: machine,
       cpus,
       memoryBytes: parseMemory(options.memory ?? DEFAULT_MEMORY),
@@ -111,7 +114,7 @@ export class Machine implements Disposable {
       ...(faultRetries === undefined ? {} : { faultRetries }),
       ...(kvm === undefined ? {} : { kvmPath: kvm }),
     });
-    const { contexts, debugs, memory, vm } = this.#hardware;
+    const { contexts, debugs, memory, vm } = this.#all;
     this.#slots = contexts.map((context, i) => new ExitSlot(context, debugs[i]!));
     const host = {
       memory,
@@ -119,7 +122,7 @@ export class Machine implements Disposable {
         ? (cpu: number, vector: number) =>
           vm.signalMsi({ address_lo: LOCAL_APIC_GPA | cpu << 12, data: vector })
         : undefined,
-      isElsewhere: (cpu: number) => this.#hardware.isElsewhere(cpu),
+      isElsewhere: (cpu: number) => this.#all.isElsewhere(cpu),
     };
     for (const slot of this.#slots) {
       this.#desk.add(slot);
@@ -145,9 +148,19 @@ export class Machine implements Disposable {
     return new Machine(options);
   }
 
-  /** Ends the machine and gives everything back. */
+  /**
+   * Ends the machine and gives everything back: a run that is under way ends first, as by
+   * {@linkcode stop}. Any other use afterwards is an error.
+   */
   [Symbol.dispose](): void {
-    this.#hardware[Symbol.dispose]();
+    this.#isDisposed = true;
+    this.stop();
+    if (!this.#isRunning) this.#all[Symbol.dispose]();
+  }
+
+  get #hardware(): Hardware {
+    if (this.#isDisposed) throw new DisposedError("the machine");
+    return this.#all;
   }
 
   /**
@@ -180,9 +193,11 @@ export class Machine implements Disposable {
   }
 
   /**
-   * Loads an image, makes the holes, and sets the first vCPU up to start it.
+   * Loads an image, makes the holes, and sets the first vCPU up to start it. What other
+   * vCPUs and devices did before they keep.
    *
    * @throws {ImageError} when the image is malformed or does not fit
+   * @throws {Error} while an exit waits to be served
    *
    * @example
    * ```ts
@@ -195,6 +210,9 @@ export class Machine implements Disposable {
   load(image: Uint8Array, options: LoadOptions = {}): void {
     const { protocol = "auto", name = "", ...rest } = options;
     const { machine, cpus = 1, commandLine = "" } = this.#options;
+    if (this.#desk.isWaiting) {
+      throw new Error("load: an exit of the guest before waits to be served; let it run on first");
+    }
     const ram = ramLayout(this.#hardware.memory.sizeBytes);
     const plan = planBoot(image, name, protocol, {
       ram,
@@ -233,18 +251,18 @@ export class Machine implements Disposable {
    * }
    * ```
    */
-  *exits({ timeoutMs = Infinity }: RunLimits = {}): Generator<Exit, Outcome, void> {
+  *exits(limits: RunLimits = {}): Generator<Exit, Outcome, void> {
+    const { timeoutMs, deadline } = deadlineOf(limits);
     this.#hardware.goOn();
-    const deadline = performance.now() + timeoutMs;
     try {
       for (;;) {
         const next = this.#nextExit(deadline);
         if (!next) return { kind: "timeout", timeoutMs };
-        if ("kind" in next) return this.#hardware.explainWith(decoder()!, next);
+        if ("kind" in next) return next;
         yield next;
       }
     } finally {
-      this.#desk.settle();
+      if (!this.#isDisposed) this.#desk.settle();
     }
   }
 
@@ -263,9 +281,10 @@ export class Machine implements Disposable {
    * ```
    */
   async run(limits: RunLimits = {}): Promise<Outcome> {
+    const { timeoutMs } = deadlineOf(limits);
     this.#begin();
     try {
-      return this.#finishHanded() ?? await runToEnd(this.#hardware, limits);
+      return this.#finishHanded() ?? await runToEnd(this.#all, { timeoutMs });
     } finally {
       this.#end();
     }
@@ -284,16 +303,16 @@ export class Machine implements Disposable {
    * console.log(vm.runSync({ timeoutMs: 1000 })); // { kind: "halt" }
    * ```
    */
-  runSync({ timeoutMs = Infinity }: RunLimits = {}): Outcome {
+  runSync(limits: RunLimits = {}): Outcome {
+    const { timeoutMs, deadline } = deadlineOf(limits);
     this.#begin();
     try {
-      const deadline = performance.now() + timeoutMs;
       let outcome = this.#finishHanded();
       for (let left = timeoutMs; !outcome; left = deadline - performance.now()) {
         if (left <= 0) return { kind: "timeout", timeoutMs };
-        outcome = this.#hardware.runFor(left);
+        outcome = this.#all.runFor(left);
       }
-      return this.#hardware.explainWith(decoder()!, outcome);
+      return this.#all.explainWith(decoder()!, outcome);
     } finally {
       this.#end();
     }
@@ -313,7 +332,7 @@ export class Machine implements Disposable {
    * ```
    */
   stop(): void {
-    this.#hardware.stop({ kind: "stopped" });
+    this.#all.stop({ kind: "stopped" });
   }
 
   /**
@@ -456,33 +475,39 @@ export class Machine implements Disposable {
         if (this.#desk.handed) return this.#desk.handed;
         const left = deadline - performance.now();
         if (left <= 0) return undefined;
-        const outcome = this.#hardware.runFor(left);
-        if (outcome) return outcome;
+        const outcome = this.#all.runFor(left);
+        if (outcome) return this.#all.explainWith(decoder()!, outcome);
       }
     } finally {
-      this.#isRunning = false;
+      this.#leave();
     }
   }
 
   #enter(isHanding: boolean): void {
+    if (this.#isDisposed) throw new DisposedError("the machine");
     if (this.#isRunning) throw new Error("the machine runs already");
     this.#isRunning = true;
     this.#desk.isHanding = isHanding;
   }
 
+  #leave(): void {
+    this.#isRunning = false;
+    if (this.#isDisposed) this.#all[Symbol.dispose]();
+  }
+
   #begin(): void {
     this.#enter(false);
-    this.#hardware.goOn();
+    this.#all.goOn();
   }
 
   #end(): void {
-    this.#isRunning = false;
-    this.#desk.settle();
+    if (!this.#isDisposed) this.#desk.settle();
+    this.#leave();
   }
 
   #finishHanded(): Outcome | undefined {
     this.#desk.finishHanded();
-    return this.#hardware.outcome;
+    return this.#all.outcome;
   }
 
   #debugged(slot: ExitSlot): boolean {
@@ -509,6 +534,15 @@ export class Machine implements Disposable {
     slot.putReturn(answer);
     return true;
   }
+}
+
+/** @throws {RangeError} for what is no time */
+function deadlineOf({ timeoutMs = Infinity }: RunLimits): {
+  readonly timeoutMs: number;
+  readonly deadline: number;
+} {
+  if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs: ${timeoutMs} is no time to run for`);
+  return { timeoutMs, deadline: performance.now() + timeoutMs };
 }
 
 function rangeOf(range: number | AddressRange): AddressRange {

@@ -19,7 +19,8 @@ export const SYSTEM_REGISTERS: readonly (keyof SystemRegisters)[] = [
 ];
 
 /**
- * A view of registers.
+ * A view of registers. Nothing can be added to it, and what has parts is read and written
+ * as a whole.
  *
  * @param read gives all of them
  * @param write changes some of them
@@ -33,9 +34,9 @@ export function liveView<T extends object>(
   for (const name of names) {
     Object.defineProperty(view, name, {
       enumerable: true,
-      get: () => read()[name],
+      get: () => Object.freeze(read()[name]),
       set: (value: T[typeof name]) => write({ [name]: value } as Partial<T>),
     });
   }
-  return view;
+  return Object.seal(view);
 }

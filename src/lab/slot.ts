@@ -5,12 +5,18 @@
  */
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
-import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL, KVM_RUN_MSR } from "../../ffi/kvm_run.ts";
+import {
+  KVM_RUN_EXIT_OFFSET,
+  KVM_RUN_HYPERCALL,
+  KVM_RUN_MSR,
+  KVM_RUN_STRUCT,
+} from "../../ffi/kvm_run.ts";
 import type { DebugExit } from "../exits/exit.ts";
+import { DisposedError } from "../kvm/descriptor.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import type { GuestDebug } from "../machine/guest_debug.ts";
 import type { RunContext } from "../machine/run_loop.ts";
-import type { Exit } from "./exit.ts";
+import type { AccessData, Answerable, Exit } from "./exit.ts";
 import type { Vcpu } from "./vcpu.ts";
 
 /** Exits after which KVM finishes the instruction when the guest is entered again (rule R7). */
@@ -22,6 +28,7 @@ const HALF_FINISHED: readonly number[] = [
   KVM_EXIT.HYPERCALL,
   KVM_EXIT.XEN,
 ];
+const REASON_AT = KVM_RUN_STRUCT.fields.exit_reason[0];
 const RETURN_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_HYPERCALL.fields.ret[0];
 const MSR_ERROR_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.error[0];
 const MSR_DATA_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.data[0];
@@ -30,19 +37,15 @@ const MSR_DATA_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.data[0];
 export class ExitSlot {
   /** The exit that was handed out, and waits. */
   exit: Exit | undefined;
-  /** Whoever it was handed to answered it. */
-  answered = false;
   /** It was served already, on the wish of whoever it was handed to. */
   early = false;
   /** It was served, and is to be passed by when the run loop comes with it again. */
   served = false;
-  /** It is being served. */
-  serving = false;
   readonly #afterwards: (() => void)[] = [];
 
   constructor(readonly context: RunContext, readonly debug: GuestDebug) {}
 
-  /** Whether KVM has still to finish the instruction that the exit is of. */
+  /** Whether KVM has still to finish the instruction that its last exit is of. */
   get isHalfFinished(): boolean {
     return HALF_FINISHED.includes(this.context.vcpu.exitReason);
   }
@@ -59,8 +62,7 @@ export class ExitSlot {
    * soon as the exit that waits was served.
    */
   afterwards(action: () => void): void {
-    const waits = this.exit || this.serving || this.context.held !== undefined;
-    if (waits && this.isHalfFinished) this.#afterwards.push(action);
+    if (this.isHalfFinished) this.#afterwards.push(action);
     else action();
   }
 
@@ -70,12 +72,17 @@ export class ExitSlot {
   }
 
   /**
-   * Finishes the instruction of an exit that was served, without entering the guest.
+   * Finishes the instruction of an exit that was served, without entering the guest; then
+   * there is no exit any more.
    *
    * @returns false when that led to an exit for another part of the same instruction
    */
   finish(): boolean {
-    return !this.isHalfFinished || this.context.vcpu.completePending() !== RunResult.exit;
+    const { vcpu } = this.context;
+    if (!this.isHalfFinished) return true;
+    if (vcpu.completePending() === RunResult.exit) return false;
+    new DataView(vcpu.area.buffer).setUint32(REASON_AT, KVM_EXIT.UNKNOWN, true);
+    return true;
   }
 
   /** Does what was to be done afterwards. */
@@ -83,8 +90,15 @@ export class ExitSlot {
     for (const action of this.#afterwards.splice(0)) action();
   }
 
+  /** @throws {DisposedError} @throws {Error} when another exit waits by now, or none */
+  requireWaiting(exit: object): void {
+    const { vcpu } = this.context;
+    if (vcpu.disposed) throw new DisposedError(vcpu.what);
+    if (this.exit !== exit) throw new Error("the guest has gone on since this exit");
+  }
+
   /** Writes an answer into `kvm_run`. @throws {TypeError} without a value where the guest reads */
-  put(value: number | bigint | Uint8Array | undefined): void {
+  put(value: AccessData | undefined): void {
     const exit = this.exit!;
     const { area } = this.context.vcpu;
     const view = new DataView(area.buffer, area.byteOffset);
@@ -106,7 +120,6 @@ export class ExitSlot {
         view.setUint8(MSR_ERROR_AT, 0);
         break;
     }
-    this.answered = true;
   }
 
   /** Writes a hypercall's answer into `kvm_run`. */
@@ -115,31 +128,45 @@ export class ExitSlot {
     new DataView(area.buffer, area.byteOffset).setBigInt64(RETURN_AT, value, true);
   }
 
-  /** The exit with its methods. */
+  /** Makes the exit that waits one with methods, for whoever decides about it. */
   hand(vcpu: Vcpu, serve: () => void): Exit {
-    const check = (): void => {
-      if (this.exit !== exit) throw new Error(`the guest has gone on since this ${exit.reason}`);
-    };
-    const exit = Object.defineProperties(this.context.decoder.decode(), {
-      vcpu: { value: vcpu },
-      answered: { get: () => this.exit === exit && this.answered },
-      answer: {
-        value: (value?: number | bigint | Uint8Array) => {
-          check();
-          this.put(value);
-        },
-      },
-      serve: {
-        value: () => {
-          check();
-          serve();
-        },
-      },
-    }) as Exit;
-    this.exit = exit;
-    this.answered = false;
+    const handed = new HandedExit(this, vcpu, serve);
+    this.exit = Object.assign(handed, this.context.decoder.decode());
     this.early = false;
-    return exit;
+    return this.exit;
+  }
+}
+
+/** What an exit can do, beside what it was. */
+class HandedExit implements Answerable<AccessData> {
+  readonly #slot: ExitSlot;
+  readonly #vcpu: Vcpu;
+  readonly #serve: () => void;
+  #answered = false;
+
+  constructor(slot: ExitSlot, vcpu: Vcpu, serve: () => void) {
+    this.#slot = slot;
+    this.#vcpu = vcpu;
+    this.#serve = serve;
+  }
+
+  get vcpu(): Vcpu {
+    return this.#vcpu;
+  }
+
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  answer(value?: AccessData): void {
+    this.#slot.requireWaiting(this);
+    this.#slot.put(value);
+    this.#answered = true;
+  }
+
+  serve(): void {
+    this.#slot.requireWaiting(this);
+    this.#serve();
   }
 }
 
@@ -149,7 +176,7 @@ function required<T>(value: T | undefined): T {
 }
 
 /** Fills the items of an access, each of so many bytes. */
-function fill(data: Uint8Array, sizeBytes: number, value: number | bigint | Uint8Array): void {
+function fill(data: Uint8Array, sizeBytes: number, value: AccessData): void {
   if (value instanceof Uint8Array) {
     if (value.length < data.length) {
       throw new RangeError(`the guest reads ${data.length} bytes, the answer has ${value.length}`);

@@ -7,6 +7,7 @@
 import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
 import { exceptionVector } from "../exits/vector_names.ts";
 import { hex } from "../hex.ts";
+import { DisposedError } from "../kvm/descriptor.ts";
 import type { Regs, Sregs, Vcpu as KvmVcpu } from "../kvm/vcpu.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
@@ -159,7 +160,9 @@ export class LiveVcpu implements Vcpu {
           "or in a loop over exits()",
       );
     }
-    return this.#slot.context.vcpu;
+    const { vcpu } = this.#slot.context;
+    if (vcpu.disposed) throw new DisposedError(vcpu.what);
+    return vcpu;
   }
 
   get singleStep(): boolean {
@@ -262,13 +265,13 @@ export class LiveVcpu implements Vcpu {
   interrupt(vector: number): void {
     checkVector(vector, 255);
     if (this.#host.signal) return this.#host.signal(this.id, vector);
+    const vcpu = this.#vcpu;
     this.#interrupts.push(vector);
-    this.#slot.afterwards(() => this.openWindow());
+    this.#slot.afterwards(() => this.openWindow(vcpu));
   }
 
   /** Gives the guest the next interrupt that waits, or asks KVM to say when it takes one. */
-  openWindow(): void {
-    const { vcpu } = this.#slot.context;
+  openWindow(vcpu = this.#vcpu): void {
     if (this.#interrupts.length > 0 && vcpu.area[READY] === 1) {
       vcpu.interrupt(this.#interrupts.shift()!);
       vcpu.area[READY] = 0;

@@ -183,7 +183,7 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
       break;
     case KVM_EXIT.INTERNAL_ERROR:
     case KVM_EXIT.SHUTDOWN:
-      return serveDisguise(context, context.decoder.decode());
+      return serveFault(context, disguisedAs(context.decoder.decode()));
     default:
       outcome = unusualExit(context, context.decoder.decode());
   }
@@ -220,10 +220,10 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
   }
 }
 
-/** A failed emulation or a triple fault: both may be a memory fault in disguise. */
-function serveDisguise(context: RunContext, exit: VmExit): Outcome | undefined {
+/** A failed emulation or a triple fault as the memory fault that it may be in disguise. */
+export function disguisedAs(exit: VmExit): FaultOrigin {
   const disguise = exit.reason === "SHUTDOWN" ? "shutdown" : "emulation";
-  return serveFault(context, { shape: "disguised", disguise, errno: 0, exit });
+  return { shape: "disguised", disguise, errno: 0, exit };
 }
 
 /** What a failed `KVM_RUN` means: a memory fault, or an errno without a meaning for a guest. */

@@ -69,31 +69,31 @@ export interface Registers {
  */
 export interface SegmentRegister {
   /** The linear address of its start. */
-  base: bigint;
+  readonly base: bigint;
   /** In bytes, whatever the granularity. */
-  limit: number;
+  readonly limit: number;
   /** What the guest loaded. */
-  selector: number;
+  readonly selector: number;
   /** The descriptor's type. */
-  type: number;
+  readonly type: number;
   /** 1: the segment is there. */
-  present: number;
+  readonly present: number;
   /** The descriptor's privilege level; SS has the CPL. */
-  dpl: number;
+  readonly dpl: number;
   /** 1: 32-bit code, or a 32-bit stack pointer. */
-  db: number;
+  readonly db: number;
   /** 1: code or data, 0: a system segment. */
-  s: number;
+  readonly s: number;
   /** 1: 64-bit code. */
-  l: number;
+  readonly l: number;
   /** 1: the descriptor counts its limit in pages. */
-  g: number;
+  readonly g: number;
   /** Left to system software. */
-  avl: number;
+  readonly avl: number;
   /** 1: nothing was loaded. */
-  unusable: number;
+  readonly unusable: number;
   /** Nothing. */
-  padding: number;
+  readonly padding: number;
 }
 
 /**
@@ -108,11 +108,11 @@ export interface SegmentRegister {
  */
 export interface TableRegister {
   /** The linear address of the table. */
-  base: bigint;
+  readonly base: bigint;
   /** Its last byte's offset. */
-  limit: number;
+  readonly limit: number;
   /** Nothing. */
-  padding: number[];
+  readonly padding: number[];
 }
 
 /**
