@@ -7,7 +7,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
-import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL } from "../../ffi/kvm_run.ts";
+import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL, KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
 import { ExitDecoder } from "../../src/exits/decode.ts";
 import { RunResult } from "../../src/kvm/run_result.ts";
 import type { Vcpu } from "../../src/kvm/vcpu.ts";
@@ -21,14 +21,15 @@ import { kvmRun } from "../exits/samples.ts";
 
 const RETURN_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_HYPERCALL.fields.ret[0];
 
-/** A desk with one vCPU that came out with a hypercall. */
-function hypercall(handlers: [number, ExitHandler][] = []) {
+/** A vCPU that came out with a hypercall, and whatever serves its exits. */
+function vcpuWithHypercall(id: number, control: RunControl) {
   const area = kvmRun(KVM_EXIT.HYPERCALL);
-  const control: RunControl = { stop: undefined, waits: false, others: undefined };
   const vcpu: Partial<Vcpu> = {
-    id: 0,
+    id,
     area,
-    exitReason: KVM_EXIT.HYPERCALL,
+    get exitReason() {
+      return new DataView(area.buffer).getUint32(KVM_RUN_STRUCT.fields.exit_reason[0], true);
+    },
     completePending: () => RunResult.interrupted,
   };
   const context = {
@@ -38,13 +39,27 @@ function hypercall(handlers: [number, ExitHandler][] = []) {
     statistics: new RunStatistics(false),
     pending: undefined,
   } as Partial<RunContext> as RunContext;
-  const desk = new ExitDesk([{ id: 0 } as LabVcpu], true, new Map(handlers));
-  desk.add(new ExitSlot(context, {} as GuestDebug));
   return {
-    desk,
     context,
+    slot: new ExitSlot(context, {} as GuestDebug),
     returned: () => new DataView(area.buffer).getBigInt64(RETURN_AT, true),
   };
+}
+
+/** A desk with vCPUs that came out with hypercalls. */
+function hypercalls(cpus: number, handlers: [number, ExitHandler][] = []) {
+  const control: RunControl = { stop: undefined, waits: false, others: undefined };
+  const ids = Array.from({ length: cpus }, (_, id) => id);
+  const vcpus = ids.map((id) => vcpuWithHypercall(id, control));
+  const desk = new ExitDesk(ids.map((id) => ({ id }) as LabVcpu), true, new Map(handlers));
+  for (const { slot } of vcpus) desk.add(slot);
+  return { desk, vcpus };
+}
+
+/** A desk with one vCPU that came out with a hypercall. */
+function hypercall(handlers: [number, ExitHandler][] = []) {
+  const { desk, vcpus } = hypercalls(1, handlers);
+  return { desk, ...vcpus[0]! };
 }
 
 Deno.test("a hypercall that is handed out waits, and is answered with what RAX is to be", () => {
@@ -69,4 +84,23 @@ Deno.test("a hypercall goes to its handler where none are handed out", () => {
   }]]);
   assertEquals(desk.serve(context, RunResult.exit), true);
   assertEquals(returned(), 42n);
+});
+
+Deno.test("R7: an instruction is finished before the exit of another vCPU is looked at", () => {
+  const { desk, vcpus } = hypercalls(3, [[KVM_EXIT.HYPERCALL, () => true]]);
+  const done: string[] = [];
+  desk.isHanding = true;
+  desk.serve(vcpus[1]!.context, RunResult.exit);
+  // This vCPU has come out, too, and nobody has looked yet.
+  vcpus[2]!.slot.afterwards(() => done.push("2"));
+  vcpus[1]!.slot.afterwards(() => done.push("1"));
+  assertEquals(done, []);
+  desk.finishHanded();
+  assertEquals(done, ["1"]);
+  vcpus[1]!.slot.afterwards(() => done.push("1 at once"));
+  assertEquals(done, ["1", "1 at once"]);
+  assertEquals(desk.serve(vcpus[1]!.context, RunResult.exit), true, "it is passed by");
+  assertEquals(desk.serve(vcpus[2]!.context, RunResult.exit), false, "it is handed out");
+  desk.finishHanded();
+  assertEquals(done, ["1", "1 at once", "2"]);
 });

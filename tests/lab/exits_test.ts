@@ -38,6 +38,11 @@ function drain(
   }
 }
 
+/** The reasons of the exits that a loop gets. */
+function reasons(vm: Machine): string[] {
+  return Array.from(vm.exits({ timeoutMs: GENEROUS_MS }), ({ reason }) => reason);
+}
+
 kvmTest("the loop gets every exit, and the data that a guest writes", () => {
   using vm = Machine.create({ memory: "16M" });
   vm.load(imageFile("hello.elf"));
@@ -174,10 +179,47 @@ kvmTest("an exit of a loop that was left can still be answered", () => {
   assertEquals(vm.vcpu.regs.rax, 5n);
 });
 
-kvmTest("a machine may be disposed of in the middle of a loop", () => {
+kvmTest("a machine may be disposed of in the middle of a loop, which cannot go on then", () => {
+  const left = machine("e4 10 f4");
+  for (const _exit of left.exits()) break;
+  left[Symbol.dispose]();
   const vm = machine("e4 10 f4");
-  for (const _exit of vm.exits()) break;
-  vm[Symbol.dispose]();
+  assertThrows(
+    () => {
+      for (const exit of vm.exits()) {
+        vm[Symbol.dispose]();
+        assertThrows(() => exit.answer(), Error, "vCPU 0 was used after it was disposed");
+      }
+    },
+    Error,
+    "the machine was used after it was disposed",
+  );
+});
+
+kvmTest("loops and runs may be mixed", () => {
+  using vm = machine("e6 10 e6 11 e6 12 e6 13 f4"); // out 0x10, al; out 0x11, al; …; hlt
+  const ports: number[] = [];
+  const one = vm.exits();
+  const other = vm.exits();
+  for (const exits of [one, other, one]) {
+    const { value } = exits.next();
+    if (value && "reason" in value && value.reason === "IO") ports.push(value.port);
+  }
+  assertEquals(ports, [0x10, 0x11, 0x12]);
+  assertEquals(vm.runSync(), { kind: "halt" });
+});
+
+kvmTest("nothing is loaded while an exit waits", () => {
+  using vm = machine("e6 10 f4");
+  const reload = () => vm.load(code("40 f4"), { protocol: "flat16" });
+  for (const _exit of vm.exits()) {
+    assertThrows(reload, Error, "waits to be served");
+    break;
+  }
+  vm.runSync();
+  reload();
+  vm.runSync();
+  assertEquals([vm.vcpu.regs.rax, vm.vcpu.regs.rip], [1n, 0x7c02n]);
 });
 
 kvmTest("a loop ends with the time that it is given", () => {
@@ -203,9 +245,17 @@ kvmTest("memory faults are resolved and not handed out, in whatever guise they c
   using vm = Machine.create({ memory: "2M", holes: ["0x20000+4K:lazy"] });
   // mov eax, [0x20000]; hlt
   vm.load(code("a1 00 00 02 00 f4"), { protocol: "flat32" });
-  const reasons: string[] = [];
-  const outcome = drain(vm, (exit) => reasons.push(exit.reason));
-  assertEquals([outcome.kind, reasons], ["halt", ["HLT"]]);
+  assertEquals(reasons(vm), ["HLT"]);
+});
+
+kvmTest("a fetch that fails is resolved, and what cannot be emulated is handed out", () => {
+  using vm = Machine.create({ memory: "2M", holes: ["0x20000+4K:lazy"] });
+  // jmp 0x20ffe: the hole's last instruction, add [eax], al, and behind it: hlt
+  vm.load(code("e9 f9 0f f2 ff"), { protocol: "flat32" });
+  vm.memory.write(0x2_1000n, code("f4"));
+  assertEquals(reasons(vm), ["HLT"]);
+  vm.load(code("62 f4"), { protocol: "flat64" }); // no instruction
+  assertEquals(reasons(vm).every((reason) => /INTERNAL_ERROR|SHUTDOWN/.test(reason)), true);
 });
 
 kvmTest("the exits of all vCPUs come to the loop, each with its vCPU", () => {
@@ -219,4 +269,21 @@ kvmTest("the exits of all vCPUs come to the loop, each with its vCPU", () => {
     text += String.fromCharCode(...exit.data);
   });
   assertEquals(cpus, new Set([0, 1]), text);
+});
+
+kvmTest("R7: all vCPUs can be looked at and changed at the exit of one", () => {
+  using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 3 });
+  vm.load(imageFile("smp/hello.mb"));
+  let text = "";
+  let turns = 0n;
+  drain(vm, (exit) => {
+    if (exit.reason === "IO" && exit.port === 0x3f8) text += String.fromCharCode(...exit.data);
+    for (const { regs } of vm.vcpus) {
+      assertEquals(regs.r15, turns);
+      regs.r15 = turns + 1n;
+    }
+    turns++;
+  });
+  for (const cpu of [0, 1, 2]) assertStringIncludes(text, `cpu ${cpu}`);
+  assertEquals(vm.vcpus.map(({ regs }) => regs.r15), [turns, turns, turns]);
 });

@@ -55,6 +55,16 @@ kvmTest("a handler that does not read leaves reads unanswered", async () => {
   await assertRejects(() => vm.run(), UnansweredExitError, "port 0x10");
 });
 
+kvmTest("a handler that forgets to give a value is an error, and not a value", () => {
+  using vm = machine("e4 10 f4");
+  const forgetful = (() => {}) as unknown as () => number;
+  vm.onPort(0x10, { read: forgetful });
+  assertThrows(() => vm.runSync(), TypeError, "onPort(0x10): read() gave no integer: undefined");
+  vm.onPort(0x10, { read: () => -2 });
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(vm.vcpu.regs.rax, 0xfen);
+});
+
 kvmTest("ports that do not exist are refused", () => {
   using vm = machine("f4");
   assertThrows(() => vm.onPort(0x10000, {}), RangeError, "no such ports");
@@ -150,6 +160,56 @@ kvmTest("a run can be ended from a timer, and taken up again", async () => {
     assertEquals(await vm.run({ timeoutMs: 20_000 }), { kind: "stopped" });
   }
   assert(vm.vcpu.regs.rip >= 0x7c00n && vm.vcpu.regs.rip <= 0x7c01n);
+});
+
+kvmTest("a run can be ended from a signal's listener", async () => {
+  using vm = machine("eb fe");
+  const stop = (): void => vm.stop();
+  Deno.addSignalListener("SIGUSR2", stop);
+  try {
+    Deno.kill(Deno.pid, "SIGUSR2");
+    assertEquals(await vm.run({ timeoutMs: 20_000 }), { kind: "stopped" });
+  } finally {
+    Deno.removeSignalListener("SIGUSR2", stop);
+  }
+});
+
+kvmTest("to dispose of a machine ends its run, from a handler and from a timer", async () => {
+  const own = machine("e6 10 f4");
+  own.onPort(0x10, { write: () => own[Symbol.dispose]() });
+  assertEquals(own.runSync(), { kind: "stopped" });
+  const other = machine("eb fe");
+  setTimeout(() => other[Symbol.dispose](), 1);
+  assertEquals(await other.run({ timeoutMs: 20_000 }), { kind: "stopped" });
+  for (const vm of [own, other]) {
+    assertThrows(() => vm.vcpu.regs.rip, Error, "vCPU 0 was used after it was disposed");
+  }
+});
+
+kvmTest("a machine that was disposed of says so, whatever is asked of it", () => {
+  const vm = machine("f4");
+  vm[Symbol.dispose]();
+  vm[Symbol.dispose]();
+  vm.stop();
+  for (
+    const use of [
+      () => vm.runSync(),
+      () => vm.exits().next(),
+      () => vm.load(code("f4")),
+      () => vm.memory,
+      () => vm.onPort(0x10, {}),
+      () => vm.vcpu.interrupt(0x21),
+      () => vm.vcpu.nmi(),
+    ]
+  ) assertThrows(use, Error, "was used after it was disposed");
+});
+
+kvmTest("a time to run for that is none is refused", () => {
+  using vm = machine("f4");
+  for (const timeoutMs of [NaN, -1]) {
+    assertThrows(() => vm.runSync({ timeoutMs }), RangeError, "timeoutMs");
+    assertThrows(() => vm.exits({ timeoutMs }).next(), RangeError, "timeoutMs");
+  }
 });
 
 kvmTest("a machine runs once at a time", async () => {

@@ -109,6 +109,8 @@ kvmTest("system registers are read whole and written in part", () => {
   const { sregs } = vm.vcpu;
   sregs.fs = { ...sregs.fs, base: 0x8000n };
   assertEquals(sregs.fs.base, 0x8000n);
+  assertThrows(() => Object.assign(sregs.fs, { base: 0n }), TypeError, "read only");
+  assertThrows(() => Object.assign(sregs, { cr5: 0n }), TypeError, "cr5");
   assertEquals(vm.runSync(), { kind: "halt" });
   assertEquals(vm.vcpu.regs.rax, 0x2an);
 });
