@@ -38,12 +38,15 @@ interface VcpuThread {
  *
  * @example
  * ```ts
+ * import { guestSignalMask } from "../kvm/kick.ts";
  * import { Kvm } from "../kvm/kvm.ts";
  * import { VcpuThreads } from "./vcpu_threads.ts";
  * using kvm = Kvm.open();
  * using vm = kvm.createVm();
  * vm.createIrqchip();
- * using threads = new VcpuThreads([vm.createVcpu(1)]);
+ * const vcpu = vm.createVcpu(1);
+ * vcpu.setSignalMask(guestSignalMask(new Uint8Array(8)));
+ * using threads = new VcpuThreads([vcpu]);
  * threads.resume(); // vCPU 1 waits for a start-up interrupt
  * threads.park();
  * ```
