@@ -4,9 +4,9 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
-import { execute, PROJECT } from "./lib/vmexit.ts";
+import { execute, PROJECT, TempDir } from "./lib/vmexit.ts";
 
 const PLAIN = { env: { NO_COLOR: "1" } };
 
@@ -21,8 +21,13 @@ Deno.test("everything public is documented, and speaks of nothing that is not", 
   assertEquals([code, problems(stderr)], [0, []], stderr);
 });
 
-Deno.test("the package could be published, but for a licence, which its owner has to choose", async () => {
-  const args = ["publish", "--dry-run", "--allow-dirty"];
-  const { stderr } = await execute(Deno.execPath(), args, PLAIN);
-  assertEquals(problems(stderr).filter((name) => name !== "missing-license"), [], stderr);
+Deno.test("the package could be published, with the licence that its owner has to choose", async () => {
+  using folder = new TempDir();
+  const files = config.publish.include.filter((name) => name !== "deno.json");
+  assertEquals((await execute("cp", ["-r", ...files, folder.path])).code, 0);
+  const configFile = folder.file("deno.json", JSON.stringify({ ...config, license: "MIT" }));
+  const args = ["publish", "--dry-run", "--allow-dirty", `--config=${configFile}`];
+  const { code, stderr } = await execute(Deno.execPath(), args, PLAIN);
+  assertEquals([code, problems(stderr)], [0, []], stderr);
+  assertStringIncludes(stderr, "Success Dry run complete");
 });
