@@ -58,7 +58,8 @@ export interface Answerable<T> {
 export type AccessData = number | bigint | Uint8Array;
 
 /**
- * One VM exit that waits for what is to become of it, told apart by `reason`.
+ * One VM exit that waits for what is to become of it, told apart by `reason`. Its `data`
+ * are a view of where KVM has them, good until the loop goes on: copy what is to be kept.
  *
  * @example
  * ```ts
