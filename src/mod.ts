@@ -1,37 +1,51 @@
 /**
- * vmexit as a library: machines that boot images and show their exits, with the
- * KVM objects under them for whoever wants to go deeper.
+ * vmexit as a library: boot a small guest on KVM, look at its exits, answer them.
  *
  * @example
  * ```ts
- * import { Machine, planBoot } from "./mod.ts";
- * using machine = new Machine({ memoryBytes: 1 << 20 });
- * const halt = new Uint8Array([0xf4]);
- * machine.boot(planBoot(halt, "", "flat16", { ram: machine.memory.ranges }));
- * console.log(machine.runFor(1000)); // { kind: "halt" }
+ * import { Machine } from "./mod.ts";
+ * using vm = Machine.create({ memory: "16M" });
+ * vm.load(await Deno.readFile("images/hello.elf"));
+ * for (const exit of vm.exits()) {
+ *   if (exit.reason === "IO" && exit.port === 0x3f8) Deno.stdout.writeSync(exit.data);
+ *   if (exit.reason === "HLT") break;
+ * }
  * ```
  *
  * @module
  */
 
-export { planBoot } from "./boot/detect.ts";
+export { KVM_EXIT } from "../ffi/kvm_consts.ts";
 export { ImageError } from "./boot/image.ts";
-export type { BootOptions, BootPlan, BootProtocol } from "./boot/plan.ts";
-export type { ByteSink, Device } from "./devices/device.ts";
-export { ExitDecoder, exitReasonName } from "./exits/decode.ts";
-export { details, detailsJson, detailsText } from "./exits/describe.ts";
+export { BOOT_PROTOCOLS, type BootModule, type BootProtocol } from "./boot/plan.ts";
+export { detailsText } from "./exits/describe.ts";
 export type * from "./exits/exit.ts";
-export { Kvm } from "./kvm/kvm.ts";
-export { RunResult } from "./kvm/run_result.ts";
 export { KvmUnavailableError } from "./kvm/unavailable.ts";
-export type { Regs, Sregs, Vcpu } from "./kvm/vcpu.ts";
-export type { Vm } from "./kvm/vm.ts";
-export { Machine, type MachineOptions } from "./machine/machine.ts";
-export type { MsrHandler } from "./machine/msr.ts";
-export { describeOutcome, exitCodeOf, type Outcome } from "./machine/outcome.ts";
-export type { ExitObserver } from "./machine/run_loop.ts";
-export type { MemoryFault } from "./memory/fault.ts";
-export { type GuestMemory, GuestMemoryError } from "./memory/guest_memory.ts";
-export { type Hole, HoleError, type HoleKind } from "./memory/hole.ts";
-export type { FaultAction, FaultResolver, Resolution } from "./memory/resolve.ts";
-export type { CpuFeatures } from "./x86/cpu_features.ts";
+export { type AccessData, type Answerable, type Exit, UnansweredExitError } from "./lab/exit.ts";
+export type {
+  Access,
+  AccessHandler,
+  AddressRange,
+  DebugHandler,
+  HypercallHandler,
+  MemoryFaultHandler,
+  MsrHandler,
+} from "./lab/handlers.ts";
+export { Machine } from "./lab/machine.ts";
+export type { GuestRam, LoadOptions, MachineOptions, Output, RunLimits } from "./lab/options.ts";
+export type { Vcpu } from "./lab/vcpu.ts";
+export { describeOutcome, type Ending, exitCodeOf, type Outcome } from "./machine/outcome.ts";
+export type { FaultShape } from "./memory/classify.ts";
+export type { Attempt, Disguise, MemoryFault } from "./memory/fault.ts";
+export { GuestMemoryError } from "./memory/guest_memory.ts";
+export { type Hole, HOLE_KINDS, HoleError, type HoleKind, type PageSource } from "./memory/hole.ts";
+export type {
+  Access as GuestAccess,
+  Candidate,
+  CandidateKind,
+  CpuState,
+  PendingEvents,
+} from "./memory/locate.ts";
+export type { FaultAction } from "./memory/resolve.ts";
+export type { PagingLevel, WalkStep } from "./x86/page_tables.ts";
+export type * from "./x86/registers.ts";

@@ -64,6 +64,17 @@ for (const transcript of blocks("console")) {
   });
 }
 
+kvmTest("the library's example prints what the guest does", async () => {
+  const [example] = blocks("ts");
+  const { code, stdout, stderr } = await execute("bash", [
+    "-c",
+    './dev example - <<< "$1"',
+    "bash",
+    example!,
+  ]);
+  assertEquals([code, stdout], [0, "Hello, KVM!\n"], stderr);
+});
+
 Deno.test("the options of run are those of its help", () => {
   const help = commandHelp(COMMANDS.find(({ name }) => name === "run")!);
   const usage = help.slice(help.indexOf("Usage: "), help.indexOf("\nTrace classes"));

@@ -9,6 +9,7 @@ import { hex } from "../hex.ts";
 
 /** An image that cannot be booted, and why. */
 export class ImageError extends Error {
+  /** Its name. */
   override readonly name = "ImageError";
 }
 

@@ -35,7 +35,9 @@ export type BootProtocol = typeof BOOT_PROTOCOLS[number];
 
 /** A file that is handed to the guest beside the image. */
 export interface BootModule {
+  /** What the guest is told it is called, where it is told. */
   readonly name: string;
+  /** Its content. */
   readonly bytes: Uint8Array;
 }
 

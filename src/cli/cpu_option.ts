@@ -4,18 +4,16 @@
  * @module
  */
 
-import { CPU_FEATURES, type CpuFeatures } from "../x86/cpu_features.ts";
+import {
+  CPU_FEATURES,
+  type CpuFeatures,
+  FEATURE_ALIASES,
+  featureByName,
+} from "../x86/cpu_features.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The word for a processor without optional features. */
 const NONE = "none";
-/** Other names that are in use. */
-const ALIASES: Readonly<Record<string, string>> = {
-  invtsc: "nonstop_tsc",
-  sse3: "pni",
-  tsc_deadline: "tsc_deadline_timer",
-};
-
 /**
  * Parses the option: `+name` and `-name` in a list with commas, a bare name is `+name`,
  * and `none` takes all optional features away. Of two words for one feature the last counts.
@@ -38,10 +36,12 @@ export function parseCpu(text: string): CpuFeatures {
       continue;
     }
     const given = word.replace(/^[+-]/, "");
-    const name = ALIASES[given] ?? given;
-    if (!CPU_FEATURES.includes(name)) {
+    const name = featureByName(given);
+    if (name === undefined) {
       const sign = word.slice(0, word.length - given.length);
-      const choices = [NONE, ...CPU_FEATURES, ...Object.keys(ALIASES)].map((known) => sign + known);
+      const choices = [NONE, ...CPU_FEATURES, ...Object.keys(FEATURE_ALIASES)].map((known) =>
+        sign + known
+      );
       throw new UsageError(`--cpu: "${word}" is no feature of a processor`, {
         given: word,
         choices,

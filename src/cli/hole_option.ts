@@ -5,7 +5,7 @@
  */
 
 import { ImageError } from "../boot/image.ts";
-import { type Hole, HOLE_KINDS, type PageSource } from "../memory/hole.ts";
+import { type Hole, HOLE_KINDS, holeParts, type PageSource } from "../memory/hole.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseSize } from "./values.ts";
 
@@ -15,18 +15,18 @@ import { parseAddress, parseChoice, parseSize } from "./values.ts";
  * @throws {UsageError} @throws {ImageError} when the file of a lazy hole cannot be opened
  */
 export function parseHole(text: string): Hole {
-  const match = /^([^+:]+)\+([^:]+):([^:]*)(?::(.*))?$/s.exec(text);
-  if (!match) {
+  const parts = holeParts(text);
+  if (!parts) {
     throw new UsageError(`--hole: "${text}" is no hole; write it as 0x200000+0x1000:none`);
   }
-  const gpa = parseAddress("--hole", match[1]!);
+  const gpa = parseAddress("--hole", parts.gpa);
   if (gpa > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new UsageError(`--hole: ${match[1]} is beyond any guest's RAM`);
+    throw new UsageError(`--hole: ${parts.gpa} is beyond any guest's RAM`);
   }
-  const sizeBytes = parseSize("--hole", match[2]!);
-  const kind = parseChoice("--hole", match[3]!, HOLE_KINDS);
+  const sizeBytes = parseSize("--hole", parts.size);
+  const kind = parseChoice("--hole", parts.kind, HOLE_KINDS);
   const hole = { gpa: Number(gpa), sizeBytes, kind };
-  const more = match[4];
+  const { more } = parts;
   if (more === undefined) return hole;
   if (kind === "lazy" && more !== "") return { ...hole, source: fileSource(more) };
   if (kind === "gmem" && more === "lazy") return { ...hole, rebind: true };

@@ -13,6 +13,7 @@ import { KVM_DEVICE } from "../kvm/kvm.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
 import { NO_MSRS } from "../machine/msr.ts";
 import { exitCodeOf, type Outcome } from "../machine/outcome.ts";
+import { runToEnd } from "../machine/run.ts";
 import { type ByteStream, OutputBuffer, type OutputFailure } from "../trace/output_buffer.ts";
 import { outcomeText } from "../trace/record.ts";
 import { parseTraceSpec, traceNames, TraceSpecError } from "../trace/spec.ts";
@@ -31,8 +32,6 @@ import { followStarter } from "./starter.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
 
-/** How long the guest runs before the event loop gets a turn and buffers are flushed. */
-const SLICE_MS = 200;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What `run` is told beside the image. */
@@ -187,29 +186,12 @@ async function runMachine(
   try {
     machine.boot(plan);
     tracer.begin(machine.statistics);
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const left = deadline - performance.now();
-      if (left <= 0) return { kind: "timeout", timeoutMs };
-      const outcome = machine.runFor(Math.min(SLICE_MS, left));
-      if (outcome) return await machine.explain(outcome);
-      await machine.settle();
-      onPause();
-      await eventLoopTurn();
-    }
+    return await runToEnd(machine, { timeoutMs, onPause });
   } finally {
     // The terminal is as it was before a signal can end the process again.
     onEnd();
     handlers.forEach((remove) => remove());
   }
-}
-
-/**
- * Lets whatever waits be done: signal handlers above all. Nothing cheaper than a
- * timer does: a signal that is under way may need more than one round.
- */
-function eventLoopTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function unclaimedText(space: "port" | "gpa", address: number): string {

@@ -4,15 +4,9 @@
  * @module
  */
 
+import { addressOf, sizeBytesOf } from "../units.ts";
 import { UsageError } from "./usage_error.ts";
 
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  k: 2 ** 10,
-  m: 2 ** 20,
-  g: 2 ** 30,
-  t: 2 ** 40,
-};
 const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /**
@@ -28,9 +22,8 @@ const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000,
  * ```
  */
 export function parseSize(option: string, text: string): number {
-  const match = /^(0x[0-9a-f]+|\d+)([kmgt]?)(i?b)?$/i.exec(text);
-  const bytes = match ? Number(match[1]) * UNITS[match[2]!.toLowerCase()]! : NaN;
-  if (!Number.isSafeInteger(bytes)) {
+  const bytes = sizeBytesOf(text);
+  if (bytes === undefined) {
     throw new UsageError(`${option}: "${text}" is no size; write it as 512K, 128M or 5G`);
   }
   return bytes;
@@ -52,10 +45,11 @@ export function parseDuration(option: string, text: string): number {
 
 /** An address: decimal, or hexadecimal with 0x. @throws {UsageError} */
 export function parseAddress(option: string, text: string): bigint {
-  if (!/^(0x[0-9a-f]+|\d+)$/i.test(text) || BigInt(text) >= 1n << 64n) {
+  const address = addressOf(text);
+  if (address === undefined) {
     throw new UsageError(`${option}: "${text}" is no address; write it as 0x100000`);
   }
-  return BigInt(text);
+  return address;
 }
 
 /** A whole number of at least 1. @throws {UsageError} */

@@ -18,6 +18,8 @@ interface Claim extends BusRange {
 
 /** Number of I/O ports (SDM volume 1, 19.3). */
 const PORTS = 0x10000;
+/** Owners are numbered in a byte. */
+const MAX_CLAIMS = 255;
 /** In the port map: nobody's. */
 const NOBODY = 0;
 
@@ -41,17 +43,28 @@ export class PortBus {
   /** @throws {BusOverlapError} @throws {RangeError} */
   add(range: BusRange, device: Device): void {
     const { start, size } = range;
-    if (size <= 0 || start < 0 || start + size > PORTS || this.#claims.length === 255) {
-      throw new RangeError(`${device.name}: no such ports: ${hex(start)}+${hex(size)}`);
-    }
+    this.#check(range, device);
     for (let port = start; port < start + size; port++) {
       const owner = this.deviceAt(port);
       if (owner) {
         throw new BusOverlapError(`${device.name} and ${owner.name} both claim port ${hex(port)}`);
       }
     }
+    this.replace(range, device);
+  }
+
+  /** Adds a device in the place of those that answer there. @throws {RangeError} */
+  replace(range: BusRange, device: Device): void {
+    const { start, size } = range;
+    this.#check(range, device);
     this.#claims.push({ start, size, device });
     this.#owner.fill(this.#claims.length, start, start + size);
+  }
+
+  #check({ start, size }: BusRange, device: Device): void {
+    if (size <= 0 || start < 0 || start + size > PORTS || this.#claims.length === MAX_CLAIMS) {
+      throw new RangeError(`${device.name}: no such ports: ${hex(start)}+${hex(size)}`);
+    }
   }
 
   /** The device that answers at a port, if any. */
@@ -116,16 +129,21 @@ export class MmioBus {
   /** @throws {BusOverlapError} @throws {RangeError} */
   add(range: BusRange, device: Device): void {
     const { start, size } = range;
-    if (size <= 0 || start < 0 || !Number.isSafeInteger(start + size)) {
-      throw new RangeError(`${device.name}: no such addresses: ${hex(start)}+${hex(size)}`);
-    }
     const other = this.#claims.find((claim) =>
       start < claim.start + claim.size && claim.start < start + size
     );
     if (other) {
       throw new BusOverlapError(`${device.name} and ${other.device.name} overlap at ${hex(start)}`);
     }
-    this.#claims.push({ start, size, device });
+    this.replace(range, device);
+  }
+
+  /** Adds a device in front of those that answer there. @throws {RangeError} */
+  replace({ start, size }: BusRange, device: Device): void {
+    if (size <= 0 || start < 0 || !Number.isSafeInteger(start + size)) {
+      throw new RangeError(`${device.name}: no such addresses: ${hex(start)}+${hex(size)}`);
+    }
+    this.#claims.unshift({ start, size, device });
   }
 
   /** The device that answers at a GPA, if any. */

@@ -13,7 +13,7 @@ import type { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 export type ExitReasonName = keyof typeof KVM_EXIT;
 
 /** What every exit has. */
-interface Common<R extends string> {
+export interface ExitCommon<R extends string> {
   /** The reason's name. */
   readonly reason: R;
   /** The reason's number: `kvm_run.exit_reason`. */
@@ -23,8 +23,10 @@ interface Common<R extends string> {
 }
 
 /** Port I/O, one item or a string of them (`kvm_run.io`). */
-export interface IoExit extends Common<"IO"> {
+export interface IoExit extends ExitCommon<"IO"> {
+  /** `in`: the guest reads. */
   readonly direction: "in" | "out";
+  /** The port. */
   readonly port: number;
   /** Bytes an item: 1, 2 or 4. */
   readonly size: number;
@@ -35,8 +37,10 @@ export interface IoExit extends Common<"IO"> {
 }
 
 /** An access to a GPA that no memory slot covers (`kvm_run.mmio`). */
-export interface MmioExit extends Common<"MMIO"> {
+export interface MmioExit extends ExitCommon<"MMIO"> {
+  /** What the guest does. */
   readonly direction: "read" | "write";
+  /** The guest physical address. */
   readonly gpa: bigint;
   /** Bytes: 1 to 8. */
   readonly size: number;
@@ -45,78 +49,96 @@ export interface MmioExit extends Common<"MMIO"> {
 }
 
 /** Memory that a slot covers but that KVM cannot map (`kvm_run.memory_fault`). */
-export interface MemoryFaultExit extends Common<"MEMORY_FAULT"> {
+export interface MemoryFaultExit extends ExitCommon<"MEMORY_FAULT"> {
+  /** `KVM_MEMORY_EXIT_FLAG_*`. */
   readonly flags: bigint;
+  /** The guest physical address. */
   readonly gpa: bigint;
+  /** Bytes. */
   readonly size: bigint;
   /** Flag bit 3: the access was to private memory. */
   readonly private: boolean;
 }
 
 /** KVM met something that it cannot handle (`kvm_run.internal`). */
-export interface InternalErrorExit extends Common<"INTERNAL_ERROR"> {
+export interface InternalErrorExit extends ExitCommon<"INTERNAL_ERROR"> {
   /** One of `KVM_INTERNAL_ERROR`. */
   readonly suberror: number;
+  /** What KVM adds. */
   readonly data: readonly bigint[];
   /** The bytes at RIP, where an instruction could not be emulated and KVM gives them. */
   readonly instruction?: Uint8Array;
 }
 
 /** The processor refused to enter the guest (`kvm_run.fail_entry`). */
-export interface FailEntryExit extends Common<"FAIL_ENTRY"> {
+export interface FailEntryExit extends ExitCommon<"FAIL_ENTRY"> {
+  /** The processor's own reason. */
   readonly hardwareReason: bigint;
   /** The host CPU it happened on. */
   readonly hostCpu: number;
 }
 
 /** An exit that KVM has no name for (`kvm_run.hw`). */
-export interface UnknownExit extends Common<"UNKNOWN"> {
+export interface UnknownExit extends ExitCommon<"UNKNOWN"> {
+  /** The processor's own reason. */
   readonly hardwareReason: bigint;
 }
 
 /** An exception that user space asked to see (`kvm_run.ex`). */
-export interface ExceptionExit extends Common<"EXCEPTION"> {
+export interface ExceptionExit extends ExitCommon<"EXCEPTION"> {
+  /** The exception. */
   readonly vector: number;
+  /** Its error code. */
   readonly errorCode: number;
 }
 
 /** A single step, a breakpoint or a watchpoint (`kvm_run.debug.arch`). */
-export interface DebugExit extends Common<"DEBUG"> {
+export interface DebugExit extends ExitCommon<"DEBUG"> {
   /** 1 for #DB, 3 for #BP. */
   readonly vector: number;
   /** The linear address. */
   readonly pc: bigint;
+  /** DR6: what happened. */
   readonly dr6: bigint;
+  /** DR7: which breakpoints are on. */
   readonly dr7: bigint;
 }
 
 /** A hypercall for user space (`kvm_run.hypercall`). */
-export interface HypercallExit extends Common<"HYPERCALL"> {
+export interface HypercallExit extends ExitCommon<"HYPERCALL"> {
+  /** The hypercall's number. */
   readonly nr: bigint;
+  /** Its six arguments. */
   readonly args: readonly bigint[];
+  /** `KVM_EXIT_HYPERCALL_*`. */
   readonly flags: bigint;
 }
 
 /** An access to the task-priority register (`kvm_run.tpr_access`). */
-export interface TprAccessExit extends Common<"TPR_ACCESS"> {
+export interface TprAccessExit extends ExitCommon<"TPR_ACCESS"> {
+  /** What the guest does. */
   readonly direction: "read" | "write";
+  /** Where it does it. */
   readonly accessRip: bigint;
 }
 
 /** A machine-wide event (`kvm_run.system_event`). */
-export interface SystemEventExit extends Common<"SYSTEM_EVENT"> {
+export interface SystemEventExit extends ExitCommon<"SYSTEM_EVENT"> {
   /** One of `KVM_SYSTEM_EVENT`. */
   readonly type: number;
+  /** What KVM adds. */
   readonly data: readonly bigint[];
 }
 
 /** An end of interrupt that user space's IOAPIC wants to know of (`kvm_run.eoi`). */
-export interface IoapicEoiExit extends Common<"IOAPIC_EOI"> {
+export interface IoapicEoiExit extends ExitCommon<"IOAPIC_EOI"> {
+  /** The interrupt's vector. */
   readonly vector: number;
 }
 
 /** A Hyper-V enlightenment for user space (`kvm_run.hyperv`). */
-export interface HypervExit extends Common<"HYPERV"> {
+export interface HypervExit extends ExitCommon<"HYPERV"> {
+  /** Which, and with what. */
   readonly detail:
     | {
       readonly kind: "synic";
@@ -139,16 +161,22 @@ export interface HypervExit extends Common<"HYPERV"> {
 }
 
 /** A Xen hypercall for user space (`kvm_run.xen`). */
-export interface XenExit extends Common<"XEN"> {
+export interface XenExit extends ExitCommon<"XEN"> {
+  /** `KVM_EXIT_XEN_HCALL` = 1. */
   readonly type: number;
+  /** Whether the guest is in long mode. */
   readonly longMode: boolean;
+  /** Its privilege level. */
   readonly cpl: number;
+  /** The hypercall's number. */
   readonly input: bigint;
+  /** Its arguments. */
   readonly params: readonly bigint[];
 }
 
 /** An access to a model-specific register for user space (`kvm_run.msr`). */
-export interface MsrExit extends Common<"X86_RDMSR" | "X86_WRMSR"> {
+export interface MsrExit extends ExitCommon<"X86_RDMSR" | "X86_WRMSR"> {
+  /** The register. */
   readonly index: number;
   /** What the guest writes, or the answer to its read. */
   readonly data: bigint;
@@ -159,13 +187,14 @@ export interface MsrExit extends Common<"X86_RDMSR" | "X86_WRMSR"> {
 }
 
 /** The guest kept events out for longer than allowed (`kvm_run.notify`). */
-export interface NotifyExit extends Common<"NOTIFY"> {
+export interface NotifyExit extends ExitCommon<"NOTIFY"> {
   /** Bit 0: the vCPU's context is no longer valid. */
   readonly flags: number;
 }
 
 /** A TDVMCALL for user space (`kvm_run.tdx`). */
-export interface TdxExit extends Common<"TDX"> {
+export interface TdxExit extends ExitCommon<"TDX"> {
+  /** Of the kernel's. */
   readonly flags: bigint;
   /** The TDVMCALL leaf. */
   readonly nr: bigint;
@@ -174,19 +203,22 @@ export interface TdxExit extends Common<"TDX"> {
 }
 
 /** A confidential guest's request for certificates (`kvm_run.snp_req_certs`). */
-export interface SnpReqCertsExit extends Common<"SNP_REQ_CERTS"> {
+export interface SnpReqCertsExit extends ExitCommon<"SNP_REQ_CERTS"> {
+  /** Where they are to go. */
   readonly gpa: bigint;
+  /** How many pages there are. */
   readonly pages: bigint;
 }
 
 /** The guest wrote CR8 (`kvm_run.cr8`). */
-export interface SetTprExit extends Common<"SET_TPR"> {
+export interface SetTprExit extends ExitCommon<"SET_TPR"> {
+  /** The value. */
   readonly cr8: bigint;
 }
 
 /** Reasons that carry nothing but themselves. */
 export interface PlainExit extends
-  Common<
+  ExitCommon<
     | "HLT"
     | "IRQ_WINDOW_OPEN"
     | "SHUTDOWN"
@@ -199,7 +231,7 @@ export interface PlainExit extends
   > {}
 
 /** The names of the reasons above. */
-type DecodedReason =
+export type DecodedReason =
   | PlainExit["reason"]
   | MsrExit["reason"]
   | "IO"
@@ -222,12 +254,14 @@ type DecodedReason =
   | "SET_TPR";
 
 /** A reason of another architecture, with the payload's bytes as they are. */
-export interface ForeignExit extends Common<Exclude<ExitReasonName, DecodedReason>> {
+export interface ForeignExit extends ExitCommon<Exclude<ExitReasonName, DecodedReason>> {
+  /** The payload. */
   readonly raw: Uint8Array;
 }
 
 /** A number that has no name yet, with the payload's bytes as they are. */
-export interface UnrecognizedExit extends Common<"UNRECOGNIZED"> {
+export interface UnrecognizedExit extends ExitCommon<"UNRECOGNIZED"> {
+  /** The payload. */
   readonly raw: Uint8Array;
 }
 

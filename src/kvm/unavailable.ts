@@ -8,9 +8,12 @@ import type { SystemError } from "../../ffi/libc.ts";
 
 /** KVM cannot be used on this host, or lacks something that is needed. */
 export class KvmUnavailableError extends Error {
+  /** Its name. */
   override readonly name = "KvmUnavailableError";
 
   /**
+   * Joins what is wrong and what helps.
+   *
    * @param problem what is wrong, one clause
    * @param remedy what the user can do about it, one clause
    */

@@ -119,11 +119,7 @@ export class FaultHandler {
       return { kind: "served" };
     }
     if (needsDecoder(origin) && !decoder() && !withoutDecoder) return { kind: "needs_decoder" };
-    const state: CpuState = {
-      regs: this.#vcpu.regs(),
-      sregs: this.#vcpu.sregs(),
-      events: this.#vcpu.events(),
-    };
+    const state = this.#state();
     const fault = this.#locate(origin, state);
     if (!fault) return { kind: "no_fault" };
     const progress = this.#note(fault, state);
@@ -144,6 +140,16 @@ export class FaultHandler {
       }
     }
     return unresolved();
+  }
+
+  /** Whether a fault is behind a disguise that it may have; with the decoder loaded. */
+  isBehind(origin: FaultOrigin): boolean {
+    return this.#locate(origin, this.#state()) !== undefined;
+  }
+
+  #state(): CpuState {
+    const vcpu = this.#vcpu;
+    return { regs: vcpu.regs(), sregs: vcpu.sregs(), events: vcpu.events() };
   }
 
   /** The first resolver's answer, where one knows what to do. */

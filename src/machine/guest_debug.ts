@@ -19,6 +19,8 @@ export interface DebugOptions {
   readonly singleStep?: boolean;
   /** Linear addresses of instructions to exit before; at most four. */
   readonly breakpoints?: readonly bigint[];
+  /** Exit at the guest's own `int3` instructions, in place of a #BP. */
+  readonly trapInt3?: boolean;
 }
 
 /** DR6: a single step (SDM volume 3B, 18.2.3). */
@@ -29,8 +31,7 @@ const HLT = 0xf4;
 /** Keeps a vCPU's debug exits going. */
 export class GuestDebug {
   readonly #vcpu: Vcpu;
-  readonly #singleStep: boolean;
-  readonly #breakpoints: readonly bigint[];
+  #options: Required<DebugOptions>;
   readonly #memory: GuestMemory | undefined;
   /** A breakpoint was hit: it is off for one step, or the guest would not get past it. */
   #steppingOver = false;
@@ -43,16 +44,23 @@ export class GuestDebug {
    */
   constructor(
     vcpu: Vcpu,
-    { singleStep = false, breakpoints = [] }: DebugOptions,
+    options: DebugOptions,
     memory?: GuestMemory,
   ) {
-    if (breakpoints.length > MAX_BREAKPOINTS) {
-      throw new RangeError(`x86 has ${MAX_BREAKPOINTS} breakpoints, got ${breakpoints.length}`);
-    }
     this.#vcpu = vcpu;
-    this.#singleStep = singleStep;
-    this.#breakpoints = breakpoints;
+    this.#options = complete(options);
     this.#memory = memory;
+  }
+
+  /** What is debugged. */
+  get options(): Required<DebugOptions> {
+    return this.#options;
+  }
+
+  /** Changes what is debugged, from the next {@linkcode apply} on. */
+  set options(options: DebugOptions) {
+    this.#options = complete(options);
+    if (this.#options.breakpoints.length === 0) this.#steppingOver = false;
   }
 
   /**
@@ -62,26 +70,44 @@ export class GuestDebug {
    * @param pc the linear address of the next instruction
    */
   start(pc: bigint): void {
-    if (this.#singleStep || this.#breakpoints.length > 0) this.#apply(pc);
+    if (this.isOn) this.apply(pc);
   }
 
   /** Continues after a debug exit. */
   handle(exit: DebugExit): Outcome | undefined {
-    if (!this.#singleStep && this.#breakpoints.length === 0) return { kind: "unhandled", exit };
+    if (!this.isOn) return { kind: "unhandled", exit };
     const stepped = (exit.dr6 & DR6_SINGLE_STEP) !== 0n;
-    this.#steppingOver = !stepped && this.#breakpoints.length > 0;
-    this.#apply(exit.pc);
+    this.#steppingOver = !stepped && this.#options.breakpoints.length > 0;
+    this.apply(exit.pc);
     return undefined;
   }
 
-  #apply(pc: bigint): void {
-    const { ENABLE, SINGLESTEP, USE_HW_BP } = KVM_GUESTDBG;
+  /** Whether a debug exit is nothing but the step past a breakpoint, which nobody asked for. */
+  isStepOver({ dr6 }: DebugExit): boolean {
+    return this.#steppingOver && !this.#options.singleStep && (dr6 & DR6_SINGLE_STEP) !== 0n;
+  }
+
+  /** Whether anything is debugged. */
+  get isOn(): boolean {
+    const { singleStep, breakpoints, trapInt3 } = this.#options;
+    return singleStep || breakpoints.length > 0 || trapInt3;
+  }
+
+  /**
+   * Tells KVM what to debug. To be called when the registers are final.
+   *
+   * @param pc the linear address of the next instruction
+   */
+  apply(pc: bigint): void {
+    const { ENABLE, SINGLESTEP, USE_HW_BP, USE_SW_BP } = KVM_GUESTDBG;
+    const { singleStep, breakpoints, trapInt3 } = this.#options;
     const debugreg = Array<bigint>(8).fill(0n);
-    let control = ENABLE as number;
-    if ((this.#singleStep || this.#steppingOver) && !this.#isHalt(pc)) control |= SINGLESTEP;
-    if (!this.#steppingOver && this.#breakpoints.length > 0) {
+    let control = this.isOn ? ENABLE as number : 0;
+    if (trapInt3) control |= USE_SW_BP;
+    if ((singleStep || this.#steppingOver) && !this.#isHalt(pc)) control |= SINGLESTEP;
+    if (!this.#steppingOver && breakpoints.length > 0) {
       control |= USE_HW_BP;
-      this.#breakpoints.forEach((address, i) => {
+      breakpoints.forEach((address, i) => {
         debugreg[i] = address;
         debugreg[7]! |= 2n << BigInt(2 * i); // G0..G3: execution, one byte
       });
@@ -95,4 +121,14 @@ export class GuestDebug {
     const { valid, physical_address: gpa } = this.#vcpu.translate(pc);
     return valid !== 0 && this.#memory.tryRead(gpa, 1)[0] === HLT;
   }
+}
+
+/** @throws {RangeError} when there are more breakpoints than registers */
+function complete(
+  { singleStep = false, breakpoints = [], trapInt3 = false }: DebugOptions,
+): Required<DebugOptions> {
+  if (breakpoints.length > MAX_BREAKPOINTS) {
+    throw new RangeError(`x86 has ${MAX_BREAKPOINTS} breakpoints, got ${breakpoints.length}`);
+  }
+  return { singleStep, breakpoints, trapInt3 };
 }

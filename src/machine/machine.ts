@@ -19,17 +19,16 @@ import { SerialPort } from "../devices/serial_port.ts";
 import { COM_PORTS } from "../devices/uart16550.ts";
 import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
-import { type Capability, Kvm } from "../kvm/kvm.ts";
+import { Kvm } from "../kvm/kvm.ts";
 import { ThreadInput } from "../kvm/thread_input.ts";
-import { missingCapability, tooManyVcpus } from "../kvm/unavailable.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
-import type { Hole, HoleKind } from "../memory/hole.ts";
+import type { Hole } from "../memory/hole.ts";
 import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
 import type { CpuFeatures } from "../x86/cpu_features.ts";
 import { cpuidFor } from "../x86/cpuid.ts";
-import { loadDecoder } from "../x86/instruction.ts";
+import { type InstructionDecoder, loadDecoder } from "../x86/instruction.ts";
 import { plugIn } from "./address_map.ts";
 import { isDeadHalt } from "./dead_halt.ts";
 import { nameFailedInstruction } from "./failed_instruction.ts";
@@ -42,7 +41,14 @@ import { MmioIo } from "./mmio_io.ts";
 import type { Outcome } from "./outcome.ts";
 import { PortIo } from "./port_io.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
-import { type ExitObserver, type RunContext, type RunControl, runLoop } from "./run_loop.ts";
+import { requireHoleCapabilities, requirePcCapabilities } from "./requirements.ts";
+import {
+  type ExitObserver,
+  type RunContext,
+  type RunControl,
+  runLoop,
+  type ServeExit,
+} from "./run_loop.ts";
 import { STALL, StallWatch } from "./stall.ts";
 import { RunStatistics } from "./statistics.ts";
 import { ThreadedVcpus } from "./threaded_vcpus.ts";
@@ -84,6 +90,8 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly commandLine?: string;
   /** Further files in a PC's fw_cfg. */
   readonly fwCfg?: readonly FwCfgFile[];
+  /** Who serves exits. Default: the devices, alone. */
+  readonly serve?: ServeExit;
   /** Who looks at exits. Default: nobody. */
   readonly observer?: ExitObserver;
   /** Count by port and GPA and measure time. Default false. */
@@ -130,11 +138,12 @@ export class Machine implements Disposable {
   readonly #stack: DisposableStack;
   readonly #cpus: number;
   /** One for each vCPU that can run. */
-  readonly #contexts: readonly RunContext[];
-  readonly #control: RunControl = { stop: undefined, waits: false, others: undefined };
+  readonly contexts: readonly RunContext[];
+  /** The debugging of each of them. */
+  readonly debugs: readonly GuestDebug[];
+  readonly #control: RunControl;
   readonly #others: ThreadedVcpus | undefined;
   readonly #alarm: ThreadAlarm;
-  readonly #debugs: GuestDebug[] = [];
   readonly #input: ThreadInput;
   #nextCareMs = CARE_MS;
   readonly #isPc: boolean;
@@ -184,14 +193,22 @@ export class Machine implements Disposable {
       return vcpu;
     });
     this.vcpu = vcpus[0]!;
-    this.#contexts = vcpus.map((vcpu) => this.#makeContext(vcpu, options));
+    this.#control = {
+      stop: undefined,
+      waits: false,
+      others: undefined,
+      ...(options.serve ? { serve: options.serve } : {}),
+    };
+    const halts = this.#isPc ? undefined : this.memory;
+    this.debugs = vcpus.map((vcpu) => new GuestDebug(vcpu, options, halts));
+    this.contexts = vcpus.map((vcpu, i) => this.#makeContext(vcpu, this.debugs[i]!, options));
     const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
     this.#serial = this.#makeSerial(options, interrupts);
     for (const { backend } of this.#serial) backend.watchInput?.(this.#input);
     this.#pc = interrupts && this.#makePcDevices(options, interrupts);
     if (vcpus.length > 1) {
       const uarts = this.#serial.map(({ uart }) => uart);
-      this.#others = stack.use(new ThreadedVcpus(this.#contexts.slice(1), uarts));
+      this.#others = stack.use(new ThreadedVcpus(this.contexts.slice(1), uarts));
       this.#control.others = this.#others;
     }
     plugIn(this.#devices(options.output ?? (() => {})), this.ports, this.mmio);
@@ -212,12 +229,27 @@ export class Machine implements Disposable {
     this.#pc?.boot(plan);
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();
-    this.#debugs.forEach((debug) => debug.start(entryAddress(plan.entry)));
+    this.debugs.forEach((debug) => debug.start(entryAddress(plan.entry)));
   }
 
   /** Makes the run end with this outcome at the next exit, unless it already has one. */
   stop(outcome: Outcome): void {
     this.#control.stop ??= outcome;
+  }
+
+  /** Whether a vCPU runs on a thread of its own now: KVM makes whoever looks at it wait. */
+  isElsewhere(cpu: number): boolean {
+    return cpu > 0 && (this.#others?.isRunning(cpu) ?? false);
+  }
+
+  /** How the run ended, or is about to. */
+  get outcome(): Outcome | undefined {
+    return this.#control.stop;
+  }
+
+  /** Lets a machine whose run has ended run again. */
+  goOn(): void {
+    this.#control.stop = undefined;
   }
 
   /**
@@ -242,7 +274,7 @@ export class Machine implements Disposable {
       const outcome = this.#runSlice(Math.min(deadline - performance.now(), this.#careMs));
       if (outcome || this.#control.waits) return outcome;
       if (this.#stall.look(this.vcpu, this.memory, this.statistics.exits)) {
-        this.#contexts[0]!.pending = STALL;
+        this.contexts[0]!.pending = STALL;
         this.#control.waits = true;
         return undefined;
       }
@@ -261,21 +293,26 @@ export class Machine implements Disposable {
 
   /** Adds to an outcome what takes a look at the guest's code: call it once, at the end. */
   async explain(outcome: Outcome): Promise<Outcome> {
+    const { kind } = outcome;
+    return kind === "internal_error" || kind === "memory_fault"
+      ? this.explainWith(await loadDecoder(), outcome)
+      : outcome;
+  }
+
+  /** The same with a decoder that is loaded. */
+  explainWith(decoder: InstructionDecoder, outcome: Outcome): Outcome {
     if (outcome.kind === "internal_error") {
       const { vcpu } = this;
-      return nameFailedInstruction(outcome, await loadDecoder(), vcpu.regs(), vcpu.sregs());
+      return nameFailedInstruction(outcome, decoder, vcpu.regs(), vcpu.sregs());
     }
     if (outcome.kind !== "memory_fault") return outcome;
-    await loadDecoder();
     const { fault, state } = outcome;
-    const { faults } = this.#contexts[outcome.cpu ?? 0]!;
+    const { faults } = this.contexts[outcome.cpu ?? 0]!;
     return { ...outcome, fault: faults.explain(fault, state) };
   }
 
-  #makeContext(vcpu: Vcpu, options: MachineOptions): RunContext {
+  #makeContext(vcpu: Vcpu, debug: GuestDebug, options: MachineOptions): RunContext {
     const { statistics, memory } = this;
-    const debug = new GuestDebug(vcpu, options, this.#isPc ? undefined : memory);
-    this.#debugs.push(debug);
     const mmio = new MmioIo(vcpu.area, this.mmio);
     const resolvers = [
       new LazyResolver(memory),
@@ -308,7 +345,7 @@ export class Machine implements Disposable {
     this.#sliceEnd = Infinity;
     this.#endSliceIn(milliseconds);
     try {
-      return runLoop(this.#contexts[0]!);
+      return runLoop(this.contexts[0]!);
     } finally {
       this.#sliceEnd = 0;
       this.#alarm.disarm();
@@ -322,7 +359,7 @@ export class Machine implements Disposable {
     if (!this.#others) return true;
     this.#others.park();
     const isDead = !this.#others.isAsked &&
-      this.#contexts.every(({ vcpu }) => isDeadHalt(this.vm, vcpu));
+      this.contexts.every(({ vcpu }) => isDeadHalt(this.vm, vcpu));
     this.#others.resume();
     return isDead;
   }
@@ -378,33 +415,5 @@ export class Machine implements Disposable {
       ["debug-exit", new DebugExit((value) => this.stop({ kind: "debug_exit", value }))],
       ...this.#pc?.byName ?? [],
     ]);
-  }
-}
-
-/** Checks that the host can make the holes. @returns the VM type that they need */
-function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): number {
-  const need = (kind: HoleKind, ...names: Capability[]): boolean => {
-    if (!holes.some((hole) => hole.kind === kind)) return false;
-    for (const name of names) {
-      if (kvm.checkExtension(name) === 0) throw missingCapability(name, `--hole …:${kind}`);
-    }
-    return true;
-  };
-  need("romslot", "READONLY_MEM");
-  need("gmem", "USER_MEMORY2", "GUEST_MEMFD", "GUEST_MEMFD_FLAGS");
-  if (!need("private", "USER_MEMORY2", "GUEST_MEMFD", "VM_TYPES", "MEMORY_ATTRIBUTES")) {
-    return KVM_X86_VM_TYPE.DEFAULT;
-  }
-  if (!(kvm.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED))) {
-    throw missingCapability("VM_TYPES", "--hole …:private (VM type SW_PROTECTED)");
-  }
-  return KVM_X86_VM_TYPE.SW_PROTECTED;
-}
-
-function requirePcCapabilities(kvm: Kvm, cpus: number): void {
-  const most = cpus > 1 ? kvm.checkExtension("MAX_VCPUS") : 1;
-  if (cpus > most) throw tooManyVcpus(cpus, most);
-  for (const name of ["IRQCHIP", "PIT2", "IRQ_ROUTING"] as const) {
-    if (kvm.checkExtension(name) === 0) throw missingCapability(name, "--machine pc");
   }
 }

@@ -18,7 +18,8 @@ export type Outcome = Ending & {
   readonly cpu?: number;
 };
 
-type Ending =
+/** Why a run ended, but for the vCPU. */
+export type Ending =
   | { readonly kind: "halt" }
   | { readonly kind: "power_off" }
   | { readonly kind: "reset" }
@@ -45,6 +46,7 @@ type Ending =
   | { readonly kind: "run_failed"; readonly errno: number }
   | { readonly kind: "timeout"; readonly timeoutMs: number }
   | { readonly kind: "interrupted"; readonly signal: string }
+  | { readonly kind: "stopped" }
   /** Asked for at the console. */
   | { readonly kind: "quit"; readonly keys: string }
   | { readonly kind: "output_closed" }
@@ -63,6 +65,7 @@ export function exitCodeOf(outcome: Outcome): number {
     case "power_off":
     case "reset":
     case "output_closed":
+    case "stopped":
       return 0;
     case "debug_exit":
       return debugExitCode(outcome.value);
@@ -142,6 +145,8 @@ function describeEnding(outcome: Ending): string {
       return `timeout after ${outcome.timeoutMs} ms`;
     case "interrupted":
       return `interrupted (${outcome.signal})`;
+    case "stopped":
+      return "stopped by the program that ran the guest";
     case "quit":
       return `quit with ${outcome.keys}`;
     case "output_closed":

@@ -49,7 +49,16 @@ export interface RunControl {
   waits: boolean;
   /** The vCPUs that run on threads of their own. */
   others: OtherVcpus | undefined;
+  /** Who serves exits. Default: {@linkcode serve}. */
+  readonly serve?: ServeExit;
 }
+
+/**
+ * Serves what a vCPU came out of the guest with.
+ *
+ * @returns false when the run has ended, or the exit has to wait: the vCPU must not be entered
+ */
+export type ServeExit = (context: RunContext, result: RunResult) => boolean;
 
 /** The vCPUs besides the one that the loop enters. */
 export interface OtherVcpus {
@@ -82,6 +91,8 @@ export interface RunContext {
   debugged(exit: DebugExit): Outcome | undefined;
   /** This vCPU's fault that waits for the instruction decoder to be loaded. */
   pending: FaultOrigin | undefined;
+  /** What the vCPU came out with, where that is to be served when the loop goes on. */
+  held?: RunResult | undefined;
 }
 
 /**
@@ -93,8 +104,11 @@ export interface RunContext {
 export function runLoop(context: RunContext): Outcome | undefined {
   const { vcpu, statistics, control } = context;
   const { others } = control;
+  const serveResult = control.serve ?? serve;
+  const held = context.pending ? RunResult.exit : context.held;
   control.waits = false;
-  if (context.pending && !serve(context, RunResult.exit)) return control.stop;
+  context.held = undefined;
+  if (held !== undefined && !serveResult(context, held)) return control.stop;
   while (!isOver(context) && (!others || others.serve())) {
     statistics.enter();
     const result = vcpu.run();
@@ -102,7 +116,7 @@ export function runLoop(context: RunContext): Outcome | undefined {
     others?.left();
     if (result === RunResult.interrupted) {
       if (!others?.wasKicked()) break;
-    } else if (!serve(context, result)) break;
+    } else if (!serveResult(context, result)) break;
   }
   return control.stop;
 }
@@ -113,11 +127,7 @@ export function isOver({ control, statistics, maxExits }: RunContext): boolean {
   return control.stop !== undefined;
 }
 
-/**
- * Serves what a vCPU came out of the guest with.
- *
- * @returns false when the run has ended, or a fault has to wait: the vCPU must not be entered
- */
+/** Serves what a vCPU came out of the guest with: {@linkcode ServeExit}. */
 export function serve(context: RunContext, result: RunResult): boolean {
   const { control, pending, vcpu } = context;
   let outcome: Outcome | undefined;
@@ -173,7 +183,7 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
       break;
     case KVM_EXIT.INTERNAL_ERROR:
     case KVM_EXIT.SHUTDOWN:
-      return serveDisguise(context, context.decoder.decode());
+      return serveFault(context, disguisedAs(context.decoder.decode()));
     default:
       outcome = unusualExit(context, context.decoder.decode());
   }
@@ -210,10 +220,10 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
   }
 }
 
-/** A failed emulation or a triple fault: both may be a memory fault in disguise. */
-function serveDisguise(context: RunContext, exit: VmExit): Outcome | undefined {
+/** A failed emulation or a triple fault as the memory fault that it may be in disguise. */
+export function disguisedAs(exit: VmExit): FaultOrigin {
   const disguise = exit.reason === "SHUTDOWN" ? "shutdown" : "emulation";
-  return serveFault(context, { shape: "disguised", disguise, errno: 0, exit });
+  return { shape: "disguised", disguise, errno: 0, exit };
 }
 
 /** What a failed `KVM_RUN` means: a memory fault, or an errno without a meaning for a guest. */

@@ -52,6 +52,11 @@ export class ThreadedVcpus implements OtherVcpus, Disposable {
     this.#takePosted();
   }
 
+  /** Whether a vCPU, by its id, is in the guest or about to be. */
+  isRunning(cpu: number): boolean {
+    return this.#threads.isRunning(cpu - 1);
+  }
+
   /** Whether one of them has an exit that was not served yet. */
   get isAsked(): boolean {
     return this.#threads.isAsked;
@@ -75,7 +80,8 @@ export class ThreadedVcpus implements OtherVcpus, Disposable {
     const context = this.#contexts[place]!;
     this.#takePosted();
     context.statistics.arrive();
-    if (isOver(context) || !serve(context, result)) return false;
+    const serveResult = context.control.serve ?? serve;
+    if (isOver(context) || !serveResult(context, result)) return false;
     this.#showStatus();
     return true;
   };
@@ -98,8 +104,8 @@ export class ThreadedVcpus implements OtherVcpus, Disposable {
 }
 
 /** Whether nobody minds that an exit was served elsewhere, and a little later. */
-function isPostingFine({ observer, maxExits }: RunContext): boolean {
-  return observer.wanted[KVM_EXIT.IO] === 0 && maxExits === Infinity;
+function isPostingFine({ control, observer, maxExits }: RunContext): boolean {
+  return !control.serve && observer.wanted[KVM_EXIT.IO] === 0 && maxExits === Infinity;
 }
 
 function postedBy(uarts: readonly Uart16550[]): PostedPorts {

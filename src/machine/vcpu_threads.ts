@@ -38,12 +38,15 @@ interface VcpuThread {
  *
  * @example
  * ```ts
+ * import { guestSignalMask } from "../kvm/kick.ts";
  * import { Kvm } from "../kvm/kvm.ts";
  * import { VcpuThreads } from "./vcpu_threads.ts";
  * using kvm = Kvm.open();
  * using vm = kvm.createVm();
  * vm.createIrqchip();
- * using threads = new VcpuThreads([vm.createVcpu(1)]);
+ * const vcpu = vm.createVcpu(1);
+ * vcpu.setSignalMask(guestSignalMask(new Uint8Array(8)));
+ * using threads = new VcpuThreads([vcpu]);
  * threads.resume(); // vCPU 1 waits for a start-up interrupt
  * threads.park();
  * ```
@@ -139,6 +142,11 @@ export class VcpuThreads implements Disposable {
   /** The first vCPU's guest came out. */
   left(): void {
     Atomics.store(this.#machine, MACHINE_WORD.inGuest, 0);
+  }
+
+  /** Whether the vCPU at this place in the list is in the guest, or about to be. */
+  isRunning(place: number): boolean {
+    return Atomics.load(this.#threads[place]!.words, THREAD_WORD.state) === STATE.running;
   }
 
   /** Whether an exit waits. */

@@ -14,6 +14,7 @@ export type Disguise = "mmio" | "emulation" | "shutdown" | "stall";
 
 /** An access of the guest's to memory that the host cannot give it. */
 export interface MemoryFault {
+  /** How it showed itself. */
   readonly shape: FaultShape;
   /** What a disguised fault came as. */
   readonly disguise?: Disguise;
@@ -23,6 +24,7 @@ export interface MemoryFault {
   readonly gpa?: bigint;
   /** Bytes: what KVM annotates, or what the access spans. */
   readonly sizeBytes: bigint;
+  /** What the guest wanted to do. */
   readonly access: Access;
   /** The access was to private memory (`memory_fault.flags` bit 3). */
   readonly private: boolean;
@@ -48,7 +50,9 @@ export interface MemoryFault {
 
 /** One attempt to resolve a fault. */
 export interface Attempt {
+  /** Who tried. */
   readonly resolver: string;
+  /** What was done. */
   readonly note: string;
 }
 

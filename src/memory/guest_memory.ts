@@ -31,7 +31,14 @@ import { planSlots, type Slot, slotAt } from "./slots.ts";
 
 /** An access to guest memory by the VMM that is not within usable RAM. */
 export class GuestMemoryError extends Error {
+  /** Its name. */
   override readonly name = "GuestMemoryError";
+
+  /**
+   * Says where.
+   *
+   * @param what was tried: `read`
+   */
   constructor(what: string, readonly gpa: bigint, readonly sizeBytes: number) {
     super(`${what}: [${hex(gpa)}, +${hex(sizeBytes)}) is not in usable guest RAM`);
   }

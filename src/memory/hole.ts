@@ -53,6 +53,7 @@ export interface Hole {
   readonly gpa: number;
   /** Whole pages. */
   readonly sizeBytes: number;
+  /** In what way it is bad. */
   readonly kind: HoleKind;
   /** What a `lazy` hole is filled with. Default: zeros. */
   readonly source?: PageSource;
@@ -64,7 +65,23 @@ export interface Hole {
 
 /** A hole that makes no sense, and why. */
 export class HoleError extends Error {
+  /** Its name. */
   override readonly name = "HoleError";
+}
+
+/** A hole as it is written, in its parts; see {@linkcode holeParts}. */
+export interface HoleParts {
+  readonly gpa: string;
+  readonly size: string;
+  readonly kind: string;
+  /** What stands behind the kind. */
+  readonly more: string | undefined;
+}
+
+/** Takes `GPA+SIZE:KIND` or `GPA+SIZE:KIND:MORE` apart. @returns `undefined` for what is neither */
+export function holeParts(text: string): HoleParts | undefined {
+  const match = /^([^+:]+)\+([^:]+):([^:]*)(?::(.*))?$/s.exec(text);
+  return match ? { gpa: match[1]!, size: match[2]!, kind: match[3]!, more: match[4] } : undefined;
 }
 
 /** Shows a hole as the command line writes it. */

@@ -7,7 +7,6 @@
  */
 
 import { hex } from "../hex.ts";
-import type { Regs, Sregs, VcpuEvents } from "../kvm/vcpu.ts";
 import { CR0, EFER } from "../x86/control_registers.ts";
 import {
   bitnessOf,
@@ -16,6 +15,7 @@ import {
   linearRip,
   MAX_INSTRUCTION_BYTES,
 } from "../x86/instruction.ts";
+import type { Registers, SystemRegisters } from "../x86/registers.ts";
 import { walk, type WalkResult, type WalkStep } from "../x86/page_tables.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import type { HostPageState } from "./host_page.ts";
@@ -26,9 +26,24 @@ export type Access = "read" | "write" | "fetch" | "unknown";
 
 /** A vCPU's state, as far as addresses depend on it. */
 export interface CpuState {
-  readonly regs: Regs;
-  readonly sregs: Sregs;
-  readonly events?: VcpuEvents;
+  /** The general registers. */
+  readonly regs: Registers;
+  /** The system registers. */
+  readonly sregs: SystemRegisters;
+  /** What was about to be delivered. */
+  readonly events?: PendingEvents;
+}
+
+/** The exception and the interrupt that a vCPU was about to be given (`struct kvm_vcpu_events`). */
+export interface PendingEvents {
+  /** The exception: `nr` counts if it was `injected` or is `pending`. */
+  readonly exception: {
+    readonly injected: number;
+    readonly pending: number;
+    readonly nr: number;
+  };
+  /** The interrupt: `nr` counts if it was `injected`. */
+  readonly interrupt: { readonly injected: number; readonly nr: number };
 }
 
 /**
@@ -39,9 +54,11 @@ export type CandidateKind = "fetch" | "operand" | "table" | "descriptor";
 
 /** An access that may have been the one that failed. */
 export interface Candidate {
+  /** What it is for. */
   readonly kind: CandidateKind;
   /** What makes the access: `instruction fetch`, `operand`, `page table entry (PT)`, … */
   readonly source: string;
+  /** What it does. */
   readonly access: Access;
   /** The linear address, where the access is by one. */
   readonly gva?: bigint;

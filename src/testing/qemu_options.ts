@@ -5,6 +5,8 @@
  * @module
  */
 
+import { featureByName } from "../x86/cpu_features.ts";
+
 /** What became of QEMU's options. */
 export interface Translation {
   /** What the guest is told on its command line. */
@@ -20,7 +22,6 @@ const SAME_FLAGS = ["enable-kvm", "no-reboot", "nodefaults", "nographic"];
 /** Options with a value that vmexit does anyway. */
 const SAME_VALUES: readonly (readonly [string, RegExp])[] = [
   ["accel", /^kvm(,|$)/],
-  ["cpu", /^(host|max)$/],
   ["machine", /^accel=kvm$/],
   ["display", /^none$/],
   ["vnc", /^none$/],
@@ -31,6 +32,17 @@ const SAME_VALUES: readonly (readonly [string, RegExp])[] = [
 /** Options without a value; all others that are not followed by an option have one. */
 const FLAGS = [...SAME_FLAGS, "no-acpi", "no-hpet", "S", "s"];
 
+/** Processors in whose place that of vmexit will do, which has all that KVM offers. */
+const MODELS = ["host", "max", "qemu64", "kvm64"];
+/** What QEMU calls features by other names than Linux, once `-` and `.` are `_`. */
+const FEATURE_NAMES: Readonly<Record<string, string>> = {
+  ibpb: "amd_ibpb",
+  kvmclock: "kvm_clocksource",
+  kvm_asyncpf: "kvm_async_pf",
+  ssbd: "spec_ctrl_ssbd",
+  stibp: "intel_stibp",
+};
+
 /**
  * Translates options.
  *
@@ -40,8 +52,8 @@ const FLAGS = [...SAME_FLAGS, "no-acpi", "no-hpet", "S", "s"];
  * @example
  * ```ts
  * import { translateQemuOptions } from "./qemu_options.ts";
- * const { options, untranslated } = translateQemuOptions(["-m", "2048", "-cpu", "qemu64"], []);
- * console.log(options, untranslated); // ["--memory=2048M"] ["-cpu qemu64"]
+ * const { options, untranslated } = translateQemuOptions(["-m", "2048", "-cpu", "max,-nx,pmu=on"], []);
+ * console.log(options, untranslated); // ["--memory=2048M", "--cpu=-nx"] ["-cpu pmu=on"]
  * ```
  */
 export function translateQemuOptions(
@@ -51,6 +63,8 @@ export function translateQemuOptions(
   const args: string[] = [];
   const options: string[] = [];
   const untranslated: string[] = [];
+  // A table of options that lacks one has no use for it.
+  const isKnown = (option: string): boolean => known.length === 0 || known.includes(option);
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     const name = word.replace(/^--?/, "");
@@ -64,11 +78,14 @@ export function translateQemuOptions(
       args.push(value);
     } else if (SAME_FLAGS.includes(name) || isSame(name, value)) {
       continue;
+    } else if (name === "cpu") {
+      const { off, rest } = translateCpu(value);
+      const own = off.length > 0 ? [`--cpu=${off.map((feature) => `-${feature}`).join()}`] : [];
+      (isKnown("cpu") ? options : untranslated).push(...own);
+      untranslated.push(...rest.map((part) => `${word} ${part}`));
     } else {
       const own = translate(name, value);
-      const option = own && /^--([\w-]+)/.exec(own)![1]!;
-      // A table of options that lacks one has no use for it.
-      if (option && (known.length === 0 || known.includes(option))) options.push(own);
+      if (own && isKnown(/^--([\w-]+)/.exec(own)![1]!)) options.push(own);
       else untranslated.push(hasValue ? `${word} ${value}` : word);
     }
   }
@@ -92,4 +109,35 @@ function translate(name: string, value: string): string | undefined {
     default:
       return undefined;
   }
+}
+
+/**
+ * What `-cpu MODEL,+on,-off,feature=on,property=value` takes away from a processor with all
+ * that KVM offers. What it adds is there or cannot be had: QEMU goes on without it, too.
+ *
+ * @returns `rest`: the parts that have no equivalent
+ */
+function translateCpu(value: string): { readonly off: string[]; readonly rest: string[] } {
+  const [model, ...parts] = value.split(",");
+  const off = new Set<string>();
+  const rest = MODELS.includes(model!) ? [] : [model!];
+  // QEMU sets properties first, then adds features, then takes some away.
+  const rank = (part: string): number => ["+", "-"].indexOf(part.charAt(0));
+  for (const part of parts.toSorted((a, b) => rank(a) - rank(b))) {
+    const [, sign, name, state] =
+      /^([+-]?)([\w.-]+?)(?:=(on|off|yes|no|true|false))?$/.exec(part) ??
+        [];
+    const feature = name && featureOf(name);
+    const isOn = sign ? sign === "+" : state && /^(on|yes|true)$/.test(state);
+    if (!feature || isOn === undefined || (sign && state)) rest.push(part);
+    else if (isOn) off.delete(feature);
+    else off.add(feature);
+  }
+  return { off: [...off], rest };
+}
+
+/** The name that Linux has for a feature of QEMU's; `undefined` for what is none. */
+function featureOf(name: string): string | undefined {
+  const plain = name.replaceAll(/[-.]/g, "_");
+  return featureByName(Object.hasOwn(FEATURE_NAMES, plain) ? FEATURE_NAMES[plain]! : plain);
 }

@@ -13,7 +13,8 @@ import type { RunOption } from "./test_case.ts";
 /** A JSON Schema, or a part of one. */
 export type Schema = { readonly [keyword: string]: unknown };
 
-const KINDS: Record<OutcomeKind, true> = {
+/** All but the one that only programs around the library bring about. */
+const KINDS: Record<Exclude<OutcomeKind, "stopped">, true> = {
   halt: true,
   power_off: true,
   reset: true,

@@ -123,6 +123,27 @@ export const CPU_FEATURES: readonly string[] = FEATURE_REGISTERS.flatMap(({ name
   names.filter((name) => name !== "-")
 );
 
+/** Other names that are in use. */
+export const FEATURE_ALIASES: Readonly<Record<string, string>> = {
+  invtsc: "nonstop_tsc",
+  sse3: "pni",
+  tsc_deadline: "tsc_deadline_timer",
+};
+
+/**
+ * A feature's name here by that name or another one in use; `undefined` for none.
+ *
+ * @example
+ * ```ts
+ * import { featureByName } from "./cpu_features.ts";
+ * console.log(featureByName("sse3"), featureByName("sse17")); // pni undefined
+ * ```
+ */
+export function featureByName(given: string): string | undefined {
+  const name = Object.hasOwn(FEATURE_ALIASES, given) ? FEATURE_ALIASES[given]! : given;
+  return CPU_FEATURES.includes(name) ? name : undefined;
+}
+
 /**
  * What a processor without optional features still has: what long mode and the
  * compilers' x86-64 baseline take (System V ABI, x86-64 supplement, 3.1.1), and

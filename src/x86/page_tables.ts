@@ -126,6 +126,7 @@ export interface PagingRegisters {
 
 /** One entry that a walk read. */
 export interface WalkStep {
+  /** The level that it is of. */
   readonly level: PagingLevel;
   /** Where the entry is. */
   readonly entryGpa: bigint;

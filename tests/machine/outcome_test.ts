@@ -77,6 +77,7 @@ const EXPECTED: readonly [Outcome, code: number, text: string | RegExp][] = [
   ],
   [{ kind: "timeout", timeoutMs: 500 }, 124, "timeout after 500 ms"],
   [{ kind: "interrupted", signal: "SIGINT" }, 130, "interrupted (SIGINT)"],
+  [{ kind: "stopped" }, 0, "stopped by the program that ran the guest"],
   [{ kind: "quit", keys: "Ctrl-A x" }, 130, "quit with Ctrl-A x"],
 ];
 

@@ -76,6 +76,7 @@ const OUTCOMES: readonly Outcome[] = [
   { kind: "run_failed", errno: 22 },
   { kind: "timeout", timeoutMs: 1.5 },
   { kind: "interrupted", signal: "SIGINT" },
+  { kind: "stopped" },
   { kind: "quit", keys: "Ctrl-A x" },
   { kind: "output_closed" },
   { kind: "output_failed", what: "stdout: No space left on device" },

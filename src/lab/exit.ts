@@ -1,0 +1,121 @@
+/**
+ * Exits as an experiment gets them: with what they were, and methods to answer them.
+ *
+ * @module
+ */
+
+import type { HypercallExit, IoExit, MmioExit, MsrExit, VmExit } from "../exits/exit.ts";
+import { hex } from "../hex.ts";
+import type { Vcpu } from "./vcpu.ts";
+
+/**
+ * What every exit can do.
+ *
+ * @example
+ * ```ts
+ * import { Machine } from "./machine.ts";
+ * using vm = Machine.create({ memory: "2M" });
+ * vm.load(new Uint8Array([0xe4, 0x10, 0xf4]), { protocol: "flat16" }); // in al, 0x10; hlt
+ * for (const exit of vm.exits()) {
+ *   if (exit.reason === "IO" && exit.direction === "in") exit.answer(42);
+ * }
+ * console.log(vm.vcpu.regs.rax & 0xffn); // 42n
+ * ```
+ */
+export interface Answerable<T> {
+  /** The vCPU that it happened on. */
+  readonly vcpu: Vcpu;
+  /** Whether it was answered. */
+  readonly answered: boolean;
+  /**
+   * Answers the exit: no handler and no device sees it, and the guest goes on.
+   *
+   * @param value what the guest reads, where it does; data longer than the access is cut
+   * @throws {TypeError} without a value where the guest reads
+   * @throws {Error} when the guest has gone on since
+   */
+  answer(value?: T): void;
+  /**
+   * Has handlers and devices serve the exit now and not when the loop goes on, to see, and
+   * change, what they answer in `data`.
+   *
+   * @throws {Error} when the guest has gone on since
+   */
+  serve(): void;
+}
+
+/**
+ * What an access reads: numbers go in little-endian, and a port's number answers every item
+ * of a string access.
+ *
+ * @example
+ * ```ts
+ * import type { AccessData } from "./exit.ts";
+ * const answers: AccessData[] = [0x2a, 0x1122_3344_5566_7788n, new Uint8Array([1, 2])];
+ * console.log(answers.length); // 3
+ * ```
+ */
+export type AccessData = number | bigint | Uint8Array;
+
+/**
+ * One VM exit that waits for what is to become of it, told apart by `reason`. Its `data`
+ * are a view of where KVM has them, good until the loop goes on: copy what is to be kept.
+ *
+ * @example
+ * ```ts
+ * import type { Exit } from "./exit.ts";
+ * /** Answers every read of a port or of MMIO with zeros. *\/
+ * function zeros(exit: Exit): void {
+ *   if (exit.reason === "IO" && exit.direction === "in") exit.answer(0);
+ *   if (exit.reason === "MMIO" && exit.direction === "read") exit.answer(0n);
+ * }
+ * console.log(typeof zeros); // "function"
+ * ```
+ */
+export type Exit =
+  | IoExit & Answerable<AccessData>
+  | MmioExit & Answerable<AccessData>
+  | HypercallExit & Answerable<bigint>
+  | MsrExit & Answerable<bigint>
+  | Exclude<VmExit, IoExit | MmioExit | HypercallExit | MsrExit> & Answerable<undefined>;
+
+/**
+ * The guest reads, and nobody said what: neither a loop over `exits()`, nor a
+ * handler, nor a device. The exit still waits, so that it may be answered.
+ *
+ * @example
+ * ```ts
+ * import { Machine } from "./machine.ts";
+ * import { UnansweredExitError } from "./exit.ts";
+ * using vm = Machine.create({ memory: "2M" });
+ * vm.load(new Uint8Array([0xe4, 0x10, 0xf4]), { protocol: "flat16" }); // in al, 0x10; hlt
+ * try {
+ *   vm.runSync();
+ * } catch (error) {
+ *   console.log(error instanceof UnansweredExitError); // true
+ * }
+ * ```
+ */
+export class UnansweredExitError extends Error {
+  /** Its name. */
+  override readonly name = "UnansweredExitError";
+
+  /**
+   * Says how to answer.
+   *
+   * @param exit what was not answered
+   */
+  constructor(readonly exit: VmExit) {
+    super(
+      `nobody answered ${what(exit)}: call exit.answer(value) in a loop over exits(), ` +
+        `or give it a handler with ${exit.reason === "IO" ? "onPort" : "onMmio"}() that reads`,
+    );
+  }
+}
+
+function what(exit: VmExit): string {
+  const where = exit.rip === undefined ? "" : ` at rip=${hex(exit.rip)}`;
+  if (exit.reason === "IO") return `the ${exit.size}-byte IN from port ${hex(exit.port)}${where}`;
+  if (exit.reason === "MMIO") return `the ${exit.size}-byte read of GPA ${hex(exit.gpa)}${where}`;
+  return `${exit.reason}${where}`;
+}

@@ -1,0 +1,253 @@
+/**
+ * A vCPU in an experiment's hands: registers, memory by linear address,
+ * debugging, and what can be injected.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Machine } from "../../src/mod.ts";
+import { code } from "../lib/guest.ts";
+import { kvmTest } from "../lib/kvm.ts";
+
+/** A machine that runs a few instructions in real mode. */
+function machine(listing: string): Machine {
+  const vm = Machine.create({ memory: "1M" });
+  vm.load(code(listing), { protocol: "flat16" });
+  return vm;
+}
+
+/** Has a vector of real mode lead to a handler: `inc bx; out 0x11, al; iret`. */
+function onVector(vm: Machine, vector: number): void {
+  vm.memory.write(BigInt(vector * 4), code("00 05 00 00"));
+  vm.memory.write(0x500n, code("43 e6 11 cf"));
+}
+
+/** Runs until the handler of a vector was there. @returns how often it was */
+function runToHandler(vm: Machine): bigint {
+  for (const exit of vm.exits({ timeoutMs: 5000 })) {
+    if (exit.reason === "IO" && exit.port === 0x11) break;
+  }
+  return vm.vcpu.regs.rbx;
+}
+
+kvmTest("registers are read and written by name, before and after a run", () => {
+  using vm = machine("01 d8 f4"); // add ax, bx; hlt
+  const { regs } = vm.vcpu;
+  regs.rax = 1n;
+  regs.rbx = 2n;
+  assertEquals([regs.rip, regs.rax, regs.rbx], [0x7c00n, 1n, 2n]);
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals([regs.rip, regs.rax], [0x7c03n, 3n]);
+});
+
+kvmTest("all registers can be listed", () => {
+  using vm = machine("f4");
+  assertEquals(Object.keys(vm.vcpu.regs).length, 18);
+  assertEquals({ ...vm.vcpu.regs }.rip, 0x7c00n);
+  assertEquals({ ...vm.vcpu.sregs }.cs.selector, 0);
+});
+
+kvmTest("R7: what is written at an exit of a read comes behind the answer", () => {
+  using vm = machine("e4 10 f4"); // in al, 0x10; hlt
+  for (const exit of vm.exits()) {
+    if (exit.reason !== "IO") continue;
+    exit.answer(0x55);
+    vm.vcpu.regs.rcx = 7n;
+    vm.vcpu.regs.rax = 0x1234n;
+    assertEquals([vm.vcpu.regs.rcx, vm.vcpu.regs.rax], [7n, 0x1234n]);
+  }
+  assertEquals([vm.vcpu.regs.rcx, vm.vcpu.regs.rax], [7n, 0x1234n]);
+  assertEquals(vm.vcpu.regs.rip, 0x7c03n);
+});
+
+kvmTest("R7: RIP that is written at an exit is where the guest goes on", () => {
+  using vm = machine("e6 10 f4 40 f4"); // out 0x10, al; hlt; inc ax; hlt
+  for (const exit of vm.exits()) if (exit.reason === "IO") vm.vcpu.regs.rip = 0x7c03n;
+  assertEquals([vm.vcpu.regs.rip, vm.vcpu.regs.rax], [0x7c05n, 1n]);
+});
+
+kvmTest("R7: an instruction that a handler stopped at is finished after the run", () => {
+  using vm = machine("e4 10 f4"); // in al, 0x10; hlt
+  vm.onPort(0x10, {
+    read() {
+      vm.stop();
+      return 0x2a;
+    },
+  });
+  assertEquals(vm.runSync(), { kind: "stopped" });
+  assertEquals([vm.vcpu.regs.rax, vm.vcpu.regs.rip], [0x2an, 0x7c02n]);
+  assertEquals(vm.runSync(), { kind: "halt" });
+});
+
+kvmTest("R7: a handler's registers hold behind the instruction that called it", () => {
+  using vm = machine("e6 10 f4 40 f4"); // out 0x10, al; hlt; inc ax; hlt
+  vm.onPort(0x10, { write: () => void (vm.vcpu.regs.rip = 0x7c03n) });
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(vm.vcpu.regs.rax, 1n);
+});
+
+kvmTest(
+  "R7: registers that are written between the parts of one instruction wait for its end",
+  () => {
+    using vm = machine("bf 00 05 b9 00 20 fc ba 10 00 f3 6c f4"); // rep insb
+    let parts = 0;
+    for (const exit of vm.exits()) {
+      if (exit.reason !== "IO") continue;
+      if (++parts === 1) vm.vcpu.regs.rbx = 0x77n;
+      exit.answer(1);
+    }
+    assert(parts > 1);
+    assertEquals([vm.vcpu.regs.rbx, vm.vcpu.regs.rcx], [0x77n, 0n]);
+  },
+);
+
+kvmTest("system registers are read whole and written in part", () => {
+  using vm = Machine.create({ memory: "2M" });
+  vm.load(code("64 8a 04 25 00 00 00 00 f4"), { protocol: "flat64" }); // mov al, fs:[0]; hlt
+  vm.memory.write(0x8000n, code("2a"));
+  const { sregs } = vm.vcpu;
+  sregs.fs = { ...sregs.fs, base: 0x8000n };
+  assertEquals(sregs.fs.base, 0x8000n);
+  assertThrows(() => Object.assign(sregs.fs, { base: 0n }), TypeError, "read only");
+  assertThrows(() => Object.assign(sregs, { cr5: 0n }), TypeError, "cr5");
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(vm.vcpu.regs.rax, 0x2an);
+});
+
+kvmTest("memory is read and written by linear address, across pages that are apart", () => {
+  using vm = Machine.create({ memory: "4M" });
+  vm.load(code("f4"), { protocol: "flat64" });
+  // Two pages of a table of its own: linear 0x400000 -> 0x301000, 0x401000 -> 0x300000.
+  const { sregs } = vm.vcpu;
+  const entry = (gpa: bigint) => new Uint8Array(new BigUint64Array([gpa | 7n]).buffer);
+  const pml4 = sregs.cr3;
+  const pdpt = new DataView(vm.memory.read(pml4, 8).buffer).getBigUint64(0, true) & ~0xfffn;
+  const directory = new DataView(vm.memory.read(pdpt, 8).buffer).getBigUint64(0, true) & ~0xfffn;
+  vm.memory.write(0x302000n, entry(0x301000n));
+  vm.memory.write(0x302008n, entry(0x300000n));
+  vm.memory.write(directory + 16n, entry(0x302000n));
+  vm.vcpu.write(0x400ffen, code("11 22 33 44"));
+  assertEquals(vm.memory.read(0x301ffen, 2), code("11 22"));
+  assertEquals(vm.memory.read(0x300000n, 2), code("33 44"));
+  assertEquals(vm.vcpu.read(0x400ffen, 4), code("11 22 33 44"));
+  assertEquals(vm.vcpu.translate(0x401000n), 0x300000n);
+  assertEquals(vm.vcpu.translate(0x402000n), undefined);
+  assertThrows(() => vm.vcpu.read(0x401fffn, 2), Error, "no translation of GVA: [0x402000");
+});
+
+kvmTest("instructions are shown as the processor would read them", () => {
+  using vm = machine("b8 34 12 f4");
+  assertEquals(vm.vcpu.disassemble(), "mov ax, 0x1234");
+  assertEquals(vm.vcpu.disassemble(0x7c03n), "hlt");
+  vm.memory.write(0x7c00n, code("0f ff ff ff"));
+  assertEquals(vm.vcpu.disassemble(0x7c00n).length > 0, true);
+});
+
+kvmTest("a breakpoint is an exit before its instruction, each time it comes by", () => {
+  using vm = machine("b9 03 00 e2 fe f4"); // mov cx, 3; loop itself; hlt
+  vm.vcpu.breakpoints = [0x7c03n];
+  const counts: bigint[] = [];
+  for (const exit of vm.exits()) {
+    if (exit.reason === "DEBUG") counts.push(vm.vcpu.regs.rcx);
+  }
+  assertEquals(counts, [3n, 2n, 1n]);
+});
+
+kvmTest("a breakpoint can be taken away at its exit", () => {
+  using vm = machine("b9 03 00 e2 fe f4");
+  vm.vcpu.breakpoints = [0x7c03n];
+  let exits = 0;
+  for (const exit of vm.exits()) {
+    if (exit.reason !== "DEBUG") continue;
+    exits++;
+    vm.vcpu.breakpoints = [];
+  }
+  assertEquals([exits, vm.vcpu.regs.rcx], [1, 0n]);
+});
+
+kvmTest("stepping begins and ends where it is said, at exits that are half-finished, too", () => {
+  using vm = machine("e6 10 40 40 e6 11 40 f4"); // out; inc ax; inc ax; out; inc ax; hlt
+  const seen: string[] = [];
+  for (const exit of vm.exits()) {
+    if (exit.reason === "IO") vm.vcpu.singleStep = exit.port === 0x10;
+    if (exit.reason === "DEBUG") seen.push(vm.vcpu.disassemble());
+  }
+  assertEquals(seen, ["inc ax", "out 0x11, al"]);
+  assertEquals(vm.vcpu.regs.rax, 3n);
+});
+
+kvmTest("there are four breakpoints", () => {
+  using vm = machine("f4");
+  assertThrows(() => vm.vcpu.breakpoints = [1n, 2n, 3n, 4n, 5n], RangeError, "x86 has 4");
+});
+
+kvmTest("debug exits come to a handler of #DB; other vectors are refused", () => {
+  using vm = machine("90 90 f4");
+  vm.vcpu.singleStep = true;
+  const rips: bigint[] = [];
+  vm.onException(1, (_exit, { regs }) => void rips.push(regs.rip));
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(rips, [0x7c01n, 0x7c02n]);
+  assertThrows(() => vm.onException(14, () => {}), RangeError, "not vector 14");
+});
+
+kvmTest("an interrupt comes as soon as the guest takes interrupts", () => {
+  using vm = machine("e6 10 90 fb 90 eb fe"); // out 0x10, al; nop; sti; nop; jmp itself
+  onVector(vm, 0x21);
+  vm.vcpu.interrupt(0x21);
+  const order: string[] = [];
+  for (const exit of vm.exits({ timeoutMs: 5000 })) {
+    order.push(exit.reason === "IO" ? `port ${exit.port}` : exit.reason);
+    if (exit.reason === "IO" && exit.port === 0x11) break;
+  }
+  assertEquals(order.filter((what) => what.startsWith("port")), ["port 16", "port 17"]);
+  assertEquals(vm.vcpu.regs.rbx, 1n);
+});
+
+kvmTest("several interrupts come one after the other", () => {
+  using vm = machine("fb 90 eb fe");
+  onVector(vm, 0x21);
+  vm.vcpu.interrupt(0x21);
+  vm.vcpu.interrupt(0x21);
+  assertEquals([runToHandler(vm), runToHandler(vm)], [1n, 2n]);
+});
+
+kvmTest("an interrupt wakes a guest whose HLT is answered", () => {
+  using vm = machine("fb f4 eb fe"); // sti; hlt; jmp itself
+  onVector(vm, 0x21);
+  for (const exit of vm.exits({ timeoutMs: 5000 })) {
+    if (exit.reason === "HLT") {
+      vm.vcpu.interrupt(0x21);
+      exit.answer();
+    } else if (exit.reason === "IO") break;
+  }
+  assertEquals(vm.vcpu.regs.rbx, 1n);
+});
+
+kvmTest("a non-maskable interrupt comes whatever the flags say", () => {
+  using vm = machine("fa 90 eb fe"); // cli; nop; jmp itself
+  onVector(vm, 2);
+  vm.vcpu.nmi();
+  assertEquals(runToHandler(vm), 1n);
+});
+
+kvmTest("an exception comes at the next instruction", () => {
+  using vm = machine("90 eb fe");
+  onVector(vm, 6);
+  vm.vcpu.exception(6);
+  assertEquals(runToHandler(vm), 1n);
+});
+
+kvmTest("vectors that do not exist are refused", () => {
+  using vm = machine("f4");
+  assertThrows(() => vm.vcpu.interrupt(256), RangeError, "256 is no vector");
+  assertThrows(() => vm.vcpu.exception(32), RangeError, "0 to 31");
+});
+
+kvmTest("model-specific registers are read and written, unknown ones are an error", () => {
+  using vm = machine("f4");
+  vm.vcpu.setMsr(0x174, 8n);
+  assertEquals(vm.vcpu.msr(0x174), 8n);
+  assertThrows(() => vm.vcpu.msr(0x12345), RangeError, "KVM knows no MSR 0x12345");
+});
