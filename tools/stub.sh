@@ -27,8 +27,9 @@ start() { # ARG...
     *) permissions=default ;;
   esac
   # Deno keeps what it compiles beside the program, and looks for nothing elsewhere.
-  DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 exec "$dir/deno" run --quiet --no-prompt \
-    --no-remote --no-lock -P=$permissions --config="$dir/deno.json" "$dir/main.js" "$@"
+  VMEXIT_PROGRAM=$self DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 \
+    exec "$dir/deno" run --quiet --no-prompt --cached-only --no-lock -P=$permissions \
+    --config="$dir/deno.json" "$dir/main.js" "$@"
 }
 
 # Whether nobody else but root can have changed what is in a folder: this one and the one it lies in

@@ -42,7 +42,7 @@ kvmTest("the program's folder is all that Deno needs to run it", async () => {
   }
   const vmexit = (...args: string[]): ReturnType<typeof execute> =>
     execute(Deno.execPath(), [
-      ...["run", "--quiet", "--no-prompt", "--no-remote", "--no-lock", "-P=default"],
+      ...["run", "--quiet", "--no-prompt", "--cached-only", "--no-lock", "-P=default"],
       ...[`--config=${dir.path}/deno.json`, `${dir.path}/main.js`, ...args],
     ], { env: { DENO_DIR: `${dir.path}/cache` } });
   assertEquals((await vmexit("run", "-q", "hello")).stdout, "Hello, KVM!\n");
