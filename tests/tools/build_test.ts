@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
 import { IMAGE_EXTENSIONS } from "../../src/cli/bundled_images.ts";
@@ -16,6 +17,7 @@ import {
   type Files,
   programFiles,
 } from "../../tools/build.ts";
+import { elf } from "../lib/images.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { execute, PROJECT, TempDir } from "../lib/vmexit.ts";
 
@@ -81,6 +83,48 @@ Deno.test("compiling includes every file, and grants what the test runner needs"
   assert(args.some((arg) => /^--include=.*\/deno\.json$/.test(arg)));
   assert(args.at(-1)!.endsWith("/main.js"));
   assertEquals(args.filter((arg) => arg.startsWith("--allow-")), []);
+});
+
+/** An executable for Linux that prints a line, in a denort's place. */
+function printer(line: string): Uint8Array {
+  const text = new TextEncoder().encode(line + "\n");
+  const bytes = new Uint8Array([
+    ...[0xbf, 1, 0, 0, 0], // mov edi, 1
+    ...[0x48, 0x8d, 0x35, 21, 0, 0, 0], // lea rsi, [rip+21]: the text
+    ...[0xba, text.length, 0, 0, 0], // mov edx, its length
+    ...[0xb8, 1, 0, 0, 0, 0x0f, 0x05], // write
+    ...[0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05], // exit(0)
+    ...text,
+  ]);
+  // Where its place in the file has it in a page.
+  return elf({ segments: [{ bytes, p_flags: 5, p_vaddr: 0x400078n, p_align: 1n }] });
+}
+
+Deno.test("deno compile itself takes every file in, and these permissions", async () => {
+  using dir = new TempDir();
+  const out = join(dir.path, "vmexit");
+  const denort = dir.file("denort", printer("vmexit 1.2.3"));
+  Deno.chmodSync(denort, 0o755);
+  const files = await programFiles(PACKAGES);
+  Deno.env.set("DENORT_BIN", denort);
+  try {
+    await buildCompiled({ files, deno: Deno.execPath(), version: "1.2.3" }, out);
+  } finally {
+    Deno.env.delete("DENORT_BIN");
+  }
+  const compiled = Buffer.from(Deno.readFileSync(out));
+  for (const [name, bytes] of files) assert(compiled.includes(Buffer.from(bytes)), name);
+  const [, granted] = /"permissions":(\{"allow_env".*?\})/.exec(compiled.toString("latin1"))!;
+  const { allow_import: _, prompt, ...lists } = JSON.parse(granted!);
+  assertEquals(prompt, false);
+  // An empty list stands for all.
+  assertEquals(Object.fromEntries(Object.entries(lists).filter(([, list]) => list !== null)), {
+    allow_env: config.permissions.test.env,
+    allow_ffi: [],
+    allow_read: [],
+    allow_run: [],
+    allow_write: [],
+  });
 });
 
 Deno.test("what was compiled and is no vmexit is thrown away", async () => {
