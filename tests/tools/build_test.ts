@@ -10,13 +10,8 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
 import { IMAGE_EXTENSIONS } from "../../src/cli/bundled_images.ts";
-import {
-  buildCompiled,
-  BuildError,
-  buildSelfExtracting,
-  type Files,
-  programFiles,
-} from "../../tools/build.ts";
+import { buildCompiled, buildSelfExtracting, type Files, programFiles } from "../../tools/build.ts";
+import { BuildError } from "../../tools/build_error.ts";
 import { elf } from "../lib/images.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { execute, PROJECT, TempDir } from "../lib/vmexit.ts";
@@ -24,12 +19,13 @@ import { execute, PROJECT, TempDir } from "../lib/vmexit.ts";
 const PACKAGES = [`--import-map=${PROJECT}std/npm.json`, `--lock=${PROJECT}deno.lock`];
 const SMALL: Files = new Map([["main.js", new Uint8Array()], ["deno.json", new Uint8Array([123])]]);
 
-Deno.test("the program comes with its permissions and images, and with nothing else of images/", async () => {
+Deno.test("the program comes with its permissions, licences and images, and with nothing else of images/", async () => {
   const files = await programFiles(PACKAGES);
   assert(files.has("main.js"));
   assertEquals(JSON.parse(new TextDecoder().decode(files.get("deno.json"))), {
     permissions: config.permissions,
   });
+  assert(files.has("THIRD_PARTY_LICENSES.txt"));
   const images = [...files.keys()].filter((name) => name.startsWith("images/"));
   assert(images.includes("images/hello.elf"));
   assert(images.includes("images/fault/read.bin64"));
