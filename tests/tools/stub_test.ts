@@ -18,9 +18,10 @@ echo "program \${0%/*}"
 for arg; do echo "arg $arg"; done
 echo "umask $(umask)"
 echo "cache $DENO_DIR"
+[ "$VMEXIT_STARTER" != $PPID ] || echo "ends with its parent"
 while read -r line; do echo "stdin $line"; done
 case " $* " in
-  *" wait "*) trap 'echo terminated; exit 9' TERM; while :; do sleep 0.1; done ;;
+  *" wait "*) trap 'echo terminated; exit 9' TERM HUP; while :; do sleep 0.1; done ;;
 esac
 exit 67
 `;
@@ -193,6 +194,7 @@ Deno.test("where there is no cache the program runs from a folder that is remove
     const none = await installed.run([], { HOME: "" }, command);
     assertRanPrivately(none, "neither XDG_CACHE_HOME nor HOME names a folder", installed.tmp);
     assertEquals(none.lines.at(-1), "stdin typed");
+    assert(none.lines.includes("ends with its parent"));
   }
   const closed = await installed.run([], { XDG_CACHE_HOME: "/proc/vmexit" });
   assertRanPrivately(closed, "/proc/vmexit/vmexit cannot be made", installed.tmp);
@@ -286,24 +288,66 @@ function flipAt(place: number): (byte: number, i: number) => number {
   return (byte, i) => i === place ? byte ^ 1 : byte;
 }
 
-Deno.test("signals reach a program that runs from a folder of its own", async () => {
+for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+  Deno.test(`${signal} reaches a program that runs from a folder of its own`, async () => {
+    using installed = await Installed.make();
+    const child = new Deno.Command(installed.executable, {
+      args: ["wait"],
+      clearEnv: true,
+      env: { TMPDIR: installed.tmp, PATH: "/usr/bin:/bin" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    let seen = "";
+    let isSent = false;
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      seen += text;
+      // The program's last line before it waits.
+      if (isSent || !seen.includes("ends with its parent\n")) continue;
+      child.kill(signal);
+      isSent = true;
+    }
+    assertEquals((await child.status).code, 9);
+    assertStringIncludes(seen, "terminated");
+    assertEquals([...Deno.readDirSync(installed.tmp)], []);
+  });
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+  Deno.test(`${signal} while it unpacks is exit code 130, and nothing is left`, async () => {
+    using installed = await Installed.make();
+    // A tar that does not end.
+    const bin = join(installed.root, "bin");
+    Deno.mkdirSync(bin);
+    const script = "#!/bin/sh\necho unpacking >&3; exec sleep 0.2\n";
+    Deno.writeTextFileSync(join(bin, "tar"), script, { mode: 0o755 });
+    const child = new Deno.Command("/bin/sh", {
+      args: ["-c", 'exec "$0" 3>&1', installed.executable],
+      clearEnv: true,
+      env: { HOME: installed.home, PATH: `${bin}:/usr/bin:/bin` },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    for await (const _ of child.stdout) child.kill(signal);
+    assertEquals((await child.status).code, 130);
+    assertEquals([...Deno.readDirSync(installed.cache)], []);
+  });
+}
+
+Deno.test("closed streams do not matter", async () => {
   using installed = await Installed.make();
-  const child = new Deno.Command(installed.executable, {
-    args: ["wait"],
-    clearEnv: true,
-    env: { TMPDIR: installed.tmp, PATH: "/usr/bin:/bin" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const seen: string[] = [];
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    seen.push(text);
-    // The program's last line before it waits.
-    if (/^cache /m.test(text)) child.kill("SIGTERM");
-  }
-  assertEquals((await child.status).code, 9);
-  assertStringIncludes(seen.join(""), "terminated");
+  const closed = (redirect: string): Promise<Result> =>
+    installed.run([], { HOME: "" }, [
+      "/bin/sh",
+      "-c",
+      `exec "$0" ${redirect}`,
+      installed.executable,
+    ]);
+  assertRanPrivately(await closed("<&-"), "for this run alone", installed.tmp);
+  assertEquals((await closed(">&-")).code, 67);
+  assertEquals((await closed("2>&-")).code, 67);
   assertEquals([...Deno.readDirSync(installed.tmp)], []);
 });
 
