@@ -34,6 +34,7 @@ interface Report {
 const MAIN = `
 import { parseArgs } from "@std/cli/parse-args";
 parseArgs([]);
+if (Deno.args[0] === "import") await import(Deno.args[1]);
 console.log(JSON.stringify({
   args: Deno.args,
   deno: Deno.execPath(),
@@ -254,9 +255,10 @@ Deno.test("vmexit may read, write and call libraries, and only its test runner s
     const { permissions } = reportOf(await copy.vmexit(args));
     return Object.keys(permissions).filter((name) => permissions[name] === "granted");
   };
-  assertEquals(await granted("run", "test"), ["ffi", "read", "write"]);
-  assertEquals(await granted(), ["ffi", "read", "write"]);
-  assertEquals(await granted("test"), ["ffi", "read", "run", "write"]);
+  // What "import" grants is what Deno has in its cache.
+  assertEquals(await granted("run", "test"), ["ffi", "import", "read", "write"]);
+  assertEquals(await granted(), ["ffi", "import", "read", "write"]);
+  assertEquals(await granted("test"), ["ffi", "import", "read", "run", "write"]);
 });
 
 Deno.test("vmexit runs in the caller's folder, through links and relative paths", async () => {
@@ -404,6 +406,21 @@ Deno.test("where JSR is within reach its packages are taken, and deno.lock is le
   const lock = (name: string): string => Deno.readTextFileSync(join(copy.root, name));
   assertEquals(lock("deno.lock"), Deno.readTextFileSync(join(PROJECT, "deno.lock")));
   assertStringIncludes(lock(".setup.lock"), '"jsr"');
+});
+
+Deno.test("no import of vmexit's reaches the network", async () => {
+  await using registry = new FakeJsr();
+  using copy = new Copy(WITH_DENO);
+  await copy.vmexit();
+  const env = { NPM_CONFIG_REGISTRY: registry.env.JSR_URL!, ...registry.env };
+  const setup = copy.setup();
+  for (const module of ["npm:nothing@1.2.3", "jsr:@std/nothing@1.2.3", "https://deno.land/x.js"]) {
+    const { code, stderr } = await copy.vmexit(["import", module], env);
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "--cached-only is specified");
+  }
+  assertEquals(registry.requests, []);
+  assertEquals(copy.setup(), setup);
 });
 
 Deno.test("VMEXIT_STD decides for one run, without asking JSR", async () => {

@@ -25,6 +25,7 @@ Deno.test("neither the launcher nor the stub grants more than deno.json does", (
     const text = Deno.readTextFileSync(PROJECT + script);
     assertEquals(text.match(/--allow-\w+| -A\b/g), null, script);
     assertStringIncludes(text, "-P=$permissions");
+    assertStringIncludes(text, "--cached-only");
   }
 });
 

@@ -16,25 +16,24 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { bundledImages } from "../src/cli/bundled_images.ts";
+import { BuildError } from "./build_error.ts";
 import { bundleProgram } from "./bundle.ts";
+import { LICENSES, thirdPartyLicenses } from "./licenses.ts";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 const KINDS = ["compiled", "self-extracting"] as const;
 /** A program that starts, starts within this time. */
 const START_TIMEOUT_MS = 10_000;
 
-/** The executable could not be made. */
-export class BuildError extends Error {
-  override readonly name = "BuildError";
-}
-
 /** Files by name, which may have folders in it. */
 export type Files = ReadonlyMap<string, Uint8Array>;
 
 /**
- * The program with all that it reads: the bundle, the example images and a deno.json of permissions.
+ * The program with all that it reads: the bundle, the example images and a deno.json of permissions;
+ * and the licences of others' work in it.
  *
  * @param flags where packages come from, for `deno bundle`
+ * @throws {BuildError} when a package has none
  */
 export async function programFiles(flags: readonly string[]): Promise<Files> {
   const { files, assets } = await bundleProgram(flags);
@@ -45,7 +44,11 @@ export async function programFiles(flags: readonly string[]): Promise<Files> {
     }
   }
   const { permissions } = config;
-  all.set("deno.json", new TextEncoder().encode(JSON.stringify({ permissions })));
+  const texts = {
+    "deno.json": JSON.stringify({ permissions }),
+    [LICENSES]: await thirdPartyLicenses(flags),
+  };
+  for (const [name, text] of Object.entries(texts)) all.set(name, new TextEncoder().encode(text));
   return all;
 }
 
@@ -204,9 +207,10 @@ function portableDeno(): string {
  * Makes dist/vmexit and says how.
  *
  * @param kinds those that will do, best first
+ * @returns what is in it
  * @throws {BuildError} when none can be made
  */
-export async function build(kinds: readonly (typeof KINDS[number])[] = KINDS): Promise<void> {
+export async function build(kinds: readonly (typeof KINDS[number])[] = KINDS): Promise<Files> {
   const flags = (Deno.env.get("VMEXIT_DENO_FLAGS") ?? "").split(" ").filter(Boolean);
   const parts: Parts = {
     files: await programFiles(flags),
@@ -222,7 +226,7 @@ export async function build(kinds: readonly (typeof KINDS[number])[] = KINDS): P
       await makers[kind](parts, out);
       const megabytes = (Deno.statSync(out).size / 1e6).toFixed(1);
       console.log(`dist/vmexit ${parts.version}, ${kind}, ${megabytes} MB`);
-      return;
+      return parts.files;
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
       failures.push(error.message);

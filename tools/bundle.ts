@@ -14,7 +14,7 @@
  */
 
 import { walkSync } from "@std/fs";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
@@ -24,6 +24,8 @@ const WASM_PACKAGES = ["iced-x86", "lz4-wasm-nodejs", "node-liblzma/wasm"];
 
 /** A file's address in a source, or in what esbuild makes of it. */
 const ADDRESS = /(\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/g;
+/** A module's place in Deno's cache of packages, in a comment of esbuild's. */
+const PACKAGE_FILE = /^\/\/ (.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*)\/.*)$/gm;
 /** Lines that are comments, which may have addresses in examples. */
 const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
@@ -56,16 +58,8 @@ export async function bundleProgram(
   const { entries, assets } = addressed(project);
   const outdir = Deno.makeTempDirSync({ prefix: "vmexit-bundle-" });
   try {
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["bundle", "--quiet", "--minify", "--platform", "deno", "--code-splitting"],
-        ...[`--config=${join(project, "deno.json")}`, ...flags, "--outdir", outdir],
-        ...[join(project, "main.ts"), ...entries],
-      ],
-      stdin: "null",
-      stdout: "null",
-    }).output();
-    if (!success) throw new Error(`deno bundle failed:\n${new TextDecoder().decode(stderr)}`);
+    const modules = [join(project, "main.ts"), ...entries];
+    await bundle(["--minify", ...flags, "--outdir", outdir, ...modules], project);
     const files = new Map<string, Uint8Array>();
     for (const { path, name } of walkSync(outdir, { includeDirs: false })) {
       if (files.has(name)) throw new Error(`two files of the bundle are called ${name}`);
@@ -78,6 +72,57 @@ export async function bundleProgram(
       }
     }
     return { files, assets };
+  } finally {
+    Deno.removeSync(outdir, { recursive: true });
+  }
+}
+
+async function bundle(args: readonly string[], project: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["bundle", "--quiet", "--platform", "deno", "--code-splitting"],
+      ...[`--config=${join(project, "deno.json")}`, ...args],
+    ],
+    cwd: project,
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  if (!success) throw new Error(`deno bundle failed:\n${new TextDecoder().decode(stderr)}`);
+}
+
+/** A package of npm's. */
+export interface Package {
+  readonly name: string;
+  readonly version: string;
+  /** Where it lies. */
+  readonly folder: string;
+}
+
+/**
+ * The packages of which the program has some code: those in the bundle, and in the page of
+ * `vmexit report`, which it holds as a text.
+ *
+ * @param flags as for {@linkcode bundleProgram}
+ * @throws {Error} with what `deno bundle` says when it fails
+ */
+export async function bundledPackages(
+  flags: readonly string[],
+  project: string = PROJECT,
+): Promise<Package[]> {
+  const outdir = Deno.makeTempDirSync({ prefix: "vmexit-bundle-" });
+  try {
+    const modules = [...addressed(project).entries, join(project, "src/report/page/main.ts")];
+    await bundle([...flags, "--outdir", outdir, join(project, "main.ts"), ...modules], project);
+    const packages = new Map<string, Package>();
+    for (const { path } of walkSync(outdir, { includeDirs: false })) {
+      // What is not minified tells of each module where it comes from.
+      for (const [, file, name, version] of Deno.readTextFileSync(path).matchAll(PACKAGE_FILE)) {
+        const end = file!.indexOf(`/${version}/`) + `/${version}`.length;
+        const folder = resolve(project, file!.slice(0, end));
+        packages.set(`${name} ${version}`, { name: name!, version: version!, folder });
+      }
+    }
+    return [...packages.values()].sort((a, b) => a.name < b.name ? -1 : 1);
   } finally {
     Deno.removeSync(outdir, { recursive: true });
   }

@@ -142,6 +142,7 @@ launch_bundle() {
 }
 
 # Sets `program` to the bundle, made anew where a source is newer, or to main.ts where there is none.
+# What is run loads nothing over the network: see that what main.ts is made of is still there.
 # shellcheck disable=SC3013 # dash, bash, ksh and busybox all know -nt
 launch_program() {
   program=$root/.setup.d/main.js
@@ -154,5 +155,7 @@ launch_program() {
     done
     [ $launch_stale = no ] || launch_bundle 2>/dev/null
   fi
-  [ -z "${VMEXIT_STD-}" ] && [ -s "$program" ] || program=$root/main.ts
+  [ -z "${VMEXIT_STD-}" ] && [ -s "$program" ] && return
+  program=$root/main.ts
+  [ $launch_known = no ] || launch_prefetch
 }

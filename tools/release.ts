@@ -11,7 +11,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { completionScript } from "../src/cli/completions.ts";
-import { build, BuildError } from "./build.ts";
+import { build } from "./build.ts";
+import { BuildError } from "./build_error.ts";
+import { LICENSES } from "./licenses.ts";
 import { manPage } from "./man_page.ts";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
@@ -47,7 +49,8 @@ function releaseDate(): string {
 
 async function release(): Promise<void> {
   const texts = releaseTexts(config.version, releaseDate());
-  await build();
+  const files = await build();
+  texts.set(LICENSES, new TextDecoder().decode(files.get(LICENSES)));
   for (const [name, text] of texts) {
     Deno.mkdirSync(dirname(join(DIST, name)), { recursive: true });
     Deno.writeTextFileSync(join(DIST, name), text);

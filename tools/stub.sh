@@ -27,8 +27,9 @@ start() { # ARG...
     *) permissions=default ;;
   esac
   # Deno keeps what it compiles beside the program, and looks for nothing elsewhere.
-  DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 exec "$dir/deno" run --quiet --no-prompt \
-    --no-remote --no-lock -P=$permissions --config="$dir/deno.json" "$dir/main.js" "$@"
+  VMEXIT_PROGRAM=$self DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 \
+    exec "$dir/deno" run --quiet --no-prompt --cached-only --no-lock -P=$permissions \
+    --config="$dir/deno.json" "$dir/main.js" "$@"
 }
 
 # Whether nobody else but root can have changed what is in a folder: this one and the one it lies in
@@ -131,7 +132,7 @@ unpack_into_cache() {
   # Where another run was faster, its folder stays.
   [ $unpacked -ne 0 ] || mv -T -- "$dir" "$cache/$hash" 2>/dev/null
   rm -rf -- "$dir"
-  trap - EXIT INT HUP TERM
+  trap - EXIT INT HUP TERM QUIT
   return $unpacked
 }
 
@@ -153,26 +154,29 @@ run_privately() { # ARG...
   exit 6
 }
 
-# Runs the program and ends as it does.
+# Runs the program and ends as it does; the program ends with this script, however that ends.
 run_and_wait() { # ARG...
   # A program in the background has no stdin but what is handed to it.
-  if (: <&0) 2>/dev/null; then exec 3<&0; else exec 3</dev/null; fi
-  (start "$@") <&3 3<&- &
+  if (: 3<&0) 2>/dev/null; then exec 3<&0; else exec 3</dev/null; fi
+  (VMEXIT_STARTER=$$ && export VMEXIT_STARTER && start "$@") <&3 3<&- &
   child=$!
   for signal in INT HUP TERM; do
     # shellcheck disable=SC2064 # of this signal
     trap "kill -$signal $child 2>/dev/null" $signal
   done
+  # Which a program in the background ignores.
+  trap 'kill -TERM $child 2>/dev/null' QUIT
   while wait $child; code=$?; [ $code -gt 128 ] && kill -0 $child 2>/dev/null; do :; done
   exit $code
 }
 
 remove_on_exit() {
   trap 'rm -rf -- "$dir"' EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' HUP TERM
+  trap 'exit 130' INT HUP TERM QUIT
 }
 
+# Who closes stdout or stderr does not end this script before it has cleaned up.
+trap '' PIPE
 case $0 in
   */*) self=$0 ;;
   *) self=$(command -v -- "$0") || self=$0 ;;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HOST_FILES } from "../machine/host_facts.ts";
 import type { SelfCommand } from "../testing/guest_process.ts";
@@ -39,17 +39,12 @@ export function selfCommand(): SelfCommand {
   };
 }
 
-/** The program as a shell calls it: the launcher's path, or the program's own. */
+/** The environment variable by which a launcher names itself. */
+export const PROGRAM = "VMEXIT_PROGRAM";
+
+/** The program as a shell calls it: its launcher's path, or its own where it was compiled. */
 export function programPath(): string {
-  const module = mainModule();
-  const root = dirname(module).replace(/\/\.setup\.d$/, "");
-  const launcher = join(root, "vmexit");
-  try {
-    if (Deno.statSync(launcher).isFile) return launcher;
-  } catch {
-    // No launcher started this.
-  }
-  return Deno.execPath();
+  return resolve(Deno.env.get(PROGRAM) ?? Deno.execPath());
 }
 
 function mainModule(): string {

@@ -1,5 +1,6 @@
 /**
- * Processes that `vmexit test` starts end with it, however it ends.
+ * Processes that `vmexit test` starts end with it, however it ends, and so do those that the script
+ * of a self-extracting executable waits for.
  *
  * @module
  */

@@ -28,6 +28,7 @@ import { readImageFile } from "./image_file.ts";
 import { COMMANDS, type ParsedOptions } from "./options.ts";
 import { OutputError } from "./output_error.ts";
 import { programPath, selfCommand } from "./self.ts";
+import { followStarter } from "./starter.ts";
 import { UsageError } from "./usage_error.ts";
 import { parseChoice, parseCount, parseDuration } from "./values.ts";
 
@@ -48,6 +49,7 @@ export const RUN_DIALECT: RunDialect = {
  * @throws {UsageError} @throws {TestFileError} @throws {OutputError}
  */
 export async function test(parsed: ParsedOptions): Promise<number> {
+  if (!followStarter()) return INTERRUPTED;
   const selection = parseSelection(parsed);
   const format = parseChoice("--format", parsed.value("format") ?? "human", [
     "human",

@@ -8,6 +8,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
 import { parse, type Summary } from "../../src/report/embed.ts";
 import { kvmTest } from "../lib/kvm.ts";
+import { checkTraceEvents } from "../lib/trace_event_format.ts";
 import { bash, image, lastLine, TempDir, vmexit } from "../lib/vmexit.ts";
 import { BEGIN, out, OUTCOME } from "../report/trace_lines.ts";
 
@@ -63,7 +64,27 @@ Deno.test("--to perfetto writes trace events", async () => {
   using dir = new TempDir();
   const { code, stdout } = await vmexit("report", "--to", "perfetto", dir.file("t", TRACE));
   assertEquals(code, 0);
-  assertEquals(JSON.parse(stdout).traceEvents.at(-1).name, "guest halted (HLT)");
+  assertEquals(checkTraceEvents(stdout).at(-1)?.name, "guest halted (HLT)");
+});
+
+kvmTest("real traces become documents in the Trace Event Format", async () => {
+  using dir = new TempDir();
+  const path = `${dir.path}/t.jsonl`;
+  for (
+    const [threads, ...guest] of [
+      [["vCPU 0", "console uart0"], image("hello.elf")],
+      [
+        ["vCPU 0", "vCPU 1", "vCPU 2", "vCPU 3", "console uart0"],
+        ...["-c", "4", image("smp/hello.mb")],
+      ],
+      [["vCPU 0"], "--hole", "0x300000+0x1000:none", image("fault/read.bin64")],
+    ] as const
+  ) {
+    await vmexit("run", "--format", "json", "--trace-file", path, ...guest);
+    const { stdout } = await vmexit("report", "--to", "perfetto", path);
+    const names = checkTraceEvents(stdout).filter(({ name }) => name === "thread_name");
+    assertEquals(names.map(({ args }) => (args as { name: string }).name), [...threads]);
+  }
 });
 
 Deno.test("what a killed run left is shown, with a word about it", async () => {

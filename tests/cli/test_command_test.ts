@@ -10,7 +10,7 @@ import { close } from "../../ffi/libc.ts";
 import { openPty, tryRead } from "../../ffi/streams.ts";
 import { code } from "../lib/guest.ts";
 import { kvmTest } from "../lib/kvm.ts";
-import { bash, image, linesOf, PROJECT, TempDir, vmexit } from "../lib/vmexit.ts";
+import { bash, image, linesOf, PROJECT, TempDir, VMEXIT, vmexit } from "../lib/vmexit.ts";
 
 /** `mov dx, 0xe9; xor si, si; mov cx, 0x1000; rep outsb; jmp back` */
 const WRITE_FOR_EVER = "ba e9 00  31 f6  b9 00 10  f3 6e  eb f7";
@@ -45,7 +45,7 @@ kvmTest("a suite in which a test fails is exit code 1, and the failure says all"
   const path = dir.file("three.toml", THREE);
   const { code, stdout, stderr } = await vmexit("test", "--artefacts", `${dir.path}/kept`, path);
   assertEquals([code, stderr], [1, ""]);
-  const command = `(cd ${dir.path} && ${PROJECT}vmexit run --timeout=60000ms -- ` +
+  const command = `(cd ${dir.path} && ${VMEXIT} run --timeout=60000ms -- ` +
     `${image("exit.bin64")})`;
   assertEquals(
     stdout.replace(/ in [\d.]+ s\n$/, "\n").replace(/\+[\d.]+ms/, "+N").replace(/rip=\w+/, "rip=N"),

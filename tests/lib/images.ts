@@ -43,10 +43,12 @@ const ELF32_PROGRAM_HEADER = layout("Elf32_Phdr", 32, {
   p_paddr: [12, "u32"],
   p_filesz: [16, "u32"],
   p_memsz: [20, "u32"],
+  p_flags: [24, "u32"],
   p_align: [28, "u32"],
 });
 const ELF64_PROGRAM_HEADER = layout("Elf64_Phdr", 56, {
   p_type: [0, "u32"],
+  p_flags: [4, "u32"],
   p_offset: [8, "u64"],
   p_vaddr: [16, "u64"],
   p_paddr: [24, "u64"],
@@ -59,6 +61,7 @@ const ELF64_PROGRAM_HEADER = layout("Elf64_Phdr", 56, {
 export interface SegmentOptions {
   readonly bytes?: Uint8Array;
   readonly p_type?: number;
+  readonly p_flags?: number;
   readonly p_offset?: bigint;
   readonly p_vaddr?: bigint;
   readonly p_paddr?: bigint;

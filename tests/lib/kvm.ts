@@ -21,6 +21,9 @@ function canOpenKvm(): boolean {
 const runs = Deno.env.get("VMEXIT_REQUIRE_KVM") === "1" || canOpenKvm();
 
 /** Registers a test that runs on real KVM. */
-export function kvmTest(name: string, fn: () => void | Promise<void>): void {
+export function kvmTest(
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
   Deno.test({ name: runs ? name : `${name} (needs /dev/kvm)`, ignore: !runs, fn });
 }

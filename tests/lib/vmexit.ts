@@ -4,13 +4,14 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The project's folder, with `/` at its end. */
 export const PROJECT: string = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The launcher. */
-export const VMEXIT: string = PROJECT + "vmexit";
+/** The launcher, or the executable that `VMEXIT_UNDER_TEST` names. */
+export const VMEXIT: string = resolve(Deno.env.get("VMEXIT_UNDER_TEST") ?? PROJECT + "vmexit");
 
 /** What a process did. */
 export interface Result {

@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { perfettoEvents, perfettoJson, type TraceEvent } from "../../src/report/perfetto.ts";
+import { checkTraceEvents } from "../lib/trace_event_format.ts";
 import { BEGIN, exit, out, OUTCOME, traceOf } from "./trace_lines.ts";
 
 const RECORDS = [
@@ -67,18 +68,41 @@ Deno.test("counters have every exit in one bin", async () => {
   assertEquals(sum, 3);
 });
 
-Deno.test("the document is JSON in the object format, whatever the trace", async () => {
-  for (const records of [RECORDS, [BEGIN], []]) {
-    const text = [...perfettoJson(await traceOf(...records), "1.2.3")].join("");
-    const { traceEvents, displayTimeUnit } = JSON.parse(text) as {
-      traceEvents: TraceEvent[];
-      displayTimeUnit: string;
-    };
-    assert(["ms", "ns"].includes(displayTimeUnit));
-    for (const { ph, name, pid, tid, ts, dur } of traceEvents) {
-      assert(name !== "" && Number.isInteger(pid) && Number.isInteger(tid));
-      assert(ph === "M" || Number.isFinite(ts));
-      assert(ph !== "X" || dur! >= 0);
-    }
+Deno.test("the document is in the Trace Event Format, whatever the trace", async () => {
+  const others = [
+    { ...BEGIN, image: 'a "guest"\n' },
+    { ...out(1, 10, 0x3f8, "001b5b306d0a"), cpu: 3, guest_us: 1 },
+    { ...out(2, 10, 0x3f8, "ff"), guest_us: 10 },
+    // Less than the time in the guest, as it is rounded.
+    { ...out(3, 12.3, 0x402, "0a"), cpu: 3, guest_us: 2.4 },
+    exit({ n: 4, t_us: 12.4, cpu: 3 }),
+    { type: "warning", v: 1, message: "beware" },
+    { ...OUTCOME, kind: "timeout", message: "timeout" },
+  ];
+  for (const records of [RECORDS, others, [BEGIN], []]) {
+    checkTraceEvents([...perfettoJson(await traceOf(...records), "1.2.3")].join(""));
+  }
+});
+
+Deno.test("the format's rules are held against documents", async () => {
+  const good = [...perfettoJson(await traceOf(...RECORDS), "1.2.3")].join("");
+  const count = (text: string): number => checkTraceEvents(text).length;
+  assert(count(good) > RECORDS.length);
+  for (
+    const [from, to] of [
+      ['"displayTimeUnit":"ns"', '"displayTimeUnit":"us"'],
+      ['"ph":"X"', '"ph":"Y"'],
+      ['"dur":5.5', '"duration":5.5'],
+      ['"dur":5.5', '"dur":"5.5"'],
+      ['"dur":5.5', '"dur":25.5'],
+      ['"ts":10,', '"ts":-10,'],
+      ['"s":"t"', '"s":"thread"'],
+      ['"tid":1,"args":{"name":"vCPU 0"}', '"tid":9,"args":{"name":"vCPU 0"}'],
+      ['"pid":1,"tid":1', '"pid":"1","tid":1'],
+      ['"HLT":0', '"HLT":"none"'],
+    ] as const
+  ) {
+    assert(good.includes(from), from);
+    assertThrows(() => count(good.replace(from, to)), Error, undefined, to);
   }
 });

@@ -9,6 +9,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { existsSync, walkSync } from "@std/fs";
 import { dirname, join } from "node:path";
 import { buildSelfExtracting } from "../../tools/build.ts";
+import { canMount, onReadOnly, onTmpfs } from "../lib/mounts.ts";
 
 /** In place of Deno: says who it is, what it was given, and ends as the guest wants. */
 const FAKE_DENO = `#!/bin/sh
@@ -17,9 +18,10 @@ echo "program \${0%/*}"
 for arg; do echo "arg $arg"; done
 echo "umask $(umask)"
 echo "cache $DENO_DIR"
+[ "$VMEXIT_STARTER" != $PPID ] || echo "ends with its parent"
 while read -r line; do echo "stdin $line"; done
 case " $* " in
-  *" wait "*) trap 'echo terminated; exit 9' TERM; while :; do sleep 0.1; done ;;
+  *" wait "*) trap 'echo terminated; exit 9' TERM HUP; while :; do sleep 0.1; done ;;
 esac
 exit 67
 `;
@@ -167,18 +169,33 @@ Deno.test("XDG_CACHE_HOME is used if it is an absolute path", async () => {
 
 Deno.test("first runs at once agree, and leave nothing behind", async () => {
   using installed = await Installed.make();
-  const results = await Promise.all(Array.from({ length: 6 }, () => installed.run(["run"])));
+  const results = await Promise.all(Array.from({ length: 20 }, () => installed.run(["run"])));
   for (const { code, stderr, program } of results) {
     assertEquals(code, 67, stderr);
     assertEquals(program, installed.unpacked());
   }
+  assertEquals((await installed.run()).stderr, "");
+});
+
+Deno.test("what a killed run left behind goes a day later", async () => {
+  using installed = await Installed.make();
+  const [old, young] = ["new.OldOne", "new.YoungO"].map((name) => join(installed.cache, name));
+  for (const folder of [old!, young!]) Deno.mkdirSync(folder, { recursive: true });
+  const twoDaysAgo = new Date(Date.now() - 48 * 3600 * 1000);
+  Deno.utimeSync(old!, twoDaysAgo, twoDaysAgo);
+  await installed.run();
+  assertEquals([existsSync(old!), existsSync(young!)], [false, true]);
 });
 
 Deno.test("where there is no cache the program runs from a folder that is removed", async () => {
   using installed = await Installed.make();
-  const none = await installed.run([], { HOME: "" });
-  assertRanPrivately(none, "neither XDG_CACHE_HOME nor HOME names a folder", installed.tmp);
-  assertEquals(none.lines.at(-1), "stdin typed");
+  const unset = ["env", "-u", "HOME", installed.executable];
+  for (const command of [unset, undefined]) {
+    const none = await installed.run([], { HOME: "" }, command);
+    assertRanPrivately(none, "neither XDG_CACHE_HOME nor HOME names a folder", installed.tmp);
+    assertEquals(none.lines.at(-1), "stdin typed");
+    assert(none.lines.includes("ends with its parent"));
+  }
   const closed = await installed.run([], { XDG_CACHE_HOME: "/proc/vmexit" });
   assertRanPrivately(closed, "/proc/vmexit/vmexit cannot be made", installed.tmp);
 });
@@ -200,6 +217,18 @@ Deno.test("an unpacked program that others may have changed is not run", async (
   Deno.renameSync(folder, join(installed.root, "elsewhere"));
   Deno.symlinkSync(join(installed.root, "elsewhere"), folder);
   assertRanPrivately(await installed.run(), "others may have changed it", tmp);
+});
+
+Deno.test("a link in place of the cache is followed, and where it leads is looked at", async () => {
+  using installed = await Installed.make();
+  const elsewhere = join(installed.root, "elsewhere");
+  Deno.mkdirSync(elsewhere);
+  Deno.mkdirSync(dirname(installed.cache));
+  Deno.symlinkSync(elsewhere, installed.cache);
+  assertEquals(dirname((await installed.run()).program), elsewhere);
+  assertEquals((await installed.run()).stderr, "");
+  Deno.chmodSync(elsewhere, 0o777);
+  assertRanPrivately(await installed.run(), "others may have changed it", installed.tmp);
 });
 
 Deno.test({
@@ -259,24 +288,66 @@ function flipAt(place: number): (byte: number, i: number) => number {
   return (byte, i) => i === place ? byte ^ 1 : byte;
 }
 
-Deno.test("signals reach a program that runs from a folder of its own", async () => {
+for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+  Deno.test(`${signal} reaches a program that runs from a folder of its own`, async () => {
+    using installed = await Installed.make();
+    const child = new Deno.Command(installed.executable, {
+      args: ["wait"],
+      clearEnv: true,
+      env: { TMPDIR: installed.tmp, PATH: "/usr/bin:/bin" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    let seen = "";
+    let isSent = false;
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      seen += text;
+      // The program's last line before it waits.
+      if (isSent || !seen.includes("ends with its parent\n")) continue;
+      child.kill(signal);
+      isSent = true;
+    }
+    assertEquals((await child.status).code, 9);
+    assertStringIncludes(seen, "terminated");
+    assertEquals([...Deno.readDirSync(installed.tmp)], []);
+  });
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+  Deno.test(`${signal} while it unpacks is exit code 130, and nothing is left`, async () => {
+    using installed = await Installed.make();
+    // A tar that does not end.
+    const bin = join(installed.root, "bin");
+    Deno.mkdirSync(bin);
+    const script = "#!/bin/sh\necho unpacking >&3; exec sleep 0.2\n";
+    Deno.writeTextFileSync(join(bin, "tar"), script, { mode: 0o755 });
+    const child = new Deno.Command("/bin/sh", {
+      args: ["-c", 'exec "$0" 3>&1', installed.executable],
+      clearEnv: true,
+      env: { HOME: installed.home, PATH: `${bin}:/usr/bin:/bin` },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    for await (const _ of child.stdout) child.kill(signal);
+    assertEquals((await child.status).code, 130);
+    assertEquals([...Deno.readDirSync(installed.cache)], []);
+  });
+}
+
+Deno.test("closed streams do not matter", async () => {
   using installed = await Installed.make();
-  const child = new Deno.Command(installed.executable, {
-    args: ["wait"],
-    clearEnv: true,
-    env: { TMPDIR: installed.tmp, PATH: "/usr/bin:/bin" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const seen: string[] = [];
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    seen.push(text);
-    // The program's last line before it waits.
-    if (/^cache /m.test(text)) child.kill("SIGTERM");
-  }
-  assertEquals((await child.status).code, 9);
-  assertStringIncludes(seen.join(""), "terminated");
+  const closed = (redirect: string): Promise<Result> =>
+    installed.run([], { HOME: "" }, [
+      "/bin/sh",
+      "-c",
+      `exec "$0" ${redirect}`,
+      installed.executable,
+    ]);
+  assertRanPrivately(await closed("<&-"), "for this run alone", installed.tmp);
+  assertEquals((await closed(">&-")).code, 67);
+  assertEquals((await closed("2>&-")).code, 67);
   assertEquals([...Deno.readDirSync(installed.tmp)], []);
 });
 
@@ -321,24 +392,6 @@ Deno.test({
   },
 });
 
-/** Mounts a tmpfs with these options on `$1` and runs the rest of the arguments. */
-function onTmpfs(options: string, folder: string, ...rest: string[]): string[] {
-  const script = `mount -t tmpfs -o ${options} tmpfs "$1" && shift && exec "$@"`;
-  return ["/usr/bin/unshare", "-rm", "/bin/sh", "-c", script, "sh", folder, ...rest];
-}
-
-async function canMount(): Promise<boolean> {
-  const dir = Deno.makeTempDirSync();
-  const [command, ...args] = onTmpfs("size=64k", dir, "true");
-  try {
-    return (await new Deno.Command(command!, { args, stderr: "null" }).output()).success;
-  } catch {
-    return false;
-  } finally {
-    Deno.removeSync(dir);
-  }
-}
-
 const mountable = await canMount();
 for (
   const [what, options, why] of [
@@ -357,3 +410,33 @@ for (
     },
   });
 }
+
+Deno.test({
+  name: "what is unpacked starts from a read-only cache (needs the right to mount in a namespace)",
+  ignore: !mountable,
+  fn: async () => {
+    using installed = await Installed.make();
+    await installed.run();
+    const command = onReadOnly(installed.home, installed.executable);
+    const { stderr, program } = await installed.run([], {}, command);
+    assertEquals([stderr, program], ["", installed.unpacked()]);
+  },
+});
+
+Deno.test({
+  name: "without room anywhere it says so (needs the right to mount in a namespace)",
+  ignore: !mountable,
+  fn: async () => {
+    using installed = await Installed.make();
+    const full = ["/tmp", "/var/tmp", "/dev/shm"].reduce(
+      (command, place) => onTmpfs("size=4k", place, ...command),
+      ["/bin/sh", "/proc/self/fd/9"],
+    );
+    // It is opened before what lies in /tmp is hidden.
+    const open = ["/bin/sh", "-c", 'exec 9<"$0" && exec "$@"', installed.executable];
+    const { code, lines, stderr } = await installed.run([], {}, [...open, ...full]);
+    assertEquals([code, lines], [6, [""]]);
+    assertStringIncludes(stderr, "cannot be unpacked there, which takes 1 MB\n");
+    assert(stderr.endsWith("no folder to unpack into; set XDG_CACHE_HOME or TMPDIR\n"), stderr);
+  },
+});
