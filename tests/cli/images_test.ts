@@ -140,8 +140,8 @@ const EXPECTED: Record<string, Expected> = {
   },
 };
 
-/** Images that need holes, input or several vCPUs, or print rubbish. */
-const ELSEWHERE = /^fault\/|^hostile\/|^pc\/serial-irq|^smp\//;
+/** Images that need holes, input, several vCPUs or a command line, or print rubbish. */
+const ELSEWHERE = /^bench\/|^fault\/|^hostile\/|^pc\/serial-irq|^smp\//;
 const TEXT_EXIT = /^#(\d+) \+(\d+\.\d{3})ms cpu0 ([A-Z0-9_]+)( .*)?$/;
 
 Deno.test("every image that needs no other handling has its expectations here", () => {
