@@ -5,24 +5,49 @@
  * @module
  */
 
+import { type Measure, measurePairs } from "./pairs.ts";
 import { isThere, output, projectFile } from "./process.ts";
+import type { Row, Section } from "./row.ts";
 
-/** Gives the microseconds that one page costs, in one measurement. */
-export type PageCost = () => Promise<number>;
+/** How many pages a lazy hole brings in at a time, at most: the default is the last. */
+const CHUNKS = [8, 64, 512];
+const IN_C = [
+  ["the kernel's page fault", "anonymous_fault"],
+  ["userfaultfd in C", "userfaultfd"],
+] as const;
 
-/** The cost of a lazy page that comes in chunks of at most so many pages. */
-export function lazyPage(chunkPages: number): PageCost {
+/** The rows: pages one by one beside what the kernel does for such, and in larger chunks. */
+export async function lazyRows(folder: string): Promise<Omit<Section, "title">> {
+  const rows: Row[] = [];
+  const notes: string[] = [];
+  const single = lazyPage(1);
+  const row = (name: string, ours: Measure, peer: string, theirs: Measure): Row => ({
+    name,
+    unit: "us/page",
+    turns: 7,
+    peers: [peer],
+    measure: async (turns) => [await measurePairs(turns, ours, theirs)],
+  });
+  for (const [name, source] of IN_C) {
+    const peer = await pageInC(source, folder);
+    if (peer) rows.push({ ...row("a lazy page", single, name, peer), better: "less" });
+    else notes.push(`${name} is not measured: it cannot be compiled or run here`);
+  }
+  for (const chunk of CHUNKS) {
+    rows.push(row(`a lazy page, chunks to ${chunk}`, lazyPage(chunk), "one at a time", single));
+  }
+  return { rows, notes };
+}
+
+/** The microseconds of a lazy page that comes in chunks of at most so many pages. */
+function lazyPage(chunkPages: number): Measure {
   const flags = ["run", "--quiet", "--no-lock", "--no-prompt", "--allow-ffi", "--allow-read"];
   const args = [...flags, projectFile("bench/lazy_walk.ts"), String(chunkPages)];
   return async () => Number(await output(Deno.execPath(), args));
 }
 
-/**
- * The cost of a page by a C program of this folder.
- *
- * @returns `undefined` where it cannot be compiled or cannot run here
- */
-export async function pageInC(name: string, folder: string): Promise<PageCost | undefined> {
+/** The microseconds of a page by a C program of this folder, where that can be compiled and run. */
+async function pageInC(name: string, folder: string): Promise<Measure | undefined> {
   if (!await isThere("cc")) return undefined;
   const program = `${folder}/${name}`;
   const source = projectFile(`bench/${name}.c`);

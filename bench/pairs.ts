@@ -1,9 +1,12 @@
 /**
- * Two things measured in turn, A B A B …, so that a machine that slows down for
- * a while slows down both; what counts is the ratio within each pair.
+ * Things measured in turn, A B A B … or A B C A B C …, so that a machine that slows
+ * down for a while slows down all; what counts is the ratio within each pair.
  *
  * @module
  */
+
+/** Makes one measurement. */
+export type Measure = () => Promise<number>;
 
 /** What a measurement of pairs tells. */
 export interface PairResult {
@@ -19,23 +22,45 @@ export interface PairResult {
  * Measures pairs, after one of each that does not count.
  *
  * @param count how many pairs
- * @param ours makes one measurement
- * @param peer makes one measurement in the same unit
+ * @param peer measures in the same unit
  */
 export async function measurePairs(
   count: number,
-  ours: () => Promise<number>,
-  peer: () => Promise<number>,
+  ours: Measure,
+  peer: Measure,
 ): Promise<PairResult> {
-  await ours();
-  await peer();
-  const a: number[] = [];
-  const b: number[] = [];
-  for (let i = 0; i < count; i++) {
-    a.push(await ours());
-    b.push(await peer());
+  const [result] = await measureTurns(count, ours, [peer]);
+  return result!;
+}
+
+/**
+ * Measures ours and several peers in turn, after one of each that does not count.
+ *
+ * @param count how many turns
+ * @returns ours beside each peer
+ *
+ * @example
+ * ```ts
+ * import { measureTurns } from "./pairs.ts";
+ * const [a, b] = await measureTurns(3, async () => 1, [async () => 2, async () => 4]);
+ * console.log(a!.ratio.median, b!.ratio.median); // 0.5 0.25
+ * ```
+ */
+export async function measureTurns(
+  count: number,
+  ours: Measure,
+  peers: readonly Measure[],
+): Promise<PairResult[]> {
+  const all = [ours, ...peers];
+  const values = all.map((): number[] => []);
+  for (let turn = 0; turn <= count; turn++) {
+    for (const [i, measure] of all.entries()) {
+      const value = await measure();
+      if (turn > 0) values[i]!.push(value);
+    }
   }
-  return summarize(a, b);
+  const [own, ...others] = values;
+  return others.map((peer) => summarize(own!, peer));
 }
 
 /** Sums up what was measured. @throws {RangeError} unless both have the same number, at least one */
@@ -51,7 +76,8 @@ export function summarize(ours: readonly number[], peer: readonly number[]): Pai
   };
 }
 
-function median(values: readonly number[]): number {
+/** The middle one, or what is between the middle two. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;

@@ -8,6 +8,7 @@
 
 import { measurePairs, type PairResult } from "./pairs.ts";
 import { isThere, output, projectFile, VMEXIT } from "./process.ts";
+import type { Row, Target } from "./row.ts";
 
 /** How a run is traced. */
 export type Tracing = "off" | "text" | "json";
@@ -21,25 +22,52 @@ const TRACE: Record<Tracing, readonly string[]> = {
 
 /** The C loop, compiled. */
 export interface CLoop {
-  /** Exits a second of one run. */
-  rate(): Promise<number>;
+  /** Runs a guest once. @param args the image, and how it is to be run: see the source */
+  run(...args: readonly string[]): Promise<CLoopRun>;
+}
+
+/** What the C loop says of a run. */
+export interface CLoopRun {
+  readonly exits: number;
+  /** From the first entry to the guest's end. */
+  readonly seconds: number;
 }
 
 /** Compiles the C loop. @returns `undefined` where there is no C compiler */
 export async function compileCLoop(folder: string): Promise<CLoop | undefined> {
   if (!await isThere("cc")) return undefined;
   const program = `${folder}/c_loop`;
-  await output("cc", ["-O2", "-o", program, projectFile("bench/c_loop.c")]);
+  await output("cc", ["-O2", "-pthread", "-o", program, projectFile("bench/c_loop.c")]);
   return {
-    async rate() {
-      const [exits, nanoseconds] = (await output(program, [GUEST])).split(" ").map(Number);
-      return exits! / (nanoseconds! / 1e9);
+    async run(...args) {
+      const [exits, nanoseconds] = (await output(program, args)).split(" ").map(Number);
+      return { exits: exits!, seconds: nanoseconds! / 1e9 };
     },
   };
 }
 
+const LOOPS: readonly (readonly [Tracing, string, Target | undefined])[] = [
+  ["off", "exits, no trace", { is: "at least", ratio: 0.95 }],
+  ["text", "exits, text trace to a file", { is: "at least", ratio: 0.7 }],
+  ["json", "exits, JSON trace to a file", undefined],
+];
+
+/** The rows; none without the C loop. @param folder where traces go */
+export function loopRows(peer: CLoop | undefined, folder: string): Row[] {
+  if (!peer) return [];
+  return LOOPS.map(([tracing, name, target]): Row => ({
+    name,
+    unit: "exits/s",
+    better: "more",
+    ...(target ? { target } : {}),
+    turns: 7,
+    peers: ["a C loop"],
+    measure: async (turns) => [await measureRunLoop(turns, tracing, peer, folder)],
+  }));
+}
+
 /** Measures vmexit with some tracing beside the C loop. @param folder where the trace goes */
-export function measureRunLoop(
+function measureRunLoop(
   pairs: number,
   tracing: Tracing,
   peer: CLoop,
@@ -50,7 +78,10 @@ export function measureRunLoop(
   return measurePairs(pairs, async () => {
     await output(VMEXIT, args);
     return rateOf(await tail(traceFile));
-  }, () => peer.rate());
+  }, async () => {
+    const { exits, seconds } = await peer.run(GUEST);
+    return exits / seconds;
+  });
 }
 
 /** Exits a second, by the end of a trace: the outcome's record, or the summary in text. */

@@ -7,25 +7,70 @@
 
 import { measurePairs, type PairResult } from "./pairs.ts";
 import { projectFile, VMEXIT, wallTimeMs } from "./process.ts";
+import type { Row } from "./row.ts";
 
 /** Tests between which the two sides of a pair take turns. */
 const CHUNK = 20;
+/** Turns of that many tests: a suite of 200. */
+const TURNS = 10;
 
-/** Writes a suite of tests that are all alike. @returns its path */
-async function writeSuite(folder: string): Promise<string> {
-  const path = `${folder}/suite.toml`;
-  const image = JSON.stringify(projectFile("images/hello.elf"));
+/** The rows. @param folder where suites go */
+export function suiteRows(folder: string): Row[] {
+  return [
+    {
+      name: "a test of a suite",
+      unit: "ms",
+      target: { is: "at most", ratio: 1.3 },
+      turns: TURNS,
+      peers: ["run -q"],
+      measure: async (turns) => [await measureSuite(turns, folder)],
+    },
+    {
+      name: "tests, 2 at a time",
+      unit: "tests/s",
+      target: { is: "at least", ratio: 1.6 },
+      turns: TURNS,
+      peers: ["1 at a time"],
+      measure: async (turns) => [await measureParallel(turns, folder)],
+    },
+  ];
+}
+
+/**
+ * Writes a suite of tests that are all alike.
+ *
+ * @param image below `images`
+ * @param expected what is expected of it, in TOML
+ * @returns its path
+ */
+export async function writeSuite(
+  folder: string,
+  count: number,
+  image: string,
+  expected = "",
+): Promise<string> {
+  const path = `${folder}/suite-${count}.toml`;
+  const file = JSON.stringify(projectFile(`images/${image}`));
   const tests = Array.from(
-    { length: CHUNK },
-    (_, i) => `[[test]]\nname = "${i}"\nimage = ${image}\n`,
+    { length: count },
+    (_, i) => `[[test]]\nname = "${i}"\nimage = ${file}\n${expected}\n`,
   );
   await Deno.writeTextFile(path, tests.join(""));
   return path;
 }
 
+/** Tests a second of a suite. @param args what comes before its path */
+export async function testRate(
+  suite: string,
+  count: number,
+  ...args: readonly string[]
+): Promise<number> {
+  return count / await wallTimeMs(VMEXIT, ["test", ...args, suite]) * 1000;
+}
+
 /** Milliseconds a test of a suite, beside a run alone. One at a time. */
-export async function measureSuite(pairs: number, folder: string): Promise<PairResult> {
-  const suite = await writeSuite(folder);
+async function measureSuite(pairs: number, folder: string): Promise<PairResult> {
+  const suite = await writeSuite(folder, CHUNK, "hello.elf");
   return await measurePairs(
     pairs,
     async () => await wallTimeMs(VMEXIT, ["test", "--jobs", "1", suite]) / CHUNK,
@@ -40,9 +85,8 @@ export async function measureSuite(pairs: number, folder: string): Promise<PairR
 }
 
 /** Tests a second of a suite with two at a time, beside those with one at a time. */
-export async function measureParallel(pairs: number, folder: string): Promise<PairResult> {
-  const suite = await writeSuite(folder);
-  const rate = (jobs: string) => async () =>
-    CHUNK / await wallTimeMs(VMEXIT, ["test", "--jobs", jobs, suite]) * 1000;
+async function measureParallel(pairs: number, folder: string): Promise<PairResult> {
+  const suite = await writeSuite(folder, CHUNK, "hello.elf");
+  const rate = (jobs: string) => () => testRate(suite, CHUNK, "--jobs", jobs);
   return await measurePairs(pairs, rate("2"), rate("1"));
 }

@@ -6,16 +6,28 @@
  * @module
  */
 
-import { measurePairs, type PairResult } from "./pairs.ts";
+import { measurePairs } from "./pairs.ts";
 import { projectFile, VMEXIT, wallTimeMs } from "./process.ts";
+import type { Row } from "./row.ts";
 
-/** Measures in milliseconds. @param folder where the empty module goes */
-export async function measureStartUp(pairs: number, folder: string): Promise<PairResult> {
-  const empty = `${folder}/empty.ts`;
-  await Deno.writeTextFile(empty, "");
-  return await measurePairs(
-    pairs,
-    () => wallTimeMs(VMEXIT, ["run", "-q", projectFile("images/hello.elf")]),
-    () => wallTimeMs(Deno.execPath(), ["run", empty]),
-  );
+/** The row. @param folder where the empty module goes */
+export function startUpRow(folder: string): Row {
+  return {
+    name: "run -q hello.elf",
+    unit: "ms",
+    target: { is: "at most", ratio: 1.6 },
+    turns: 21,
+    peers: ["Deno, an empty module"],
+    async measure(turns) {
+      const empty = `${folder}/empty.ts`;
+      await Deno.writeTextFile(empty, "");
+      return [
+        await measurePairs(
+          turns,
+          () => wallTimeMs(VMEXIT, ["run", "-q", projectFile("images/hello.elf")]),
+          () => wallTimeMs(Deno.execPath(), ["run", empty]),
+        ),
+      ];
+    },
+  };
 }

@@ -23,6 +23,8 @@ export interface Boot {
   readonly image: string;
   readonly append?: string;
   readonly initrd?: string;
+  /** How many vCPUs; default 1. */
+  readonly cpus?: number;
   /** Further options of vmexit's. */
   readonly options?: readonly string[];
 }

@@ -19,8 +19,9 @@ export interface Program {
 export const OURS: Program = {
   name: "vmexit",
   path: VMEXIT,
-  arguments: ({ image, append, initrd, options = [] }, memory) => [
-    ...["run", "--quiet", "--unclaimed", "ignore", "--memory", memory, ...options],
+  arguments: ({ image, append, initrd, cpus = 1, options = [] }, memory) => [
+    ...["run", "--quiet", "--unclaimed", "ignore", "--memory", memory, "--cpus", `${cpus}`],
+    ...options,
     ...optional("--append", append),
     ...optional("--initrd", initrd),
     image,
@@ -28,13 +29,18 @@ export const OURS: Program = {
 };
 
 const QEMU = "qemu-system-x86_64";
+/** The package that has it. */
+export const QEMU_PACKAGE = "qemu-system-x86";
 
 const qemu = (machine: string): Program => ({
   name: `QEMU ${machine}`,
   path: QEMU,
-  arguments: ({ image, append, initrd }, memory) => [
-    ...["-machine", `${machine},accel=kvm`, "-m", memory],
-    ...["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"],
+  arguments: ({ image, append, initrd, cpus = 1 }, memory) => [
+    ...["-machine", `${machine},accel=kvm`, "-m", memory, "-smp", `${cpus}`],
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+    // As in vmexit, the debug console's output goes where the serial port's goes.
+    ...["-chardev", "stdio,id=out,mux=on,signal=off", "-serial", "chardev:out"],
+    ...["-device", "isa-debugcon,iobase=0xe9,chardev=out"],
     ...["-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
     ...optional("-append", append),
     ...optional("-initrd", initrd),
@@ -54,11 +60,16 @@ export const QEMU_STUCK = /KVM internal error/;
  * @throws {Error} what to install
  */
 export async function requireQemu(): Promise<void> {
-  if (await isThere(QEMU)) return;
+  if (await isQemuThere()) return;
   if (Deno.uid() !== 0) {
-    throw new Error(`${QEMU} is missing; install the package qemu-system-x86`);
+    throw new Error(`${QEMU} is missing; install the package ${QEMU_PACKAGE}`);
   }
-  await output("apt-get", ["install", "--yes", "--no-install-recommends", "qemu-system-x86"]);
+  await output("apt-get", ["install", "--yes", "--no-install-recommends", QEMU_PACKAGE]);
+}
+
+/** Whether QEMU can be run. */
+export function isQemuThere(): Promise<boolean> {
+  return isThere(QEMU);
 }
 
 function optional(name: string, value: string | undefined): string[] {
