@@ -15,10 +15,11 @@ import type { Row } from "./row.ts";
 import type { CLoop } from "./run_loop.ts";
 import { testRate, writeSuite } from "./smoke_suite.ts";
 
-const EXITS = projectFile("images/bench/exits.mb");
+/** The guest for one vCPU, which images/README.md describes. */
+export const EXITS: string = projectFile("images/bench/exits.mb");
 const EXITS_SMP = projectFile("images/bench/exits-smp.mb");
-/** What both guests end with. */
-const CODE = 1;
+/** The exit code of both guests. */
+export const EXITS_CODE = 1;
 /** What they print around what they are told to write. */
 const FRAME = "begin\nend\n";
 
@@ -63,7 +64,7 @@ export const POST = 0x80;
 
 /** How often a second a guest does what it is told to do over and over. */
 export async function loopRate(program: Program, { boot, count, bytes }: Loop): Promise<number> {
-  const run = await runGuest(commandOf(program, boot, MEMORY), CODE);
+  const run = await runGuest(commandOf(program, boot, MEMORY), EXITS_CODE);
   if (run.bytes !== FRAME.length + bytes) {
     throw new Error(`${program.name} printed ${run.bytes} bytes of ${boot.append}`);
   }
@@ -88,7 +89,7 @@ export function rowsBesidePeers(peers: Peers, folder: string): Row[] {
   const { cLoop } = peers;
   const boot = (program: Program, append?: string, memory = MEMORY): Command =>
     commandOf(program, { image: EXITS, ...(append === undefined ? {} : { append }) }, memory);
-  const whole = (program: Program) => runGuest(boot(program), CODE);
+  const whole = (program: Program) => runGuest(boot(program), EXITS_CODE);
   const badJumpMs = (program: Program) =>
     messageTimeMs(
       boot(program, "mode=fetch count=1"),
@@ -198,7 +199,7 @@ export async function cLoopRate(cLoop: CLoop, cpus: number): Promise<number> {
 }
 
 async function suiteRate(folder: string, ...args: readonly string[]): Promise<number> {
-  const expected = `stdout = ${JSON.stringify(FRAME)}\nexit = ${CODE}`;
+  const expected = `stdout = ${JSON.stringify(FRAME)}\nexit = ${EXITS_CODE}`;
   const suite = await writeSuite(folder, TESTS, "bench/exits.mb", expected);
   return await testRate(suite, TESTS, ...args);
 }
@@ -216,6 +217,6 @@ const SHELL_RUNS = 5;
 
 /** Runs a second of a shell script around a program. */
 async function shellRate({ path, args }: Command): Promise<number> {
-  const told = [`${SHELL_RUNS}`, `${CODE}`, FRAME.trimEnd(), path, ...args];
+  const told = [`${SHELL_RUNS}`, `${EXITS_CODE}`, FRAME.trimEnd(), path, ...args];
   return SHELL_RUNS / await wallTimeMs("sh", ["-c", SHELL_LOOP, "sh", ...told]) * 1000;
 }

@@ -10,7 +10,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { rowsBesidePeers } from "./beside_qemu.ts";
 import { isQemuThere, PEERS, QEMU_PACKAGE } from "./guests/programs.ts";
 import { lazyRows } from "./lazy_fault.ts";
-import { cellsOf, HEADINGS, type Row, type Section } from "./row.ts";
+import { cellsOf, HEADINGS, markdownLine, type Row, type Section } from "./row.ts";
 import { type CLoop, compileCLoop, loopRows } from "./run_loop.ts";
 import { suiteRows } from "./smoke_suite.ts";
 import { startUpRow } from "./start_up.ts";
@@ -31,13 +31,14 @@ async function main(filter: string, turns: number | undefined): Promise<number> 
     for (const { title, rows, notes } of sections) {
       const chosen = rows.filter(wanted);
       if (chosen.length === 0) continue;
-      console.log(`\n${title}`);
+      console.log(`\n${title}\n`);
       print(HEADINGS);
+      print(WIDTHS.map((width) => "-".repeat(width)));
       for (const row of chosen) {
         const results = await row.measure(turns ?? row.turns);
         results.forEach((result, peer) => print(cellsOf(row, peer, result)));
       }
-      notes.forEach((note) => console.log(note));
+      notes.forEach((note) => console.log(`\n${note}`));
     }
     return 0;
   } finally {
@@ -58,13 +59,11 @@ async function sectionsOf(cLoop: CLoop | undefined, folder: string): Promise<Sec
   ];
 }
 
-const WIDTHS = [33, 9, 9, 7, 18, 22, 0];
+/** Of the columns, since rows are printed as they come. */
+const WIDTHS = [33, 8, 8, 7, 18, 23, 24];
 
 function print(cells: readonly string[]): void {
-  const line = cells.map((cell, i) =>
-    i === 1 || i === 2 ? cell.padStart(WIDTHS[i]!) : cell.padEnd(WIDTHS[i]!)
-  );
-  console.log(line.join("  ").trimEnd());
+  console.log(markdownLine(cells, WIDTHS));
 }
 
 function usageError(): never {

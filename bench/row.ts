@@ -37,13 +37,13 @@ export interface Section {
 
 /** What the columns of {@linkcode cellsOf} are. */
 export const HEADINGS: readonly string[] = [
-  "",
+  "what",
   "vmexit",
   "peer",
   "unit",
   "ratio (min-max)",
   "peer is",
-  "",
+  "verdict",
 ];
 
 /** A result in words. @param peer which of the row's peers it is beside */
@@ -80,4 +80,17 @@ export function quantity(value: number): string {
 
 function times(ratio: number): string {
   return ratio.toFixed(ratio < 100 ? 2 : 0);
+}
+
+/** A table in Markdown whose columns are aligned. @param rows the headings first */
+export function tableOf(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, i) => Math.max(3, ...rows.map((row) => row[i]!.length)));
+  const lines = rows.map((row) => markdownLine(row, widths));
+  lines.splice(1, 0, markdownLine(widths.map((width) => "-".repeat(width)), widths));
+  return lines.join("\n");
+}
+
+/** A line of such a table. */
+export function markdownLine(cells: readonly string[], widths: readonly number[]): string {
+  return `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
 }
