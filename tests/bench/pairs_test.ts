@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { measurePairs, summarize } from "../../bench/pairs.ts";
+import { measurePairs, measureTurns, summarize } from "../../bench/pairs.ts";
 import { rateOf } from "../../bench/run_loop.ts";
 
 Deno.test("ratios are made within each pair, and their median counts", () => {
@@ -24,6 +24,18 @@ Deno.test("the two are measured in turn, and the first of each does not count", 
   const { ours } = await measurePairs(2, measure("a"), measure("b"));
   assertEquals(order.join(""), "ababab");
   assertEquals(ours, 4); // of 3 and 5; the first one, 1, is left out
+});
+
+Deno.test("several peers are measured in one turn, and each has its own ratio", async () => {
+  const order: string[] = [];
+  const measure = (name: string, value: number) => () => {
+    order.push(name);
+    return Promise.resolve(value);
+  };
+  const peers = [measure("b", 2), measure("c", 4)];
+  const results = await measureTurns(1, measure("a", 1), peers);
+  assertEquals(order.join(""), "abcabc");
+  assertEquals(results.map(({ ratio }) => ratio.median), [0.5, 0.25]);
 });
 
 Deno.test("a rate is read from a text trace's summary and from a JSON trace's outcome", () => {
