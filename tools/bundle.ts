@@ -26,6 +26,9 @@ const WASM_PACKAGES = ["iced-x86", "lz4-wasm-nodejs", "node-liblzma/wasm"];
 const ADDRESS = /(\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/g;
 /** A module's place in Deno's cache of packages, in a comment of esbuild's. */
 const PACKAGE_FILE = /^\/\/ (.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*)\/.*)$/gm;
+/** What `deno bundle` puts before the code of packages that `require`: a name for that. */
+const REQUIRE =
+  /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/;
 /** Lines that are comments, which may have addresses in examples. */
 const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
@@ -158,6 +161,13 @@ function inOneFolder(code: string): string {
       return `${before}"./${name}"${after}`;
     })
     .replaceAll(/(["'`])(?:\.\.\/)+([\w-]+\.js)\1/g, '"./$2"')
+    // At the first use: all modules import this one, and a start with what Node.js has takes longer.
+    .replace(
+      REQUIRE,
+      (_, __, name: string) =>
+        `var ${name}=(what)=>` +
+        `(${name}=process.getBuiltinModule("node:module").createRequire(import.meta.url))(what);`,
+    )
     // CommonJS's, which packages for Node use.
     .replaceAll(/\b__dirname\b/g, "import.meta.dirname");
 }

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-
-/** Where they lie; a folder of the bundle that carries them along. */
-const FOLDER = fileURLToPath(new URL("../../images/", import.meta.url));
+/**
+ * Where they lie; a folder of the bundle that carries them along. By hand, since a module of
+ * `node:` has Deno load what Node.js has, and would take more of each start than all else here.
+ */
+const FOLDER = decodeURIComponent(new URL("../../images/", import.meta.url).pathname);
 
 /** The ends of images' names. Of two that differ in nothing else a short name means the first. */
 export const IMAGE_EXTENSIONS = [

@@ -67,6 +67,22 @@ Deno.test("a bundle carries a Worker's module and assets, in one folder", async 
   assertEquals(stdout, "hello main | hello vCPU 1 | an asset\n", stderr);
 });
 
+Deno.test("nothing of Node.js is loaded before a run needs it", async () => {
+  const mapping = ["--import-map=std/npm.json", "--lock=deno.lock"];
+  const { files } = await bundleProgram(mapping);
+  const names = [...files.keys()];
+  const waiting = ["main.js", names.find((name) => name.startsWith("run-"))!];
+  const reached = new Set<string>();
+  for (let name; (name = waiting.pop()) !== undefined;) {
+    if (reached.has(name)) continue;
+    reached.add(name);
+    const code = new TextDecoder().decode(files.get(name));
+    assertEquals(/(?:from|import)\s*"node:[^"]*"/.exec(code)?.[0], undefined, name);
+    for (const [, other] of code.matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) waiting.push(other!);
+  }
+  assert(reached.size > 10);
+});
+
 Deno.test("what would have the same name in a bundle is an error", async () => {
   using dir = new TempDir();
   const source = `export const other = new URL("./texts/", import.meta.url);`;
