@@ -213,7 +213,7 @@ while [ "$count" -gt 0 ]; do
   [ $? = "$code" ] && [ "$out" = "$text" ] || exit 1
   count=$((count - 1))
 done`;
-const SHELL_RUNS = 5;
+const SHELL_RUNS = 3;
 
 /** Runs a second of a shell script around a program. */
 async function shellRate({ path, args }: Command): Promise<number> {

@@ -60,7 +60,7 @@ async function sectionsOf(cLoop: CLoop | undefined, folder: string): Promise<Sec
 }
 
 /** Of the columns, since rows are printed as they come. */
-const WIDTHS = [33, 8, 8, 7, 19, 22, 24];
+const WIDTHS = [33, 8, 8, 7, 19, 23, 27];
 
 function print(cells: readonly string[]): void {
   console.log(markdownLine(cells, WIDTHS));
