@@ -29,6 +29,11 @@ const PACKAGE_FILE = /^\/\/ (.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*)\/.*
 /** What `deno bundle` puts before the code of packages that `require`: a name for that. */
 const REQUIRE =
   /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/;
+/**
+ * iced-x86's names of its 4,834 encodings, of which no one makes use here. They take longer to
+ * evaluate than all else of it, and esbuild leaves no part of a CommonJS package out.
+ */
+const UNUSED_ENUM = /(\bexports\.Code\s*=\s*)Object\.freeze\(\{[^{}]*\}\)/;
 /** Lines that are comments, which may have addresses in examples. */
 const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
@@ -161,13 +166,10 @@ function inOneFolder(code: string): string {
       return `${before}"./${name}"${after}`;
     })
     .replaceAll(/(["'`])(?:\.\.\/)+([\w-]+\.js)\1/g, '"./$2"')
-    // At the first use: all modules import this one, and a start with what Node.js has takes longer.
-    .replace(
-      REQUIRE,
-      (_, __, name: string) =>
-        `var ${name}=(what)=>` +
-        `(${name}=process.getBuiltinModule("node:module").createRequire(import.meta.url))(what);`,
-    )
+    // Only what comes with Deno is ever required, and only once a package is used: all modules
+    // import this one, and a start with what Node.js has takes longer.
+    .replace(REQUIRE, "var $2=(name)=>process.getBuiltinModule(name);")
+    .replace(UNUSED_ENUM, "$1{}")
     // CommonJS's, which packages for Node use.
     .replaceAll(/\b__dirname\b/g, "import.meta.dirname");
 }
