@@ -17,9 +17,9 @@ import { execute, PROJECT, type Result, TempDir, VMEXIT } from "../lib/vmexit.ts
 const PACKAGES = [`--import-map=${PROJECT}std/npm.json`, `--lock=${PROJECT}deno.lock`];
 
 /** A line of a shell, run in a folder with this program as `vmexit`. */
-function line(program: string, folder: string, script: string): string[] {
+function line(program: string, folder: string, script: string, ...env: string[]): string[] {
   const all = `vmexit() { "$VMEXIT" "$@"; }; cd "$1" && { ${script}\n}`;
-  return ["env", `VMEXIT=${program}`, "bash", "-o", "pipefail", "-c", all, "bash", folder];
+  return ["env", `VMEXIT=${program}`, ...env, "bash", "-o", "pipefail", "-c", all, "bash", folder];
 }
 
 /** What these print is the same in every run. */
@@ -63,10 +63,11 @@ test(
     );
     dir.file("suite.toml", SUITE);
 
+    const cache = `XDG_CACHE_HOME=${join(dir.path, "cache")}`;
     const packed = (script: string): Promise<Result> => {
       const [program, ...args] = without(
         PROJECT,
-        ...without(Deno.execPath(), ...line(executable, dir.path, script)),
+        ...without(Deno.execPath(), ...line(executable, dir.path, script, cache)),
       );
       return execute(program!, args);
     };
