@@ -11,7 +11,7 @@
 import { planBoot } from "../src/boot/detect.ts";
 import { Machine } from "../src/machine/machine.ts";
 import type { Hole } from "../src/memory/hole.ts";
-import { LazyResolver } from "../src/memory/resolve.ts";
+import { LazyResolver } from "../src/faults/resolve.ts";
 import { loadDecoder } from "../src/x86/instruction.ts";
 import { projectFile } from "./process.ts";
 

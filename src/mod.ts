@@ -35,8 +35,8 @@ export { Machine } from "./lab/machine.ts";
 export type { GuestRam, LoadOptions, MachineOptions, Output, RunLimits } from "./lab/options.ts";
 export type { Vcpu } from "./lab/vcpu.ts";
 export { describeOutcome, type Ending, exitCodeOf, type Outcome } from "./machine/outcome.ts";
-export type { FaultShape } from "./memory/classify.ts";
-export type { Attempt, Disguise, MemoryFault } from "./memory/fault.ts";
+export type { FaultShape } from "./faults/classify.ts";
+export type { Attempt, Disguise, MemoryFault } from "./faults/fault.ts";
 export { GuestMemoryError } from "./memory/guest_memory.ts";
 export { type Hole, HOLE_KINDS, HoleError, type HoleKind, type PageSource } from "./memory/hole.ts";
 export type {
@@ -45,7 +45,7 @@ export type {
   CandidateKind,
   CpuState,
   PendingEvents,
-} from "./memory/locate.ts";
-export type { FaultAction } from "./memory/resolve.ts";
+} from "./faults/locate.ts";
+export type { FaultAction } from "./faults/resolve.ts";
 export type { PagingLevel, WalkStep } from "./x86/page_tables.ts";
 export type * from "./x86/registers.ts";

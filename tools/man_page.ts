@@ -4,8 +4,8 @@
  * @module
  */
 
-import { EXIT_CODES } from "../src/cli/help.ts";
-import { COMMANDS, type CommandSpec, type OptionSpec } from "../src/cli/options.ts";
+import { EXIT_CODES } from "../src/cli/commands/help.ts";
+import { COMMANDS, type CommandSpec, type OptionSpec } from "../src/cli/options/options.ts";
 import { wrap } from "../src/cli/wrap.ts";
 import { TRACE_CLASSES } from "../src/trace/spec.ts";
 

@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
-import { completionScript } from "../src/cli/completions.ts";
+import { completionScript } from "../src/cli/completions/completions.ts";
 import { build } from "./build.ts";
 import { BuildError } from "./build_error.ts";
 import { LICENSES } from "./licenses.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { RUN_DIALECT } from "../src/cli/test.ts";
+import { RUN_DIALECT } from "../src/cli/commands/test.ts";
 import { testFileSchema } from "../src/testing/schema.ts";
 
 const schema = JSON.stringify(testFileSchema(RUN_DIALECT.options), null, 2);

@@ -7,7 +7,7 @@
  */
 
 import { hex } from "../hex.ts";
-import { putBios } from "./bios.ts";
+import { putBios } from "../firmware/bios.ts";
 import { realEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import {

@@ -13,15 +13,15 @@ import {
   type BootProtocol,
 } from "../boot/plan.ts";
 import { detectProtocol, planBoot } from "../boot/detect.ts";
-import { firmwareOptions } from "../boot/firmware.ts";
+import { firmwareOptions } from "../firmware/tables.ts";
 import { hex } from "../hex.ts";
 import type { MachineType } from "../machine/machine.ts";
 import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
 import { findBundledImage, shortNames } from "./bundled_images.ts";
-import { BOOT_CHOICES, MACHINE_CHOICES, type ParsedOptions } from "./options.ts";
-import { UsageError } from "./usage_error.ts";
-import { parseAddress, parseChoice, parseCount, parseSize } from "./values.ts";
+import { BOOT_CHOICES, MACHINE_CHOICES, type ParsedOptions } from "./options/options.ts";
+import { UsageError } from "./options/usage_error.ts";
+import { parseAddress, parseChoice, parseCount, parseSize } from "./options/values.ts";
 
 const DEFAULT_MEMORY = "128M";
 /** What Linux wants of its loader for its random number generator. */

@@ -6,10 +6,10 @@
 
 import config from "../../deno.json" with { type: "json" };
 import { OutputBuffer } from "../trace/output_buffer.ts";
-import { COMMANDS, FORMATS, parseOptions, SHELLS } from "./options.ts";
+import { COMMANDS, FORMATS, parseOptions, SHELLS } from "./options/options.ts";
 import { OutputError } from "./output_error.ts";
-import { UsageError } from "./usage_error.ts";
-import { parseChoice } from "./values.ts";
+import { UsageError } from "./options/usage_error.ts";
+import { parseChoice } from "./options/values.ts";
 
 /** errnos by which a host says that it will not, or has no more to give: no bug of anybody's. */
 const REFUSALS: ReadonlySet<string> = new Set([
@@ -58,7 +58,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   if (options.flag("help")) return await help(name);
   switch (name) {
     case "run": {
-      const { run } = await import("./run.ts");
+      const { run } = await import("./commands/run.ts");
       try {
         return await run(options);
       } catch (error) {
@@ -66,20 +66,20 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
       }
     }
     case "test": {
-      const { test } = await import("./test.ts");
+      const { test } = await import("./commands/test.ts");
       return await test(options);
     }
     case "inspect": {
-      const { inspect } = await import("./inspect.ts");
+      const { inspect } = await import("./commands/inspect.ts");
       return print(await inspect(options));
     }
     case "report": {
-      const { report } = await import("./report.ts");
+      const { report } = await import("./commands/report.ts");
       for (const remark of await report(options)) say(remark);
       return 0;
     }
     case "doctor": {
-      const { doctor } = await import("./doctor.ts");
+      const { doctor } = await import("./commands/doctor.ts");
       const { text, exitCode } = doctor({
         kvmPath: options.value("kvm") ?? "/dev/kvm",
         format: parseChoice("--format", options.value("format") ?? "text", FORMATS),
@@ -88,7 +88,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
       return exitCode;
     }
     case "completions": {
-      const { completionScript } = await import("./completions.ts");
+      const { completionScript } = await import("./completions/completions.ts");
       return print(completionScript(parseChoice("SHELL", options.operands[0]!, SHELLS)));
     }
     default:
@@ -99,14 +99,14 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
 /** The error with what helps on this very host, where KVM itself cannot be used. */
 async function withHostRemedy(error: unknown, kvmPath = "/dev/kvm"): Promise<unknown> {
   if (!(error instanceof Error && error.name === "KvmUnavailableError")) return error;
-  const { inspectHost } = await import("../machine/host_report.ts");
+  const { inspectHost } = await import("../host/report.ts");
   const { usable, problem, remedy } = inspectHost({ kvmPath });
   if (!usable && problem && remedy) error.message = `${problem}; ${remedy}`;
   return error;
 }
 
 async function help(name?: string): Promise<number> {
-  const { commandHelp, generalHelp } = await import("./help.ts");
+  const { commandHelp, generalHelp } = await import("./commands/help.ts");
   if (name === undefined) return print(generalHelp());
   const command = COMMANDS.find((c) => c.name === name);
   if (!command) {

@@ -6,7 +6,7 @@
 
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { HOST_FILES } from "../machine/host_facts.ts";
+import { HOST_FILES } from "../host/facts.ts";
 import type { SelfCommand } from "../testing/guest_process.ts";
 import { STARTER } from "./starter.ts";
 

@@ -8,7 +8,7 @@
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import { slotAt } from "../memory/slots.ts";
-import { isDisguisedMmio } from "../memory/classify.ts";
+import { isDisguisedMmio } from "../faults/classify.ts";
 import { disguisedAs, type RunContext, serve, type ServeExit } from "../machine/run_loop.ts";
 import { type Exit, UnansweredExitError } from "./exit.ts";
 import { answersReads } from "./handlers.ts";

@@ -8,8 +8,8 @@ import type { Device } from "../devices/device.ts";
 import type { DebugExit, HypercallExit } from "../exits/exit.ts";
 import { hex } from "../hex.ts";
 import type { MsrHandler as MsrAnswers } from "../machine/msr.ts";
-import type { MemoryFault } from "../memory/fault.ts";
-import type { FaultAction } from "../memory/resolve.ts";
+import type { MemoryFault } from "../faults/fault.ts";
+import type { FaultAction } from "../faults/resolve.ts";
 import type { Vcpu } from "./vcpu.ts";
 
 /**

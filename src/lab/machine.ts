@@ -6,8 +6,8 @@
 
 import { KVM_EXIT, X86_VECTOR } from "../../ffi/kvm_consts.ts";
 import { planBoot } from "../boot/detect.ts";
-import { firmwareOptions } from "../boot/firmware.ts";
-import { LOCAL_APIC_GPA } from "../boot/pc_interrupts.ts";
+import { firmwareOptions } from "../firmware/tables.ts";
+import { LOCAL_APIC_GPA } from "../firmware/pc_interrupts.ts";
 import type { DebugExit, HypercallExit } from "../exits/exit.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import { missingCapability } from "../kvm/unavailable.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { IO_APIC, LOCAL_APIC_GPA } from "../boot/pc_interrupts.ts";
+import { IO_APIC, LOCAL_APIC_GPA } from "../firmware/pc_interrupts.ts";
 import { ACPI_PM_PORTS } from "../devices/acpi_pm.ts";
 import type { MmioBus, PortBus } from "../devices/bus.ts";
 import { CMOS_PORTS } from "../devices/cmos_rtc.ts";

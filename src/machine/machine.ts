@@ -7,7 +7,7 @@
 import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import { KVM_SYNC_X86_REGS } from "../../ffi/kvm_run.ts";
 import { enter } from "../boot/entry.ts";
-import { firmwareTables } from "../boot/firmware.ts";
+import { firmwareTables } from "../firmware/tables.ts";
 import { type BootPlan, entryAddress } from "../boot/plan.ts";
 import { MmioBus, PortBus } from "../devices/bus.ts";
 import { DebugConsole } from "../devices/debugcon.ts";
@@ -25,14 +25,14 @@ import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import type { Hole } from "../memory/hole.ts";
-import { AttributesResolver, LazyResolver, RebindResolver } from "../memory/resolve.ts";
+import { AttributesResolver, LazyResolver, RebindResolver } from "../faults/resolve.ts";
 import type { CpuFeatures } from "../x86/cpu_features.ts";
 import { cpuidFor } from "../x86/cpuid.ts";
 import { type InstructionDecoder, loadDecoder } from "../x86/instruction.ts";
 import { plugIn } from "./address_map.ts";
 import { isDeadHalt } from "./dead_halt.ts";
-import { nameFailedInstruction } from "./failed_instruction.ts";
-import { FaultHandler, type FaultOptions } from "./fault_handler.ts";
+import { nameFailedInstruction } from "../faults/failed_instruction.ts";
+import { FaultHandler, type FaultOptions } from "../faults/handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import { setFirmwareMsrs } from "./initial_msrs.ts";
@@ -49,9 +49,9 @@ import {
   runLoop,
   type ServeExit,
 } from "./run_loop.ts";
-import { STALL, StallWatch } from "./stall.ts";
+import { STALL, StallWatch } from "../faults/stall.ts";
 import { RunStatistics } from "./statistics.ts";
-import { ThreadedVcpus } from "./threaded_vcpus.ts";
+import { ThreadedVcpus } from "./smp/secondary_vcpus.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
 
 /** `bare`: no interrupt controller, HLT ends the run. `pc`: in-kernel irqchip and PIT. */

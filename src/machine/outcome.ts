@@ -9,8 +9,8 @@ import { debugExitCode } from "../devices/debug_exit.ts";
 import { detailsText } from "../exits/describe.ts";
 import type { VmExit } from "../exits/exit.ts";
 import { hex } from "../hex.ts";
-import { type Attempt, faultText, type MemoryFault } from "../memory/fault.ts";
-import type { CpuState } from "../memory/locate.ts";
+import { type Attempt, faultText, type MemoryFault } from "../faults/fault.ts";
+import type { CpuState } from "../faults/locate.ts";
 
 /** Why a run ended. */
 export type Outcome = Ending & {

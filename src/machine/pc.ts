@@ -15,7 +15,7 @@ import {
   PIC_CASCADE,
   RTC_IRQ,
   SCI_IRQ,
-} from "../boot/pc_interrupts.ts";
+} from "../firmware/pc_interrupts.ts";
 import type { BootPlan, Segment } from "../boot/plan.ts";
 import { A20Gate } from "../devices/a20_gate.ts";
 import { AcpiPm } from "../devices/acpi_pm.ts";

@@ -5,7 +5,7 @@
  */
 
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import type { HostReport } from "../machine/host_report.ts";
+import type { HostReport } from "../host/report.ts";
 
 /** A capability, and the value that it must at least have. */
 export interface Condition {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HostReport } from "../machine/host_report.ts";
+import type { HostReport } from "../host/report.ts";
 import { skipReason } from "./condition.ts";
 import { runTest, type TestRun, type TestSurroundings, unrunResult } from "./run_test.ts";
 import type { TestResult } from "./run_result.ts";

@@ -6,7 +6,7 @@
  */
 
 import { dirname, resolve } from "node:path";
-import type { HostFiles } from "../machine/host_facts.ts";
+import type { HostFiles } from "../host/facts.ts";
 import { type Problem, TestFileError } from "./position.ts";
 import { translateQemuOptions } from "./qemu_options.ts";
 import { words } from "./shell.ts";

@@ -8,8 +8,8 @@ import { errnoName } from "../../ffi/errno.ts";
 import { type Json } from "../exits/describe.ts";
 import { hex } from "../hex.ts";
 import type { Outcome } from "../machine/outcome.ts";
-import { faultText, type MemoryFault } from "../memory/fault.ts";
-import type { Candidate, CpuState } from "../memory/locate.ts";
+import { faultText, type MemoryFault } from "../faults/fault.ts";
+import type { Candidate, CpuState } from "../faults/locate.ts";
 import {
   describeCr0,
   describeCr4,

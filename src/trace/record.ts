@@ -14,7 +14,7 @@ import { hex } from "../hex.ts";
 import type { MachineType } from "../machine/machine.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "../machine/outcome.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
-import type { MemoryFault } from "../memory/fault.ts";
+import type { MemoryFault } from "../faults/fault.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { faultJson, faultLine, unresolvedJson } from "./fault_record.ts";
 

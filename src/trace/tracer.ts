@@ -8,7 +8,7 @@ import type { VmExit } from "../exits/exit.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import type { ExitObserver } from "../machine/run_loop.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
-import type { MemoryFault } from "../memory/fault.ts";
+import type { MemoryFault } from "../faults/fault.ts";
 import { unresolvedText } from "./fault_record.ts";
 import type { OutputBuffer } from "./output_buffer.ts";
 import {

@@ -76,7 +76,7 @@ for (const way of ["Deno.exit(3)", "setTimeout(() => { throw 1 })", "Promise.rej
     using terminal = new Terminal();
     const program = dir.file(
       "program.ts",
-      `import { RawTerminal } from "${PROJECT}src/cli/raw_terminal.ts";
+      `import { RawTerminal } from "${PROJECT}src/cli/console/raw_terminal.ts";
        const terminal = new RawTerminal(0, (isRaw) => console.log(isRaw ? "raw" : "restored"));
        terminal.enter();
        ${way};`,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import { cpuidRows, doctor, verdictOf } from "../../src/cli/doctor.ts";
-import type { Execution, ModeSpeed } from "../../src/machine/execution_speed.ts";
+import { cpuidRows, doctor, verdictOf } from "../../src/cli/commands/doctor.ts";
+import type { Execution, ModeSpeed } from "../../src/host/execution_speed.ts";
 
 function speeds(...executions: Execution[]): ModeSpeed[] {
   return executions.map((execution) => ({ mode: "real", execution, instructionsPerSecond: 1 }));
@@ -10,7 +10,7 @@ function speeds(...executions: Execution[]): ModeSpeed[] {
 /** What the program prints when it runs with the rights that a file's mode gives it. */
 async function doctorWithoutPrivilege(kvmPath: string): Promise<unknown> {
   const script = `import { doctor } from ${
-    JSON.stringify(new URL("../../src/cli/doctor.ts", import.meta.url))
+    JSON.stringify(new URL("../../src/cli/commands/doctor.ts", import.meta.url))
   };
     console.log(doctor(JSON.parse(Deno.args[0])).text);`;
   const { stdout } = await new Deno.Command("setpriv", {

@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { exitCodeOf } from "../../src/machine/outcome.ts";
-import { COMMANDS } from "../../src/cli/options.ts";
+import { COMMANDS } from "../../src/cli/options/options.ts";
 import { TRACE_CLASSES } from "../../src/trace/spec.ts";
 import { bash, image, linesOf, vmexit } from "../lib/vmexit.ts";
 

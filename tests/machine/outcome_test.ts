@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { VmExit } from "../../src/exits/exit.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "../../src/machine/outcome.ts";
-import type { CpuState } from "../../src/memory/locate.ts";
+import type { CpuState } from "../../src/faults/locate.ts";
 
 const FAIL_ENTRY: VmExit = {
   reason: "FAIL_ENTRY",

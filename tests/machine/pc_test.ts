@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
 import { planBoot } from "../../src/boot/detect.ts";
-import { RSDP_GPA } from "../../src/boot/firmware.ts";
+import { RSDP_GPA } from "../../src/firmware/tables.ts";
 import { encodeE820, MemoryType } from "../../src/boot/memory_map.ts";
 import type { SerialBackend } from "../../src/devices/serial_backend.ts";
 import { FwCfgError } from "../../src/devices/fw_cfg_items.ts";

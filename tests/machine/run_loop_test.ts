@@ -22,7 +22,7 @@ import { RunResult } from "../../src/kvm/run_result.ts";
 import type { Vcpu } from "../../src/kvm/vcpu.ts";
 import { MmioIo } from "../../src/machine/mmio_io.ts";
 import { PortIo } from "../../src/machine/port_io.ts";
-import type { FaultHandler, FaultOrigin } from "../../src/machine/fault_handler.ts";
+import type { FaultHandler, FaultOrigin } from "../../src/faults/handler.ts";
 import { NO_MSRS } from "../../src/machine/msr.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import { type RunContext, type RunControl, runLoop } from "../../src/machine/run_loop.ts";

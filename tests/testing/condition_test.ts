@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { inspectHost } from "../../src/machine/host_report.ts";
+import { inspectHost } from "../../src/host/report.ts";
 import {
   CONDITION_NAMES,
   conditionText,

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { parseCpu } from "../../src/cli/cpu_option.ts";
+import { parseCpu } from "../../src/cli/options/cpu_option.ts";
 import { translateQemuOptions } from "../../src/testing/qemu_options.ts";
 import { CPU_FEATURES } from "../../src/x86/cpu_features.ts";
 

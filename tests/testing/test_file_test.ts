@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import schemaFile from "../../docs/test.schema.json" with { type: "json" };
-import { RUN_DIALECT } from "../../src/cli/test.ts";
+import { RUN_DIALECT } from "../../src/cli/commands/test.ts";
 import { TestFileError } from "../../src/testing/position.ts";
 import { testFileSchema } from "../../src/testing/schema.ts";
 import type { TestCase } from "../../src/testing/test_case.ts";

@@ -6,8 +6,8 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
-import { EXIT_CODES } from "../../src/cli/help.ts";
-import { COMMANDS } from "../../src/cli/options.ts";
+import { EXIT_CODES } from "../../src/cli/commands/help.ts";
+import { COMMANDS } from "../../src/cli/options/options.ts";
 import { manPage } from "../../tools/man_page.ts";
 import { checksumLines, releaseTexts } from "../../tools/release.ts";
 import { execute, TempDir } from "../lib/vmexit.ts";

@@ -1,0 +1,55 @@
+/**
+ * When the guest's serial output leaves vmexit: soon, though the guest may run on
+ * for long, and not byte by byte.
+ *
+ * @module
+ */
+
+import type { OutputBuffer } from "../../trace/output_buffer.ts";
+
+/** What a guest prints without ending the line is passed on with what follows it so much later. */
+const SHOW_MS = 10;
+const NEWLINE = 0x0a;
+
+/**
+ * For a pipe or a file: whole lines go at once, and so does what has waited for long.
+ *
+ * @param now the time in milliseconds
+ *
+ * @example
+ * ```ts
+ * import { OutputBuffer } from "../../trace/output_buffer.ts";
+ * import { promptOutput } from "./guest_output.ts";
+ * const write = promptOutput(new OutputBuffer(Deno.stdout, "standard output"));
+ * for (const byte of new TextEncoder().encode("hello\n")) write(byte);
+ * ```
+ */
+export function promptOutput(
+  stdout: OutputBuffer,
+  now: () => number = () => performance.now(),
+): (byte: number) => void {
+  let waitsSince: number | undefined;
+  return (byte) => {
+    stdout.byte(byte);
+    if (byte !== NEWLINE) {
+      const time = now();
+      waitsSince ??= time;
+      if (time - waitsSince < SHOW_MS) return;
+    }
+    waitsSince = undefined;
+    stdout.flush();
+  };
+}
+
+/** For a terminal: a line is shown soon after it is whole, behind the exits that led to it. */
+export function terminalOutput(stdout: OutputBuffer, trace: OutputBuffer): (byte: number) => void {
+  let lineIsWhole = false;
+  return (byte) => {
+    if (lineIsWhole) {
+      trace.flush();
+      stdout.flush();
+    }
+    stdout.byte(byte);
+    lineIsWhole = byte === NEWLINE;
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * The values of `--com1` to `--com4`: what the serial ports are connected with.
+ *
+ * @module
+ */
+
+import { HostFile } from "../../../ffi/host_file.ts";
+import { SystemError } from "../../../ffi/libc.ts";
+import { NULL_BACKEND, type SerialBackend } from "../../devices/serial_backend.ts";
+import { PtyBackend, UnixBackend } from "../../devices/stream_backend.ts";
+import { OutputBuffer, type OutputFailure } from "../../trace/output_buffer.ts";
+import type { ParsedOptions } from "./options.ts";
+import { OutputError } from "../output_error.ts";
+import { stdioBackend, type StdioSurroundings } from "../console/stdio_backend.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** What a port may be connected with; `file` and `unix` have a path behind a colon. */
+const KINDS = ["stdio", "file:PATH", "pty", "unix:PATH", "null"] as const;
+const PORTS = ["com1", "com2", "com3", "com4"] as const;
+
+/** What is to be opened for a port. */
+export interface SerialChoice {
+  /** The option, without dashes. */
+  readonly option: string;
+  readonly kind: "stdio" | "file" | "pty" | "unix" | "null";
+  readonly path: string;
+}
+
+/**
+ * The choices for the four ports; `undefined` for those that are not connected.
+ * COM1 is connected with standard input and output unless another port is.
+ *
+ * @throws {UsageError}
+ */
+export function parseSerial(parsed: ParsedOptions): (SerialChoice | undefined)[] {
+  const choices = PORTS.map((option) => {
+    const text = parsed.value(option);
+    return text === undefined ? undefined : parseChoice(option, text);
+  });
+  const [first, second] = choices.filter((choice) => choice?.kind === "stdio");
+  if (second) {
+    throw new UsageError(
+      `--${first!.option} and --${second.option} are both stdio, and there is only one`,
+    );
+  }
+  choices[0] ??= { option: "com1", kind: first ? "null" : "stdio", path: "" };
+  return choices;
+}
+
+function parseChoice(option: string, text: string): SerialChoice {
+  const [, kind, path] = /^(stdio|pty|null|file(?=:.)|unix(?=:.))(?::(.+))?$/s.exec(text) ?? [];
+  const wantsPath = kind === "file" || kind === "unix";
+  if (kind === undefined || wantsPath !== (path !== undefined)) {
+    throw new UsageError(`--${option}: "${text}" is none of ${KINDS.join(", ")}`);
+  }
+  return { option, kind: kind as SerialChoice["kind"], path: path ?? "" };
+}
+
+/** What open ports need. */
+export interface SerialSurroundings extends StdioSurroundings {
+  /** Told when a port's file takes no more. */
+  readonly onFailure: (failure: OutputFailure) => void;
+}
+
+/** Opens what a port is to be connected with. @throws {OutputError} */
+export function openSerial(choice: SerialChoice, surroundings: SerialSurroundings): SerialBackend {
+  const { option, kind, path } = choice;
+  try {
+    switch (kind) {
+      case "stdio":
+        return stdioBackend(surroundings);
+      case "file":
+        return fileBackend(path, surroundings.onFailure);
+      case "unix":
+        return new UnixBackend(path);
+      case "pty": {
+        const pty = new PtyBackend();
+        surroundings.notify(`${option.toUpperCase()} is at ${pty.path}`);
+        return pty;
+      }
+      case "null":
+        return NULL_BACKEND;
+    }
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`--${option}: ${error.message}`);
+    if (!(error instanceof SystemError)) throw error;
+    throw new OutputError(
+      `${path || kind}: ${error.text} (${error.code}); see --${option}` +
+        (error.code === "ECONNREFUSED"
+          ? `: nobody listens there, and a stale file is in the way`
+          : ""),
+    );
+  }
+}
+
+/** A file that is made anew, and takes the output in large pieces. */
+function fileBackend(path: string, onFailure: (failure: OutputFailure) => void): SerialBackend {
+  const file = new HostFile(path);
+  const buffer = new OutputBuffer(file, path, onFailure);
+  return {
+    write: (byte) => buffer.byte(byte),
+    flush: () => buffer.flush(),
+    [Symbol.dispose]: () => {
+      buffer.flush();
+      file[Symbol.dispose]();
+    },
+  };
+}

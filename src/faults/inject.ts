@@ -1,0 +1,49 @@
+/**
+ * Turns a memory fault into an exception of the guest's own.
+ *
+ * @module
+ */
+
+import { X86_VECTOR } from "../../ffi/kvm_consts.ts";
+import { RunResult } from "../kvm/run_result.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import type { MemoryFault } from "./fault.ts";
+import type { CpuState } from "./locate.ts";
+import { CR0 } from "../x86/control_registers.ts";
+
+/** No instruction hands out more accesses than this: REP goes on with the next element. */
+const MAX_PARTS = 16;
+
+/** Page-fault error code bits (SDM volume 3A, 4.7). */
+const PF = { present: 1, write: 2, user: 4, fetch: 16 } as const;
+
+/**
+ * Gives the guest a page fault (or, without paging, a general-protection fault)
+ * at the instruction that faulted. What KVM has begun of that instruction is
+ * finished first and then undone, so that it can be restarted by the handler.
+ *
+ * @param state the registers at the fault
+ */
+export function injectFault(vcpu: Vcpu, fault: MemoryFault, state: CpuState): void {
+  // One instruction may have more to do, such as the write behind a read, before it is done with.
+  for (let part = 0; part < MAX_PARTS && vcpu.completePending() === RunResult.exit; part++);
+  const { regs, sregs } = state;
+  vcpu.setRegs(regs);
+  const paging = (sregs.cr0 & CR0.PG) !== 0n;
+  if (paging) vcpu.setSregs({ ...sregs, cr2: fault.gva ?? 0n });
+  const errorCode = PF.present |
+    (fault.access === "write" ? PF.write : 0) |
+    (fault.access === "fetch" ? PF.fetch : 0) |
+    (sregs.ss.dpl === 3 ? PF.user : 0);
+  const events = vcpu.events();
+  vcpu.setEvents({
+    ...events,
+    exception: {
+      ...events.exception,
+      injected: 1,
+      nr: paging ? X86_VECTOR.PF : X86_VECTOR.GP,
+      has_error_code: sregs.cr0 & CR0.PE ? 1 : 0,
+      error_code: paging ? errorCode : 0,
+    },
+  });
+}

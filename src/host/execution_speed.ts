@@ -1,0 +1,146 @@
+/**
+ * How fast guests run in each processor mode: natively, or instruction by
+ * instruction in KVM's emulator. A tiny guest counts down and says so.
+ *
+ * @module
+ */
+
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import type { FlatProtocol } from "../boot/flat.ts";
+import { planFlat } from "../boot/flat.ts";
+import { ThreadAlarm } from "../kvm/alarm.ts";
+import { RunResult } from "../kvm/run_result.ts";
+import { RFLAGS } from "../x86/control_registers.ts";
+import { flatSegment } from "../x86/segments.ts";
+import { Machine } from "../machine/machine.ts";
+
+/** A mode of the processor in which guests are measured; CPL is the privilege level. */
+export type ExecutionMode = "real" | "protected" | "long_cpl0" | "long_cpl3";
+
+/** How a mode is executed, judged by its speed. */
+export type Execution = "native" | "slow" | "emulated";
+
+/** One mode's speed, or why it could not be measured. */
+export type ModeSpeed =
+  & { readonly mode: ExecutionMode }
+  & (
+    | { readonly execution: Execution; readonly instructionsPerSecond: number }
+    | { readonly execution: "failed"; readonly why: string }
+  );
+
+/**
+ * Instructions per second from which a mode counts as native. Processors retire
+ * this loop at some 10⁹ a second; an emulator in software does 10⁶ to 10⁷.
+ */
+export const NATIVE_FROM = 100e6;
+/** Instructions per second below which a mode counts as emulated. */
+export const EMULATED_BELOW = 30e6;
+
+/**
+ * The guest: counts ECX down to 0, then writes to port 0x80.
+ *
+ *     1: dec ecx      ff c9, in 16-bit code with the operand-size prefix 66
+ *        jnz 1b       75 fc (75 fb)
+ *        out 0x80, al e6 80
+ */
+const LOOP = [0xff, 0xc9, 0x75, 0xfc, 0xe6, 0x80];
+const LOOP_16_BIT = [0x66, 0xff, 0xc9, 0x75, 0xfb, 0xe6, 0x80];
+/** `dec` and `jnz`. */
+const INSTRUCTIONS_PER_TURN = 2;
+
+const MODES: readonly (readonly [ExecutionMode, FlatProtocol, readonly number[]])[] = [
+  ["real", "flat16", LOOP_16_BIT],
+  ["protected", "flat32", LOOP],
+  ["long_cpl0", "flat64", LOOP],
+  ["long_cpl3", "flat64", LOOP],
+];
+
+const MEMORY_BYTES = 2 << 20;
+const FIRST_TURNS = 5000;
+const MAX_TURNS = 0xffff_ffff;
+/** A measurement of this many milliseconds is long enough; shorter ones are repeated with more turns. */
+const ENOUGH_MS = 8;
+const GOAL_MS = 12;
+/** A guest that takes this long for one measurement is given up. */
+const LIMIT_MS = 5000;
+
+/** Judges a speed. @param instructionsPerSecond of the counting loop */
+export function judgeSpeed(instructionsPerSecond: number): Execution {
+  if (instructionsPerSecond >= NATIVE_FROM) return "native";
+  return instructionsPerSecond < EMULATED_BELOW ? "emulated" : "slow";
+}
+
+/**
+ * Measures every mode, each for some 10 to 30 milliseconds.
+ *
+ * @param kvmPath the KVM device
+ *
+ * @example
+ * ```ts
+ * import { measureExecution } from "./execution_speed.ts";
+ * for (const { mode, execution } of measureExecution()) console.log(mode, execution);
+ * ```
+ */
+export function measureExecution(kvmPath?: string): ModeSpeed[] {
+  return MODES.map(([mode, protocol, code]) => {
+    try {
+      const instructionsPerSecond = measureMode(mode, protocol, code, kvmPath);
+      return { mode, instructionsPerSecond, execution: judgeSpeed(instructionsPerSecond) };
+    } catch (error) {
+      return { mode, execution: "failed", why: (error as Error).message };
+    }
+  });
+}
+
+function measureMode(
+  mode: ExecutionMode,
+  protocol: FlatProtocol,
+  code: readonly number[],
+  kvmPath: string | undefined,
+): number {
+  using machine = new Machine({
+    memoryBytes: MEMORY_BYTES,
+    ...(kvmPath === undefined ? {} : { kvmPath }),
+  });
+  using alarm = new ThreadAlarm();
+  const plan = planFlat(new Uint8Array(code), protocol, { ram: machine.memory.ranges });
+  machine.boot(plan);
+  if (mode === "long_cpl3") dropPrivilege(machine);
+  const { rip, rsp } = plan.entry;
+  // At privilege level 3 the OUT at the end needs the I/O privilege level 3.
+  const rflags = RFLAGS.FIXED | RFLAGS.IOPL;
+
+  let turns = FIRST_TURNS;
+  for (;;) {
+    machine.vcpu.setRegs({ rip, rsp, rflags, rcx: BigInt(turns) });
+    alarm.arm(LIMIT_MS);
+    const start = performance.now();
+    const result = machine.vcpu.run();
+    const elapsedMs = performance.now() - start;
+    if (alarm.disarm()) throw new Error(`the guest was not done after ${LIMIT_MS} ms`);
+    if (result !== RunResult.exit || machine.vcpu.exitReason !== KVM_EXIT.IO) {
+      throw new Error(unexpected(machine, result));
+    }
+    if (elapsedMs >= ENOUGH_MS || turns === MAX_TURNS) {
+      return turns * INSTRUCTIONS_PER_TURN / elapsedMs * 1000;
+    }
+    machine.vcpu.completePending();
+    const factor = Math.min(100, Math.max(2, GOAL_MS / elapsedMs));
+    turns = Math.min(MAX_TURNS, Math.round(turns * factor));
+  }
+}
+
+/** Enters the same code as a user program would be: privilege level 3 in code and stack segment. */
+export function dropPrivilege({ vcpu }: Machine): void {
+  const sregs = vcpu.sregs();
+  sregs.cs = flatSegment({ type: "code", bits: 64, selector: 0x1b, dpl: 3 });
+  const data = flatSegment({ type: "data", bits: 64, selector: 0x23, dpl: 3 });
+  for (const name of ["ds", "es", "fs", "gs", "ss"] as const) sregs[name] = data;
+  vcpu.setSregs(sregs);
+}
+
+function unexpected({ vcpu }: Machine, result: RunResult): string {
+  if (result !== RunResult.exit) return `KVM_RUN failed with errno ${vcpu.lastErrno}`;
+  const reason = Object.entries(KVM_EXIT).find(([, code]) => code === vcpu.exitReason)?.[0];
+  return `the guest stopped with the exit ${reason ?? vcpu.exitReason}`;
+}

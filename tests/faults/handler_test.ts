@@ -1,0 +1,202 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { Hole, HoleKind } from "../../src/memory/hole.ts";
+import type { MemoryFault } from "../../src/faults/fault.ts";
+import type { FaultResolver } from "../../src/faults/resolve.ts";
+import { describeOutcome, exitCodeOf, type Outcome } from "../../src/machine/outcome.ts";
+import { code } from "../lib/guest.ts";
+import { kvmTest } from "../lib/kvm.ts";
+import { observer, TestMachine, type TestMachineOptions } from "../lib/machine.ts";
+
+/** The page that is bad. */
+const BAD = 0x300000;
+
+function hole(kind: HoleKind, more: Partial<Hole> = {}): Hole {
+  return { gpa: BAD, sizeBytes: 0x1000, kind, ...more };
+}
+
+/** `out 0xf4, al`: ends with the debug exit. */
+const END = "e6 f4";
+const READ = `8a 04 25 08 00 30 00  ${END}`; // mov al, [0x300008]
+const WRITE = `c6 04 25 08 00 30 00 5a  ${END}`; // mov byte [0x300008], 0x5a
+const INCREMENT = `ff 04 25 08 00 30 00  8a 04 25 08 00 30 00  ${END}`; // inc dword [0x300008]
+
+interface Run {
+  readonly outcome: Outcome;
+  readonly faults: readonly MemoryFault[];
+  readonly verdicts: readonly string[];
+}
+
+/** Runs a few instructions of 64-bit code, at CPL 3 if told so. */
+async function run(listing: string, options: TestMachineOptions, cpl: 0 | 3 = 0): Promise<Run> {
+  const faults: MemoryFault[] = [];
+  const verdicts: string[] = [];
+  using test = new TestMachine(code(listing), {
+    protocol: "flat64",
+    ...options,
+    observer: observer(() => {}, (fault, _cpu, verdict) => {
+      faults.push(fault);
+      verdicts.push(verdict);
+    }),
+  });
+  if (cpl === 3) {
+    const { vcpu } = test.machine;
+    const sregs = vcpu.sregs();
+    sregs.cs = { ...sregs.cs, dpl: 3, selector: 0x2b };
+    for (const name of ["ss", "ds", "es"] as const) {
+      sregs[name] = { ...sregs[name], dpl: 3, selector: 0x33 };
+    }
+    vcpu.setSregs(sregs);
+    vcpu.setRegs({ ...vcpu.regs(), rflags: 0x3002n }); // IOPL 3, for the debug exit
+  }
+  const outcome = await test.machine.explain(await test.run());
+  return { outcome, faults, verdicts };
+}
+
+function faultOf(outcome: Outcome): MemoryFault {
+  assert(outcome.kind === "memory_fault", `it ended with ${describeOutcome(outcome)}`);
+  return outcome.fault;
+}
+
+for (const cpl of [0, 3] as const) {
+  kvmTest(`R9: a read of a bad page at CPL ${cpl} ends with code 20 and the GPA`, async () => {
+    const { outcome } = await run(READ, { holes: [hole("none")] }, cpl);
+    const fault = faultOf(outcome);
+    assertEquals(exitCodeOf(outcome), 20);
+    assertEquals([fault.gpa, fault.access, fault.rip], [0x300008n, "read", 0x100000n]);
+    assertEquals(fault.hostState, "PROT_NONE");
+    assertEquals(fault.instruction, "mov al, [0x300008]");
+    assertStringIncludes(describeOutcome(outcome), "memory fault: gpa=0x300008 size=0x1");
+  });
+
+  kvmTest(`a lazy page is supplied at CPL ${cpl}, and a store to it is made once`, async () => {
+    const { outcome, verdicts } = await run(INCREMENT, { holes: [hole("lazy")] }, cpl);
+    assertEquals(outcome, { kind: "debug_exit", value: 1 });
+    assertEquals(verdicts, ["resolved: lazy, supplied 0x1000 bytes"]);
+  });
+
+  kvmTest(`R8: at CPL ${cpl} a resolver that lies is asked three times, no more`, async () => {
+    for (const listing of [READ, WRITE]) {
+      let asked = 0;
+      const liar: FaultResolver = {
+        name: "liar",
+        resolve: () => ({ action: "retry", note: `lie ${++asked}` }),
+      };
+      const { outcome } = await run(listing, { holes: [hole("none")], resolvers: [liar] }, cpl);
+      assertEquals(faultOf(outcome).gpa, 0x300008n);
+      assertEquals(asked, 3);
+      assertStringIncludes(describeOutcome(outcome), "liar: lie 3");
+    }
+  });
+
+  kvmTest(`R8: at CPL ${cpl} the number of retries can be chosen`, async () => {
+    let asked = 0;
+    const liar: FaultResolver = {
+      name: "liar",
+      resolve: () => ({ action: "retry", note: `${++asked}` }),
+    };
+    const options = { holes: [hole("none")], resolvers: [liar], faultRetries: 7 };
+    faultOf((await run(READ, options, cpl)).outcome);
+    assertEquals(asked, 7);
+  });
+
+  kvmTest(`the policy report resolves nothing at CPL ${cpl}`, async () => {
+    const options = { holes: [hole("lazy")], faultPolicy: "report" } as const;
+    const { outcome, verdicts } = await run(READ, options, cpl);
+    assertEquals(faultOf(outcome).gpa, 0x300008n);
+    assertEquals(verdicts, ["unresolved"]);
+  });
+
+  kvmTest(`a resolver can stop the run at CPL ${cpl}`, async () => {
+    const stopper: FaultResolver = {
+      name: "stopper",
+      resolve: () => ({ action: "stop", note: "enough" }),
+    };
+    const { outcome } = await run(READ, { holes: [hole("lazy")], resolvers: [stopper] }, cpl);
+    assertStringIncludes(describeOutcome(outcome), "stopper: enough");
+  });
+
+  kvmTest(`a resolver that throws ends the run at CPL ${cpl} and says why`, async () => {
+    const broken: FaultResolver = {
+      name: "broken",
+      resolve() {
+        throw new Error("no such luck");
+      },
+    };
+    const { outcome } = await run(READ, { holes: [hole("lazy")], resolvers: [broken] }, cpl);
+    assertStringIncludes(describeOutcome(outcome), "broken: failed: no such luck");
+  });
+
+  kvmTest(`a closed guest_memfd at CPL ${cpl} is bound anew where its hole may be`, async () => {
+    const { outcome } = await run(INCREMENT, { holes: [hole("gmem")] }, cpl);
+    const fault = faultOf(outcome);
+    assertEquals(Number(fault.gpa! & ~0xfffn), BAD);
+    assertEquals(fault.hostState, "guest_memfd closed");
+    const again = await run(INCREMENT, { holes: [hole("gmem", { rebind: true })] }, cpl);
+    assertEquals(again.outcome, { kind: "debug_exit", value: 1 });
+    assertEquals(again.verdicts, ["resolved: rebind, bound a new guest_memfd"]);
+  });
+}
+
+kvmTest("a store that KVM has stepped past is named with its own address", async () => {
+  const { outcome } = await run(WRITE, { holes: [hole("none")] });
+  const fault = faultOf(outcome);
+  assertEquals(fault.instruction, "mov byte [0x300008], 0x5a");
+  assertEquals(fault.instructionRip, 0x100000n);
+  assertEquals(fault.gva, 0x300008n);
+});
+
+kvmTest("a lazy page comes with its file's bytes, and zeros behind them", async () => {
+  const source = {
+    name: "six bytes",
+    read: (offset: number, into: Uint8Array) => {
+      if (offset === 0) into.set([0, 0, 0, 0, 0, 0, 0, 0, 0x21]);
+    },
+  };
+  for (const cpl of [0, 3] as const) {
+    const { outcome } = await run(READ, { holes: [hole("lazy", { source })] }, cpl);
+    assertEquals(outcome, { kind: "debug_exit", value: 0x21 });
+  }
+});
+
+kvmTest("an ordinary triple fault is no memory fault", async () => {
+  const { outcome } = await run("0f 0b", { holes: [hole("none")] }); // ud2, with no IDT
+  assertEquals(outcome.kind, "shutdown");
+});
+
+kvmTest(
+  "onMemoryFault is asked first, sees the fault, and may leave it to the resolvers",
+  async () => {
+    const seen: (bigint | undefined)[] = [];
+    const onMemoryFault = (fault: MemoryFault) => {
+      seen.push(fault.gpa);
+      return undefined;
+    };
+    const { outcome, verdicts } = await run(READ, { holes: [hole("lazy")], onMemoryFault });
+    assertEquals(seen, [0x300008n]);
+    assertEquals(outcome.kind, "debug_exit");
+    assertEquals(verdicts, ["resolved: lazy, supplied 0x1000 bytes"]);
+    const stopped = await run(READ, { holes: [hole("lazy")], onMemoryFault: () => "stop" });
+    assertEquals(exitCodeOf(stopped.outcome), 20);
+  },
+);
+
+kvmTest("R8: onMemoryFault that lies is asked three times, no more", async () => {
+  let asked = 0;
+  const onMemoryFault = () => {
+    asked++;
+    return "retry" as const;
+  };
+  faultOf((await run(READ, { holes: [hole("none")], onMemoryFault }, 3)).outcome);
+  assertEquals(asked, 3);
+});
+
+kvmTest("a resolver can give the guest a page fault of its own", async () => {
+  const injector: FaultResolver = {
+    name: "injector",
+    resolve: () => ({ action: "inject", note: "page fault" }),
+  };
+  // There is no IDT, so the page fault becomes a triple fault: a shutdown, not a memory fault.
+  const { outcome, verdicts } = await run(READ, { holes: [hole("none")], resolvers: [injector] });
+  assertEquals(verdicts, ["resolved: injector, page fault"]);
+  assertEquals(outcome.kind, "shutdown");
+});

@@ -1,0 +1,85 @@
+import { assertEquals } from "@std/assert";
+import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL } from "../../ffi/kvm_run.ts";
+import type { HypercallExit } from "../../src/exits/exit.ts";
+import { serveHypercall } from "../../src/machine/hypercall.ts";
+import type { MemoryFault } from "../../src/faults/fault.ts";
+import { AttributesResolver } from "../../src/faults/resolve.ts";
+import type { Slot } from "../../src/memory/slots.ts";
+
+/** Memory that notes what is asked of it: few hosts have private memory. */
+class FakeMemory {
+  readonly calls: [gpa: bigint, size: bigint, isPrivate: boolean][] = [];
+
+  constructor(readonly kind: Slot["kind"] = "private") {}
+
+  slotAt(gpa: bigint): Slot | undefined {
+    if (gpa < 0x1000n || gpa >= 0x9000n) return undefined;
+    return { id: 0, gpa: 0x1000, sizeBytes: 0x8000, offset: 0, kind: this.kind };
+  }
+
+  setPrivate(gpa: bigint, size: bigint, isPrivate: boolean): void {
+    this.calls.push([gpa, size, isPrivate]);
+  }
+}
+
+function fault(more: Partial<MemoryFault>): MemoryFault {
+  return {
+    shape: "annotated",
+    errno: 14,
+    gpa: 0x2000n,
+    sizeBytes: 0x1000n,
+    access: "unknown",
+    private: true,
+    flags: 8n,
+    rip: 0n,
+    locatedBy: "KVM's annotation",
+    hostState: "private",
+    candidates: [],
+    ...more,
+  };
+}
+
+Deno.test("an annotated fault is a request to convert the range (memory that is made up)", () => {
+  const memory = new FakeMemory();
+  const resolver = new AttributesResolver(memory);
+  assertEquals(resolver.resolve(fault({}))?.note, "made private");
+  assertEquals(resolver.resolve(fault({ private: false, flags: 0n }))?.note, "made shared");
+  assertEquals(memory.calls, [[0x2000n, 0x1000n, true], [0x2000n, 0x1000n, false]]);
+});
+
+Deno.test("what is no such request is left alone (memory that is made up)", () => {
+  const memory = new FakeMemory();
+  const resolver = new AttributesResolver(memory);
+  assertEquals(resolver.resolve(fault({ shape: "unannotated" })), undefined);
+  assertEquals(resolver.resolve(fault({ flags: 0x18n })), undefined, "an unknown flag");
+  assertEquals(resolver.resolve(fault({ gpa: 0xf000n })), undefined, "no slot");
+  assertEquals(new AttributesResolver(new FakeMemory("ram")).resolve(fault({})), undefined);
+  assertEquals(memory.calls, []);
+});
+
+/** KVM_HC_MAP_GPA_RANGE, and what it returns to the guest. */
+function mapGpaRange(memory: FakeMemory, args: readonly bigint[], nr = 12n): bigint {
+  const area = new Uint8Array(4096);
+  const exit: HypercallExit = { reason: "HYPERCALL", code: 3, nr, args, flags: 0n };
+  serveHypercall(exit, area, memory);
+  const at = KVM_RUN_EXIT_OFFSET + KVM_RUN_HYPERCALL.fields.ret[0];
+  return new DataView(area.buffer).getBigInt64(at, true);
+}
+
+Deno.test("a guest converts its memory by hypercall (exits that are made up)", () => {
+  const memory = new FakeMemory();
+  assertEquals(mapGpaRange(memory, [0x2000n, 2n, 0x10n]), 0n);
+  assertEquals(mapGpaRange(memory, [0x2000n, 1n, 0n]), 0n);
+  assertEquals(memory.calls, [[0x2000n, 0x2000n, true], [0x2000n, 0x1000n, false]]);
+});
+
+Deno.test("a hypercall that makes no sense changes nothing (exits that are made up)", () => {
+  const memory = new FakeMemory();
+  assertEquals(mapGpaRange(memory, [0x2001n, 1n, 0x10n]), -22n, "unaligned");
+  assertEquals(mapGpaRange(memory, [0x2000n, 0n, 0x10n]), -22n, "empty");
+  assertEquals(mapGpaRange(memory, [0x2000n, 1n << 60n, 0x10n]), -22n, "wraps");
+  assertEquals(mapGpaRange(memory, [0x2000n, 8n, 0x10n]), -22n, "past the slot's end");
+  assertEquals(mapGpaRange(memory, [0xf000n, 1n, 0x10n]), -1000n, "no private memory");
+  assertEquals(mapGpaRange(memory, [0x2000n, 1n, 0x10n], 99n), -1000n, "another hypercall");
+  assertEquals(memory.calls, []);
+});
