@@ -2,7 +2,7 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { BusOverlapError, MmioBus, PortBus } from "../../src/devices/bus.ts";
 import type { Device } from "../../src/devices/device.ts";
 
-/** A device that answers with its offset and keeps what happens to it. */
+/** A device that answers with its offset and records its accesses. */
 class Recorder implements Device {
   readonly log: string[] = [];
 
@@ -86,7 +86,7 @@ Deno.test("an access across two devices reaches both", () => {
   assertEquals(second.log, ["read 0/1", "write 0/1 22"]);
 });
 
-Deno.test("ports that nobody claims read as all ones, as unsigned numbers, and ignore writes", () => {
+Deno.test("unclaimed ports read as all ones, as unsigned numbers, and ignore writes", () => {
   const bus = new PortBus();
   assertEquals([bus.read(0x80, 1), bus.read(0x80, 2), bus.read(0x80, 4)], [
     0xff,
@@ -96,12 +96,44 @@ Deno.test("ports that nobody claims read as all ones, as unsigned numbers, and i
   for (const size of [1, 2, 4]) bus.write(0x80, size, 0x1234_5678);
 });
 
-Deno.test("an access at the last port goes on at the first", () => {
+Deno.test("an access at the last port wraps to the first", () => {
   const device = new Recorder(1);
   const bus = portBus(device, 0, 2);
   assertEquals(bus.read(0xffff, 2), 0xa0ff);
   bus.write(0xffff, 4, 0x4433_2211);
   assertEquals(device.log, ["read 0/1", "write 0/1 22", "write 1/1 33"]);
+});
+
+Deno.test("a port access says which device claims its first port", () => {
+  const [first, second] = [new Recorder(2, "first"), new Recorder(2, "second")];
+  const bus = portBus(first, 0x100, 2);
+  bus.add({ start: 0x102, size: 2 }, second);
+  const served = (port: number, size: number): [Device | undefined, Device | undefined] => {
+    bus.read(port, size);
+    return [bus.reader, bus.write(port, size, 0)];
+  };
+  assertEquals(served(0x100, 2), [first, first]);
+  assertEquals(served(0x101, 2), [first, first], "across two devices");
+  assertEquals(served(0x103, 1), [second, second]);
+  assertEquals(served(0x103, 4), [second, second], "past the end");
+  assertEquals(served(0xff, 2), [undefined, undefined], "into the range");
+  assertEquals(served(0x80, 1), [undefined, undefined]);
+  bus.replace({ start: 0x100, size: 1 }, second);
+  assertEquals(served(0x100, 1), [second, second]);
+});
+
+Deno.test("an MMIO access says which device claims its GPA", () => {
+  const device = new Recorder(4);
+  const bus = mmioBus(device, 0x1000, 4);
+  const served = (gpa: number, size: number): [Device | undefined, Device | undefined] => {
+    const data = new Uint8Array(size);
+    return [bus.read(gpa, data), bus.write(gpa, data)];
+  };
+  assertEquals(served(0x1000, 4), [device, device]);
+  assertEquals(served(0x1002, 8), [device, device], "past the end");
+  assertEquals(served(0xffe, 4), [undefined, undefined], "into the range");
+  assertEquals(served(0x2000, 1), [undefined, undefined]);
+  assertEquals(served(2 ** 64 - 8, 8), [undefined, undefined]);
 });
 
 Deno.test("two devices cannot claim one port, and nothing is claimed by the attempt", () => {
@@ -172,7 +204,7 @@ Deno.test("an MMIO access that is too wide or crosses the end is cut into bytes"
   ]);
 });
 
-Deno.test("GPAs that nobody claims read as all ones and ignore writes, however high", () => {
+Deno.test("unclaimed GPAs read as all ones and ignore writes, however high", () => {
   const bus = new MmioBus();
   for (const gpa of [0xd000_0000, 2 ** 53, 2 ** 64 - 8]) {
     assertEquals(mmioRead(bus, gpa, 8), Array(8).fill(0xff));
