@@ -7,6 +7,7 @@
  */
 
 import { hex } from "../hex.ts";
+import { PAGE_BYTES } from "../memory/ram.ts";
 import type { ElfImage } from "./elf.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { modulePlace } from "./modules.ts";
@@ -16,7 +17,6 @@ const SHT_NULL = 0;
 const SHT_NOBITS = 8;
 /** More section headers than this are not a kernel's. */
 const MAX_SECTIONS = 4096;
-const PAGE_BYTES = 4096n;
 
 /** Offsets in a section header, and its size. */
 const FIELDS = {

@@ -7,6 +7,7 @@
 
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
+import { PAGE_BYTES } from "../memory/ram.ts";
 import { CR0, CR4, EFER } from "../x86/control_registers.ts";
 import { identityMap } from "../x86/page_tables.ts";
 import { encodeGdt, flatSegment, realModeSegment } from "../x86/segments.ts";
@@ -78,7 +79,7 @@ export function longEntry(
   const last = placement.ram.at(-1)!;
   const { cr3, tables } = identityMap({
     sizeBytes: BigInt(last.gpa) + BigInt(last.sizeBytes),
-    allocate: (pages) => placement.findPages("page tables", pages * 4096),
+    allocate: (pages) => placement.findPages("page tables", pages * PAGE_BYTES),
   });
   for (const { gpa, bytes } of tables) placement.put("page tables", gpa, bytes);
   const gdt = putGdt(placement, 64, selectors);

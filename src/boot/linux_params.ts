@@ -10,8 +10,8 @@ import { hex } from "../hex.ts";
 import type { Selectors } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import { type HeaderValues, SETUP_HEADER, writeHeader } from "./linux_header.ts";
-import { E820_ENTRY_BYTES, encodeE820 } from "./memory_map.ts";
-import { cString } from "./modules.ts";
+import { E820_ENTRY_BYTES, encodeE820 } from "../firmware/memory_map.ts";
+import { guestString } from "./modules.ts";
 import { type BootModule, type BootOptions, type Fact, mapFact, type Placement } from "./plan.ts";
 
 /** The protocols of Linux kernels; `linux` lets the kernel's header choose. */
@@ -49,7 +49,7 @@ export function linuxCommandLine(
   { commandLine = "" }: BootOptions,
   { cmdlineSize }: LinuxLimits,
 ): Uint8Array {
-  return cString("command line (--append)", commandLine, cmdlineSize + 1);
+  return guestString("command line (--append)", commandLine, cmdlineSize + 1);
 }
 
 /**

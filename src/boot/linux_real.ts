@@ -7,7 +7,7 @@
  */
 
 import { hex } from "../hex.ts";
-import { putBios } from "../firmware/bios.ts";
+import { biosTables } from "../firmware/bios.ts";
 import { realEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import {
@@ -50,7 +50,7 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
   const { base, heapEnd } = modern ? MODERN : TRADITIONAL;
   const placement = new Placement(options.ram, options.reserved);
   const map = placement.memoryMap();
-  putBios(placement, map);
+  for (const { name, gpa, bytes } of biosTables(map)) placement.put(name, BigInt(gpa), bytes);
   const { loadedAt, warnings } = loadedHigh
     ? placeKernel(placement, header)
     : placeLow(placement, header);

@@ -4,12 +4,12 @@
  * @module
  */
 
+import { PAGE_BYTES } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
 import type { BootModule, Placement } from "./plan.ts";
 
 /** Modules do not go into the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
-const PAGE_BYTES = 0x1000n;
 /** A string longer than this, its end included, is a mistake. */
 const MAX_STRING_BYTES = 4096;
 
@@ -31,7 +31,7 @@ export function placeModules(
   return modules.map(({ name, bytes }) => {
     const start = modulePlace(placement);
     placement.put(`module ${name}`, start, bytes);
-    return { start, end: start + BigInt(bytes.length), text: cString("module name", name) };
+    return { start, end: start + BigInt(bytes.length), text: guestString("module name", name) };
   });
 }
 
@@ -40,7 +40,7 @@ export function placeModules(
  *
  * @param alignment a power of two up to 4096; default 4096
  */
-export function modulePlace(placement: Placement, alignment = PAGE_BYTES): bigint {
+export function modulePlace(placement: Placement, alignment = BigInt(PAGE_BYTES)): bigint {
   const end = placement.endOfLowSegments(alignment);
   return end < HIGH_MEMORY ? HIGH_MEMORY : end;
 }
@@ -51,7 +51,7 @@ export function modulePlace(placement: Placement, alignment = PAGE_BYTES): bigin
  * @param what what errors call it
  * @throws {ImageError} when it is too long, or has a zero of its own
  */
-export function cString(
+export function guestString(
   what: string,
   text: string,
   maxBytes: number = MAX_STRING_BYTES,

@@ -10,8 +10,8 @@ import { hex } from "../hex.ts";
 import type { PlacedSections } from "./elf_sections.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
-import { encodeE820, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
-import { cString, type PlacedModule, placeModules } from "./modules.ts";
+import { encodeE820, type MemoryMapEntry, MemoryType } from "../firmware/memory_map.ts";
+import { guestString, type PlacedModule, placeModules } from "./modules.ts";
 import { loadByAddresses, type LoadedKernel, loadElf, requireEntry } from "./multiboot_load.ts";
 import {
   type BootOptions,
@@ -161,8 +161,8 @@ function putInformation(
   modules: readonly PlacedModule[],
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: readonly Fact[] } {
-  const commandLine = cString("command line (--append)", options.commandLine ?? "");
-  const loaderName = cString("loader name", LOADER_NAME);
+  const commandLine = guestString("command line (--append)", options.commandLine ?? "");
+  const loaderName = guestString("loader name", LOADER_NAME);
   const mapAt = INFO_BYTES;
   const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;
   const sectionsAt = modulesAt + modules.length * MODULE_BYTES;

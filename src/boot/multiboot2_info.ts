@@ -6,10 +6,11 @@
  * @module
  */
 
+import { concat } from "../bytes.ts";
 import { hex } from "../hex.ts";
 import type { PlacedSections } from "./elf_sections.ts";
-import { encodeE820 } from "./memory_map.ts";
-import { cString, type PlacedModule } from "./modules.ts";
+import { encodeE820 } from "../firmware/memory_map.ts";
+import { guestString, type PlacedModule } from "./modules.ts";
 import { handedOverFacts, LOADER_NAME, ramKiB } from "./multiboot.ts";
 import type { BootOptions, Fact, Placement } from "./plan.ts";
 
@@ -26,6 +27,7 @@ const TAG = {
   newRsdp: 15,
   loadBase: 21,
 } as const;
+const TAG_HEADER_BYTES = 8;
 const MAP_ENTRY_BYTES = 24;
 /** The size of the root pointer of ACPI 1.0. */
 const OLD_RSDP_BYTES = 20;
@@ -48,8 +50,8 @@ export function putInformation(
     const map = placement.memoryMap();
     const rsdp = options.rsdp?.bytes;
     return structure([
-      tag(TAG.commandLine, cString("command line (--append)", options.commandLine ?? "")),
-      tag(TAG.loaderName, cString("loader name", LOADER_NAME)),
+      tag(TAG.commandLine, guestString("command line (--append)", options.commandLine ?? "")),
+      tag(TAG.loaderName, guestString("loader name", LOADER_NAME)),
       ...modules.map(({ start, end, text }) => tag(TAG.module, words(start, end), text)),
       tag(TAG.memory, words(ramKiB(map, 0), ramKiB(map, 0x10_0000))),
       tag(TAG.map, words(MAP_ENTRY_BYTES, 0), encodeE820(map, MAP_ENTRY_BYTES)),
@@ -88,26 +90,17 @@ function words(...values: (number | bigint)[]): Uint8Array {
 
 /** A tag, its size in it, padded as the next one's place demands. */
 function tag(type: number, ...parts: Uint8Array[]): Uint8Array {
-  const size = parts.reduce((sum, part) => sum + part.length, 8);
+  const content = concat(parts);
+  const size = TAG_HEADER_BYTES + content.length;
   const bytes = new Uint8Array(Math.ceil(size / 8) * 8);
   bytes.set(words(type, size));
-  let at = 8;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
+  bytes.set(content, TAG_HEADER_BYTES);
   return bytes;
 }
 
 /** All tags behind the total size. */
 function structure(tags: readonly Uint8Array[]): Uint8Array {
-  const total = tags.reduce((sum, part) => sum + part.length, 8);
-  const bytes = new Uint8Array(total);
-  bytes.set(words(total, 0));
-  let at = 8;
-  for (const part of tags) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  const content = concat(tags);
+  const totalSize = 8 + content.length;
+  return concat([words(totalSize, 0), content]);
 }

@@ -7,10 +7,11 @@
  */
 
 import type { Json } from "../exits/describe.ts";
+import { MAX_MAP_ENTRIES, type MemoryMapEntry, pcMemoryMap } from "../firmware/memory_map.ts";
+import type { FirmwareOptions } from "../firmware/tables.ts";
 import { hex } from "../hex.ts";
-import { isRam, type RamRange } from "../memory/ram.ts";
+import { isRam, PAGE_BYTES, type RamRange } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
-import { MAX_MAP_ENTRIES, type MemoryMapEntry, pcMemoryMap } from "./memory_map.ts";
 
 /**
  * The boot protocols that an image can be booted by. `linux` is whichever of its
@@ -41,21 +42,10 @@ export interface BootModule {
   readonly bytes: Uint8Array;
 }
 
-/** The ACPI root pointer (RSDP), for protocols that pass it on. */
-export interface Rsdp {
-  readonly gpa: bigint;
-  /** Its 20 or 36 bytes, for protocols that pass a copy. */
-  readonly bytes: Uint8Array;
-}
-
-/** What a loader is told. */
-export interface BootOptions {
+/** What to boot an image with. */
+export interface BootOptions extends FirmwareOptions {
   /** Guest RAM, in ascending order. */
   readonly ram: readonly RamRange[];
-  /** Ranges that nothing is loaded into, and what the memory map is to call them. */
-  readonly reserved?: readonly MemoryMapEntry[];
-  /** Where the machine's ACPI tables begin, if it has any. */
-  readonly rsdp?: Rsdp;
   /** Random bytes for a kernel that takes a seed from its loader. */
   readonly rngSeed?: Uint8Array;
   /** The kernel that was unpacked from a bzImage, to be booted in its place. */
@@ -144,7 +134,7 @@ export interface BootPlan {
 
 /** Tables made for an image go below this address if they fit. */
 const LOW_TABLES = { start: 0x1000n, end: 0x7000n } as const;
-const PAGE = 0x1000n;
+const PAGE = BigInt(PAGE_BYTES);
 
 /**
  * Keeps track of what is where in guest memory while a plan is made.

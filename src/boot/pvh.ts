@@ -10,8 +10,8 @@ import { elfFacts, isElf, parseElf, placeElf } from "./elf.ts";
 import { kernelNotes } from "./elf_notes.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
-import { encodeE820 } from "./memory_map.ts";
-import { cString, type PlacedModule, placeModules } from "./modules.ts";
+import { encodeE820 } from "../firmware/memory_map.ts";
+import { guestString, type PlacedModule, placeModules } from "./modules.ts";
 import {
   type BootOptions,
   type BootPlan,
@@ -84,7 +84,7 @@ function putStartInfo(
   modules: readonly PlacedModule[],
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: Fact[] } {
-  const commandLine = cString(
+  const commandLine = guestString(
     "command line (--append)",
     options.commandLine ?? "",
     MAX_COMMAND_LINE,

@@ -6,6 +6,7 @@
  */
 
 import { encode, type Layout, layout, type PartialStruct } from "../../ffi/layout.ts";
+import { concat } from "../bytes.ts";
 import { ACPI_PM_PORTS, S5_SLEEP_TYPE } from "../devices/acpi_pm.ts";
 import { CMOS_CENTURY, CMOS_PORTS } from "../devices/cmos_rtc.ts";
 import { FW_CFG_PORTS } from "../devices/fw_cfg.ts";
@@ -24,16 +25,8 @@ import {
   scope,
   stringConst,
 } from "./aml.ts";
-import { checksum } from "./checksum.ts";
+import { ascii, checksum, type FirmwareTable } from "./firmware_table.ts";
 import { IO_APIC, ioApicPin, LOCAL_APIC_GPA, RTC_IRQ, SCI_IRQ } from "./pc_interrupts.ts";
-
-/** A table and where it goes. */
-export interface FirmwareTable {
-  /** Its signature, without spaces around. */
-  readonly name: string;
-  readonly gpa: number;
-  readonly bytes: Uint8Array;
-}
 
 const HEADER_BYTES = 36;
 const CHECKSUM_AT = 9;
@@ -111,8 +104,6 @@ const ACTIVE_HIGH_LEVEL = 0x0d;
 /** Processors from this APIC id on need entries of the x2APIC kind. */
 const FIRST_X2APIC_ID = 255;
 
-const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-
 /** Bytes of a table with its header made out of the rest. */
 function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + body.length);
@@ -126,13 +117,13 @@ function finish(
   bytes: Uint8Array<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> {
   encode(HEADER, {
-    signature: text(signature),
+    signature: ascii(signature),
     length: bytes.length,
     revision,
-    oem_id: text("VMEXIT"),
-    oem_table_id: text("VMEXITPC"),
+    oem_id: ascii("VMEXIT"),
+    oem_table_id: ascii("VMEXITPC"),
     oem_revision: 1,
-    creator_id: text("VMEX"),
+    creator_id: ascii("VMEX"),
     creator_revision: 1,
   }, bytes);
   bytes[CHECKSUM_AT] = checksum(bytes);
@@ -276,20 +267,10 @@ function madt(cpus: number): Uint8Array {
   return finish("APIC", 5, concat(parts));
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
 function rsdp(rsdt: number, xsdt: number): Uint8Array {
   const bytes = encode(RSDP, {
-    signature: text("RSD PTR "),
-    oem_id: text("VMEXIT"),
+    signature: ascii("RSD PTR "),
+    oem_id: ascii("VMEXIT"),
     revision: 2,
     rsdt,
     length: RSDP.size,
@@ -325,7 +306,7 @@ export function acpiTables(gpa: number, cpus: number): FirmwareTable[] {
   };
   const facs = add(
     "FACS", // right behind the RSDP, since it has to be 64-byte aligned
-    encode(FACS, { signature: text("FACS"), length: FACS.size, version: 2 }),
+    encode(FACS, { signature: ascii("FACS"), length: FACS.size, version: 2 }),
   );
   const described = add("DSDT", dsdt());
   const listed = [add("FACP", fadt(facs, described)), add("APIC", madt(cpus))];

@@ -7,8 +7,8 @@
  */
 
 import { BIOS_DATA_GPA, biosData } from "./bios_data.ts";
-import { encodeE820, type MemoryMapEntry, MemoryType } from "../boot/memory_map.ts";
-import type { Placement } from "../boot/plan.ts";
+import type { FirmwareTable } from "./firmware_table.ts";
+import { encodeE820, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
 
 /** bios.S, assembled. */
 const CODE =
@@ -18,7 +18,7 @@ const CODE =
   "f3a41f5f5e66b91400000066b850414d53432e3b1eae000f827aff6631dbe974ff90";
 
 /** Below the BIOS area itself, where the machine's tables are. */
-const BIOS_GPA = 0xe_0000n;
+const BIOS_GPA = 0xe_0000;
 const BIOS_SEGMENT = 0xe000;
 const VECTORS = 256;
 /** Interrupts with a service, and where bios.S has it; all others are unknown to it. */
@@ -30,8 +30,12 @@ const KIB = 1024;
 const HIGH_MEMORY = 0x10_0000;
 const SIXTEEN_MIB = 0x100_0000;
 
-/** Puts the services, their vectors and the BIOS data area in place. @throws {ImageError} */
-export function putBios(placement: Placement, map: readonly MemoryMapEntry[]): void {
+/**
+ * The vectors with the BIOS data area, and the services.
+ *
+ * @param map the memory map that E820 returns
+ */
+export function biosTables(map: readonly MemoryMapEntry[]): FirmwareTable[] {
   const low = new Uint8Array(LOW_BYTES);
   const view = new DataView(low.buffer);
   for (let vector = 0; vector < VECTORS; vector++) {
@@ -40,7 +44,6 @@ export function putBios(placement: Placement, map: readonly MemoryMapEntry[]): v
   }
   const conventional = ramFrom(map, 0);
   low.set(biosData(conventional / KIB), BIOS_DATA_GPA);
-  placement.put("interrupt vectors and BIOS data", 0n, low);
 
   const code = biosCode();
   const high = ramFrom(map, HIGH_MEMORY);
@@ -52,7 +55,10 @@ export function putBios(placement: Placement, map: readonly MemoryMapEntry[]): v
     map.length,
   ]);
   const bytes = [...code, ...new Uint8Array(numbers.buffer), ...encodeE820(map)];
-  placement.put("BIOS", BIOS_GPA, new Uint8Array(bytes));
+  return [
+    { name: "interrupt vectors and BIOS data", gpa: 0, bytes: low },
+    { name: "BIOS", gpa: BIOS_GPA, bytes: new Uint8Array(bytes) },
+  ];
 }
 
 /** The code of the services, as bios.S says it. */

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { COM_PORTS } from "../devices/uart16550.ts";
+
 /** Where it is. */
 export const BIOS_DATA_GPA = 0x400;
 const SIZE_BYTES = 0x100;
@@ -18,8 +20,6 @@ const AT = {
   equipment: 0x10,
   conventionalKiB: 0x13,
 } as const;
-/** COM1 to COM4. */
-const SERIAL_PORTS = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
 /** In the equipment word, bits 9 to 11 count the serial ports. */
 const SERIAL_COUNT_SHIFT = 9;
 /** The last KiB below 640 KiB, which the memory map reserves. */
@@ -39,9 +39,9 @@ const EBDA_SEGMENT = 0x9fc0;
 export function biosData(conventionalKiB: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(SIZE_BYTES);
   const view = new DataView(bytes.buffer);
-  SERIAL_PORTS.forEach((port, i) => view.setUint16(AT.serialPorts + 2 * i, port, true));
+  COM_PORTS.forEach(({ start }, i) => view.setUint16(AT.serialPorts + 2 * i, start, true));
   view.setUint16(AT.ebdaSegment, EBDA_SEGMENT, true);
-  view.setUint16(AT.equipment, SERIAL_PORTS.length << SERIAL_COUNT_SHIFT, true);
+  view.setUint16(AT.equipment, COM_PORTS.length << SERIAL_COUNT_SHIFT, true);
   view.setUint16(AT.conventionalKiB, conventionalKiB, true);
   return bytes;
 }

@@ -7,8 +7,8 @@
  */
 
 import { encode, layout } from "../../ffi/layout.ts";
-import type { FirmwareTable } from "./acpi_tables.ts";
-import { checksum } from "./checksum.ts";
+import { concat } from "../bytes.ts";
+import { ascii, checksum, type FirmwareTable } from "./firmware_table.ts";
 import {
   IO_APIC,
   ioApicPin,
@@ -79,8 +79,6 @@ const ALL_APICS = 0xff;
 /** APIC ids have 8 bits, and the last one means all. */
 const MAX_CPUS = 255;
 
-const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-
 function entries(cpus: number): Uint8Array<ArrayBuffer>[] {
   const processors = Array.from({ length: Math.min(cpus, MAX_CPUS) }, (_, id) =>
     encode(PROCESSOR, {
@@ -107,7 +105,7 @@ function entries(cpus: number): Uint8Array<ArrayBuffer>[] {
     encode(INTERRUPT, { type: TYPE.localInterrupt, kind, apic: ALL_APICS, input });
   return [
     ...processors,
-    encode(BUS, { type: TYPE.bus, id: ISA_BUS, name: text("ISA   ") }),
+    encode(BUS, { type: TYPE.bus, id: ISA_BUS, name: ascii("ISA   ") }),
     encode(IO_APIC_ENTRY, {
       type: TYPE.ioApic,
       id: IO_APIC.id,
@@ -136,26 +134,23 @@ function entries(cpus: number): Uint8Array<ArrayBuffer>[] {
  */
 export function mpTable(gpa: number, cpus: number): FirmwareTable[] {
   const all = entries(cpus);
-  const sizeBytes = all.reduce((sum, { length }) => sum + length, CONFIGURATION.size);
+  const body = concat(all);
+  const sizeBytes = CONFIGURATION.size + body.length;
   const configuration = encode(CONFIGURATION, {
-    signature: text("PCMP"),
+    signature: ascii("PCMP"),
     length: sizeBytes,
     revision: REVISION,
-    oem_id: text("VMEXIT  "),
-    product_id: text("PC          "),
+    oem_id: ascii("VMEXIT  "),
+    product_id: ascii("PC          "),
     entries: all.length,
     local_apic: LOCAL_APIC_GPA,
   }, new Uint8Array(sizeBytes));
-  let at = CONFIGURATION.size;
-  for (const bytes of all) {
-    configuration.set(bytes, at);
-    at += bytes.length;
-  }
+  configuration.set(body, CONFIGURATION.size);
   configuration[CONFIGURATION.fields.checksum[0]] = checksum(configuration);
 
   const table = gpa + POINTER.size;
   const pointer = encode(POINTER, {
-    signature: text("_MP_"),
+    signature: ascii("_MP_"),
     table,
     length: POINTER.size / 16,
     revision: REVISION,

@@ -7,11 +7,11 @@
  */
 
 import { isRam, type RamRange } from "../memory/ram.ts";
-import { acpiTables, type FirmwareTable } from "./acpi_tables.ts";
+import { acpiTables } from "./acpi_tables.ts";
 import { BIOS_DATA_GPA, biosData } from "./bios_data.ts";
-import { CONVENTIONAL_END, MemoryType } from "../boot/memory_map.ts";
+import type { FirmwareTable } from "./firmware_table.ts";
+import { CONVENTIONAL_END, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
 import { mpTable } from "./mp_table.ts";
-import type { BootOptions } from "../boot/plan.ts";
 
 /** Where the ACPI tables begin, with the RSDP. */
 export const RSDP_GPA = 0xf_0000;
@@ -34,11 +34,23 @@ export function firmwareTables(ram: readonly RamRange[], cpus: number): Firmware
   ];
 }
 
-/** What a loader has to know of the tables: where they are, and that nothing else goes there. */
-export function firmwareOptions(
-  ram: readonly RamRange[],
-  cpus: number,
-): Pick<BootOptions, "rsdp" | "reserved"> {
+/** The ACPI root pointer (RSDP), for boot protocols that pass it on. */
+export interface Rsdp {
+  readonly gpa: bigint;
+  /** Its 20 or 36 bytes, for protocols that pass a copy. */
+  readonly bytes: Uint8Array;
+}
+
+/** What a loader must know about the firmware's tables. */
+export interface FirmwareOptions {
+  /** Where the ACPI tables begin, if the machine has any. */
+  readonly rsdp?: Rsdp;
+  /** Ranges into which nothing is loaded, and their types in the memory map. */
+  readonly reserved?: readonly MemoryMapEntry[];
+}
+
+/** The root pointer of {@linkcode firmwareTables}, and the area that they take. */
+export function firmwareOptions(ram: readonly RamRange[], cpus: number): FirmwareOptions {
   const rsdp = firmwareTables(ram, cpus)[0];
   if (!rsdp) return {};
   return {

@@ -13,7 +13,7 @@ import { MmioBus, PortBus } from "../devices/bus.ts";
 import { DebugConsole } from "../devices/debugcon.ts";
 import { DebugExit } from "../devices/debug_exit.ts";
 import type { ByteSink, Device } from "../devices/device.ts";
-import type { FwCfgFile } from "../devices/fw_cfg_items.ts";
+import type { FwCfgFile } from "../firmware/fw_cfg_items.ts";
 import { NULL_BACKEND, type SerialBackend, sinkBackend } from "../devices/serial_backend.ts";
 import { SerialPort } from "../devices/serial_port.ts";
 import { COM_PORTS } from "../devices/uart16550.ts";

@@ -7,7 +7,7 @@
 
 import { KVM_IRQ_ROUTING_TYPE, KVM_IRQCHIP } from "../../ffi/kvm_consts.ts";
 import { mprotect, PROT } from "../../ffi/memory.ts";
-import { encodeE820, type MemoryMapEntry, pcMemoryMap } from "../boot/memory_map.ts";
+import { encodeE820, type MemoryMapEntry, pcMemoryMap } from "../firmware/memory_map.ts";
 import {
   IO_APIC,
   ioApicPin,
@@ -22,7 +22,7 @@ import { AcpiPm } from "../devices/acpi_pm.ts";
 import { CmosRtc } from "../devices/cmos_rtc.ts";
 import type { Device, IrqSink, MachineEventSink } from "../devices/device.ts";
 import { FwCfg } from "../devices/fw_cfg.ts";
-import { FW_CFG, type FwCfgFile, fwCfgItems, type FwCfgPiece } from "../devices/fw_cfg_items.ts";
+import { FW_CFG, type FwCfgFile, fwCfgItems, type FwCfgPiece } from "../firmware/fw_cfg_items.ts";
 import { I8042 } from "../devices/i8042.ts";
 import { IrqLine } from "../devices/irq_line.ts";
 import { PciHost } from "../devices/pci_host.ts";

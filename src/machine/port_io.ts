@@ -7,7 +7,7 @@
 
 import { KVM_EXIT_IO } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_EXIT_OFFSET, KVM_RUN_IO } from "../../ffi/kvm_run.ts";
-import type { PortBus } from "../devices/bus.ts";
+import type { PortAccess } from "../devices/bus.ts";
 
 const IO = KVM_RUN_IO.fields;
 const BASE = KVM_RUN_EXIT_OFFSET;
@@ -43,7 +43,7 @@ export class PortIo {
   }
 
   /** Writes what the guest wrote to the bus, or answers what it reads. */
-  serve(bus: Pick<PortBus, "read" | "write">): void {
+  serve(bus: PortAccess): void {
     const { port, sizeBytes, count, isOut } = this;
     let at = this.#view.getUint32(BASE + IO.data_offset[0], true);
     for (let i = 0; i < count; i++, at += sizeBytes) {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { ImageError } from "../../src/boot/image.ts";
-import { MAX_MAP_ENTRIES } from "../../src/boot/memory_map.ts";
+import { MAX_MAP_ENTRIES } from "../../src/firmware/memory_map.ts";
 import { entryAddress, Placement, unusedOptions } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 

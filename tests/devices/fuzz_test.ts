@@ -14,7 +14,7 @@ import { DebugConsole } from "../../src/devices/debugcon.ts";
 import { DebugExit } from "../../src/devices/debug_exit.ts";
 import type { Device } from "../../src/devices/device.ts";
 import { FwCfg } from "../../src/devices/fw_cfg.ts";
-import { fwCfgItems } from "../../src/devices/fw_cfg_items.ts";
+import { fwCfgItems } from "../../src/firmware/fw_cfg_items.ts";
 import { I8042 } from "../../src/devices/i8042.ts";
 import { PciHost } from "../../src/devices/pci_host.ts";
 import { PcTestDev } from "../../src/devices/pc_testdev.ts";

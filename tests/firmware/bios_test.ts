@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { biosCode, putBios } from "../../src/firmware/bios.ts";
-import { Placement } from "../../src/boot/plan.ts";
+import { biosCode, biosTables } from "../../src/firmware/bios.ts";
+import { pcMemoryMap } from "../../src/firmware/memory_map.ts";
 import { missingTools } from "../../images/build.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 import { TempDir } from "../lib/vmexit.ts";
@@ -27,9 +27,8 @@ Deno.test({
 
 /** The numbers behind the code: KiB, KiB, KiB, 64 KiB, entries. */
 function numbersOf(memoryBytes: number): number[] {
-  const placement = new Placement(ramLayout(memoryBytes));
-  putBios(placement, placement.memoryMap());
-  const { bytes } = placement.segments.find(({ name }) => name === "BIOS")!;
+  const tables = biosTables(pcMemoryMap(ramLayout(memoryBytes)));
+  const { bytes } = tables.find(({ name }) => name === "BIOS")!;
   const view = new DataView(bytes.buffer);
   return Array.from({ length: 5 }, (_, i) => view.getUint16(biosCode().length + i * 2, true));
 }
@@ -42,9 +41,8 @@ Deno.test("memory sizes are what the calls return: 15 MiB, then 64 KiB blocks, e
 });
 
 Deno.test("every vector leads to the BIOS, and services to their own places", () => {
-  const placement = new Placement(ramLayout(4 << 20));
-  putBios(placement, placement.memoryMap());
-  const { bytes } = placement.segments.find(({ gpa }) => gpa === 0n)!;
+  const tables = biosTables(pcMemoryMap(ramLayout(4 << 20)));
+  const { bytes } = tables.find(({ gpa }) => gpa === 0)!;
   const view = new DataView(bytes.buffer);
   const vectors = Array.from({ length: 256 }, (_, i) => view.getUint32(i * 4, true));
   assertEquals(vectors.filter((vector) => vector >>> 16 === 0xe000).length, 256);

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { decode, layout } from "../../ffi/layout.ts";
-import { acpiTables, type FirmwareTable } from "../../src/firmware/acpi_tables.ts";
+import { acpiTables } from "../../src/firmware/acpi_tables.ts";
 import { device, eisaId, name, packageOf, resources } from "../../src/firmware/aml.ts";
-import { checksum } from "../../src/firmware/checksum.ts";
+import { checksum, type FirmwareTable } from "../../src/firmware/firmware_table.ts";
 import { firmwareTables } from "../../src/firmware/tables.ts";
 import { mpTable } from "../../src/firmware/mp_table.ts";
 

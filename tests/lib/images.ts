@@ -5,57 +5,47 @@
  * @module
  */
 
-import { encode, layout, type PartialStruct } from "../../ffi/layout.ts";
+import { encode, type Layout, layout, type Scalar } from "../../ffi/layout.ts";
 import type { BootPlan } from "../../src/boot/plan.ts";
 
-const ELF32_HEADER = layout("Elf32_Ehdr", 52, {
-  magic: [0, "u32"],
-  class: [4, "u8"],
-  data: [5, "u8"],
-  version: [6, "u8"],
-  e_type: [16, "u16"],
-  e_machine: [18, "u16"],
-  e_version: [20, "u32"],
-  e_entry: [24, "u32"],
-  e_phoff: [28, "u32"],
-  e_ehsize: [40, "u16"],
-  e_phentsize: [42, "u16"],
-  e_phnum: [44, "u16"],
-});
-const ELF64_HEADER = layout("Elf64_Ehdr", 64, {
-  magic: [0, "u32"],
-  class: [4, "u8"],
-  data: [5, "u8"],
-  version: [6, "u8"],
-  e_type: [16, "u16"],
-  e_machine: [18, "u16"],
-  e_version: [20, "u32"],
-  e_entry: [24, "u64"],
-  e_phoff: [32, "u64"],
-  e_ehsize: [52, "u16"],
-  e_phentsize: [54, "u16"],
-  e_phnum: [56, "u16"],
-});
-const ELF32_PROGRAM_HEADER = layout("Elf32_Phdr", 32, {
-  p_type: [0, "u32"],
-  p_offset: [4, "u32"],
-  p_vaddr: [8, "u32"],
-  p_paddr: [12, "u32"],
-  p_filesz: [16, "u32"],
-  p_memsz: [20, "u32"],
-  p_flags: [24, "u32"],
-  p_align: [28, "u32"],
-});
-const ELF64_PROGRAM_HEADER = layout("Elf64_Phdr", 56, {
-  p_type: [0, "u32"],
-  p_flags: [4, "u32"],
-  p_offset: [8, "u64"],
-  p_vaddr: [16, "u64"],
-  p_paddr: [24, "u64"],
-  p_filesz: [32, "u64"],
-  p_memsz: [40, "u64"],
-  p_align: [48, "u64"],
-});
+/** `Elf32_Ehdr` or `Elf64_Ehdr`: a word is an address or an offset, and as wide as the class. */
+function fileHeader(bits: 32 | 64) {
+  const word = bits === 64 ? "u64" : "u32";
+  const wordBytes = bits / 8;
+  const sizes = 28 + 3 * wordBytes; // behind e_entry, e_phoff, e_shoff and e_flags
+  return layout(`Elf${bits}_Ehdr`, 40 + 3 * wordBytes, {
+    magic: [0, "u32"],
+    class: [4, "u8"],
+    data: [5, "u8"],
+    version: [6, "u8"],
+    e_type: [16, "u16"],
+    e_machine: [18, "u16"],
+    e_version: [20, "u32"],
+    e_entry: [24, word],
+    e_phoff: [24 + wordBytes, word],
+    e_ehsize: [sizes, "u16"],
+    e_phentsize: [sizes + 2, "u16"],
+    e_phnum: [sizes + 4, "u16"],
+  });
+}
+
+/** `Elf32_Phdr` or `Elf64_Phdr`, which have p_flags in different places. */
+function programHeader(bits: 32 | 64) {
+  const [word, first, wordBytes, flags] = bits === 64
+    ? ["u64", 8, 8, 4] as const
+    : ["u32", 4, 4, 24] as const;
+  const sizes = first + 3 * wordBytes; // behind p_offset, p_vaddr and p_paddr
+  return layout(`Elf${bits}_Phdr`, bits === 64 ? 56 : 32, {
+    p_type: [0, "u32"],
+    p_flags: [flags, "u32"],
+    p_offset: [first, word],
+    p_vaddr: [first + wordBytes, word],
+    p_paddr: [first + 2 * wordBytes, word],
+    p_filesz: [sizes, word],
+    p_memsz: [sizes + wordBytes, word],
+    p_align: [bits === 64 ? 48 : 28, word],
+  });
+}
 
 /** A loadable segment; what is left out follows from the rest. */
 export interface SegmentOptions {
@@ -74,7 +64,7 @@ export interface SegmentOptions {
 export interface ElfOptions {
   readonly bits?: 32 | 64;
   readonly segments?: readonly SegmentOptions[];
-  readonly header?: PartialStruct<typeof ELF64_HEADER>;
+  readonly header?: Readonly<Record<string, number | bigint>>;
   /** Bytes between the program headers. */
   readonly gap?: number;
 }
@@ -86,62 +76,56 @@ export const LOAD_ADDRESS = 0x10_0000n;
 
 /** An ELF executable that loads its segments and is entered at the first one's start. */
 export function elf(options: ElfOptions = {}): Uint8Array<ArrayBuffer> {
-  const { bits = 64, segments = [{ bytes: HALT }], header = {}, gap = 0 } = options;
-  const wide = bits === 64;
-  const [fileHeader, programHeader] = wide
-    ? [ELF64_HEADER, ELF64_PROGRAM_HEADER]
-    : [ELF32_HEADER, ELF32_PROGRAM_HEADER];
-  const entrySize = programHeader.size + gap;
+  const { bits = 64, segments = [{ bytes: HALT }], header: given = {}, gap = 0 } = options;
+  const [header, entry] = [fileHeader(bits), programHeader(bits)];
+  const entrySize = entry.size + gap;
   const tableSize = segments.length * entrySize;
   const contents = segments.map((segment) => segment.bytes ?? new Uint8Array());
-  const size = contents.reduce((sum, bytes) => sum + bytes.length, fileHeader.size + tableSize);
+  const size = contents.reduce((sum, bytes) => sum + bytes.length, header.size + tableSize);
   const image = new Uint8Array(size);
-  const narrow = (value: bigint) => wide ? value : Number(value);
   const [first] = segments;
-  const fields = {
+  put(header, image, 0, {
     magic: 0x464c_457f,
-    class: wide ? 2 : 1,
+    class: bits / 32,
     data: 1,
     version: 1,
     e_type: 2,
-    e_machine: wide ? 62 : 3,
+    e_machine: bits === 64 ? 62 : 3,
     e_version: 1,
     e_entry: first?.p_vaddr ?? first?.p_paddr ?? LOAD_ADDRESS,
-    e_phoff: BigInt(fileHeader.size),
-    e_ehsize: fileHeader.size,
+    e_phoff: header.size,
+    e_ehsize: header.size,
     e_phentsize: entrySize,
     e_phnum: segments.length,
-    ...header,
-  };
-  encode(fileHeader, {
-    ...fields,
-    e_entry: narrow(fields.e_entry) as bigint,
-    e_phoff: narrow(fields.e_phoff) as bigint,
-  } as PartialStruct<typeof fileHeader>, image);
-  let offset = fileHeader.size + tableSize;
-  segments.forEach(({ bytes = new Uint8Array(), ...given }, i) => {
-    const fileSize = BigInt(bytes.length);
-    const address = given.p_paddr ?? LOAD_ADDRESS;
-    const program = {
+    ...given,
+  });
+  let offset = header.size + tableSize;
+  segments.forEach(({ bytes = new Uint8Array(), ...segment }, i) => {
+    const address = segment.p_paddr ?? LOAD_ADDRESS;
+    put(entry, image, header.size + i * entrySize, {
       p_type: 1,
-      p_offset: BigInt(offset),
+      p_offset: offset,
       p_vaddr: address,
       p_paddr: address,
-      p_filesz: fileSize,
-      p_memsz: given.p_filesz ?? fileSize,
-      p_align: 0n,
-      ...given,
-    };
-    encode(
-      programHeader,
-      program as PartialStruct<typeof programHeader>,
-      image,
-      fileHeader.size + i * entrySize,
-    );
+      p_filesz: bytes.length,
+      p_memsz: segment.p_filesz ?? bytes.length,
+      p_align: 0,
+      ...segment,
+    });
     image.set(bytes, offset);
     offset += bytes.length;
   });
   return image;
+}
+
+/** Writes fields by their names; those of either width take numbers and bigints. */
+function put(
+  shape: Layout<Readonly<Record<string, readonly [offset: number, type: Scalar]>>>,
+  image: Uint8Array<ArrayBuffer>,
+  at: number,
+  fields: Readonly<Record<string, number | bigint>>,
+): void {
+  encode(shape, fields, image, at);
 }
 
 /** A note, as a segment of notes has it. */

@@ -7,9 +7,9 @@
 import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
 import { planBoot } from "../../src/boot/detect.ts";
 import { RSDP_GPA } from "../../src/firmware/tables.ts";
-import { encodeE820, MemoryType } from "../../src/boot/memory_map.ts";
+import { encodeE820, MemoryType } from "../../src/firmware/memory_map.ts";
 import type { SerialBackend } from "../../src/devices/serial_backend.ts";
-import { FwCfgError } from "../../src/devices/fw_cfg_items.ts";
+import { FwCfgError } from "../../src/firmware/fw_cfg_items.ts";
 import { ADDRESS_MAP } from "../../src/machine/address_map.ts";
 import { exitCodeOf } from "../../src/machine/outcome.ts";
 import { code } from "../lib/guest.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FwCfgFile } from "../../devices/fw_cfg_items.ts";
+import type { FwCfgFile } from "../../firmware/fw_cfg_items.ts";
 import { readImageFile } from "../image_file.ts";
 import { UsageError } from "./usage_error.ts";
 

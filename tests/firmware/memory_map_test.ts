@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { encodeE820, MAX_MAP_ENTRIES, pcMemoryMap } from "../../src/boot/memory_map.ts";
+import { encodeE820, MAX_MAP_ENTRIES, pcMemoryMap } from "../../src/firmware/memory_map.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 
 const KIB = 2 ** 10;
