@@ -1,5 +1,6 @@
 /**
- * A memory fault: what is known of it.
+ * A memory fault: where, what kind of access, and how it was found. Made by the
+ * fault handler, shown by traces, messages and the library.
  *
  * @module
  */
@@ -9,30 +10,30 @@ import { hex } from "../hex.ts";
 import type { FaultShape } from "./classify.ts";
 import type { Access, Candidate } from "./locate.ts";
 
-/** What the fault looked like before it was recognized. */
+/** What a disguised fault came as. */
 export type Disguise = "mmio" | "emulation" | "shutdown" | "stall";
 
-/** An access of the guest's to memory that the host cannot give it. */
+/** A guest access to memory that the host cannot provide. */
 export interface MemoryFault {
-  /** How it showed itself. */
+  /** Whether KVM annotated it, gave no address, or came out with something else. */
   readonly shape: FaultShape;
   /** What a disguised fault came as. */
   readonly disguise?: Disguise;
-  /** The errno of `KVM_RUN`, 0 where it returned none. */
+  /** The errno of `KVM_RUN`, 0 if it returned none. */
   readonly errno: number;
-  /** The guest physical address, where it could be found. */
+  /** The guest physical address, if it was found. */
   readonly gpa?: bigint;
   /** Bytes: what KVM annotates, or what the access spans. */
   readonly sizeBytes: bigint;
-  /** What the guest wanted to do. */
+  /** What the guest attempted. */
   readonly access: Access;
   /** The access was to private memory (`memory_fault.flags` bit 3). */
   readonly private: boolean;
-  /** `memory_fault.flags`, 0 where there is no annotation. */
+  /** `memory_fault.flags`, 0 without an annotation. */
   readonly flags: bigint;
-  /** The linear address, where it is known. */
+  /** The linear address, if known. */
   readonly gva?: bigint;
-  /** RIP as KVM left it: behind the instruction where KVM has taken the store out of it. */
+  /** RIP as KVM left it: past the instruction if KVM has emulated it. */
   readonly rip: bigint;
   /** How the address was found: `KVM`, `MMIO exit`, `operand`, … */
   readonly locatedBy: string;
@@ -40,26 +41,26 @@ export interface MemoryFault {
   readonly slot?: number;
   /** The host memory's state in words. */
   readonly hostState: string;
-  /** The instruction, where it could be decoded. */
+  /** The instruction, if it could be decoded. */
   readonly instruction?: string;
-  /** Where the instruction is, where that is known. */
+  /** The instruction's address, if known. */
   readonly instructionRip?: bigint;
-  /** Everything that was looked at. */
+  /** Every access that was examined. */
   readonly candidates: readonly Candidate[];
 }
 
 /** One attempt to resolve a fault. */
 export interface Attempt {
-  /** Who tried. */
+  /** The resolver's name. */
   readonly resolver: string;
-  /** What was done. */
+  /** What it did. */
   readonly note: string;
 }
 
-/** `memory_fault.flags` bits that are understood: bit 3, private. */
+/** The `memory_fault.flags` bits that vmexit knows: bit 3, private. */
 export const KNOWN_FAULT_FLAGS = 8n;
 
-/** The fault in one line: where, what, how it is known. */
+/** The fault in one line: where, what, how it was found. */
 export function faultText(fault: MemoryFault): string {
   const gpa = fault.gpa === undefined ? "unknown" : hex(fault.gpa);
   const slot = fault.slot === undefined ? "none" : `${fault.slot}`;

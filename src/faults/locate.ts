@@ -1,7 +1,7 @@
 /**
- * Finds where a memory fault happened when KVM does not say: every access that
- * the next instruction makes is translated as the processor would and the host
- * memory behind it is probed. Nothing of the guest is changed.
+ * Finds the access that failed when KVM gives no address (R6): translates what the
+ * next instruction accesses as the processor would, and probes the host memory
+ * behind it. The guest does not change.
  *
  * @module
  */
@@ -14,15 +14,19 @@ import {
   type InstructionDecoder,
   linearRip,
   MAX_INSTRUCTION_BYTES,
+  type MemoryOperand,
 } from "../x86/instruction.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
 import { walk, type WalkResult, type WalkStep } from "../x86/page_tables.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { HostPageState } from "../memory/host_page.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { offsetInPage, PAGE_BYTES, pageOf, pagePieces } from "../pages.ts";
 
-/** What the guest wanted to do. */
+/** What the guest attempted. */
 export type Access = "read" | "write" | "fetch" | "unknown";
+
+/** What a search needs of guest memory. */
+export type ProbedMemory = Pick<GuestMemory, "slotAt" | "probe" | "tryRead">;
 
 /** A vCPU's state, as far as addresses depend on it. */
 export interface CpuState {
@@ -30,11 +34,11 @@ export interface CpuState {
   readonly regs: Registers;
   /** The system registers. */
   readonly sregs: SystemRegisters;
-  /** What was about to be delivered. */
+  /** What is queued for delivery. */
   readonly events?: PendingEvents;
 }
 
-/** The exception and the interrupt that a vCPU was about to be given (`struct kvm_vcpu_events`). */
+/** The exception and the interrupt queued for a vCPU (`struct kvm_vcpu_events`). */
 export interface PendingEvents {
   /** The exception: `nr` counts if it was `injected` or is `pending`. */
   readonly exception: {
@@ -52,21 +56,21 @@ export interface PendingEvents {
  */
 export type CandidateKind = "fetch" | "operand" | "table" | "descriptor";
 
-/** An access that may have been the one that failed. */
+/** An access that may be the one that failed. */
 export interface Candidate {
-  /** What it is for. */
+  /** Its part in the instruction. */
   readonly kind: CandidateKind;
   /** What makes the access: `instruction fetch`, `operand`, `page table entry (PT)`, … */
   readonly source: string;
   /** What it does. */
   readonly access: Access;
-  /** The linear address, where the access is by one. */
+  /** The linear address, if it has one. */
   readonly gva?: bigint;
-  /** Where the guest's page tables lead, if anywhere. */
+  /** The GPA that the guest's page tables give it, if any. */
   readonly gpa?: bigint;
   /** Bytes within this page. */
   readonly sizeBytes: number;
-  /** Whether the host cannot serve it. */
+  /** Whether the host memory behind it is unusable. */
   readonly bad: boolean;
   /** The state in words. */
   readonly state: string;
@@ -74,17 +78,16 @@ export interface Candidate {
   readonly walk: readonly WalkStep[];
 }
 
-/** What a search found. */
+/** The result of a search. */
 export interface Location {
   /** The access that failed, where one did. */
   readonly found: Candidate | undefined;
-  /** All accesses that were looked at, in the order in which the processor makes them. */
+  /** All accesses examined, in the processor's order. */
   readonly candidates: readonly Candidate[];
-  /** The instruction, where its bytes could be read and a decoder is loaded. */
+  /** The instruction, if its bytes could be read and a decoder is loaded. */
   readonly instruction: DecodedInstruction | undefined;
 }
 
-const PAGE = BigInt(PAGE_BYTES);
 const ACCESSED = 1n << 5n;
 /** Bytes of an IDT entry in real, protected and long mode (SDM volume 3A, 6.11, 6.14.1, 21.1.4). */
 const IDT_ENTRY_BYTES = { real: 4, protected: 8, long: 16 } as const;
@@ -92,17 +95,16 @@ const IDT_ENTRY_BYTES = { real: 4, protected: 8, long: 16 } as const;
 const EXCEPTIONS = 32;
 
 /**
- * Looks at every access that the instruction at RIP makes.
+ * Examines every access of the instruction at RIP.
  *
  * @param decoder without one, operands stay unknown
- * @param all whether to look at every access, or only up to the first bad one
+ * @param all whether to examine every access, or stop at the first bad one
  *
  * @example
  * ```ts
- * import type { GuestMemory } from "../memory/guest_memory.ts";
- * import { type CpuState, locate } from "./locate.ts";
+ * import { type CpuState, locate, type ProbedMemory } from "./locate.ts";
  * import { decoder } from "../x86/instruction.ts";
- * function badGpa(cpu: CpuState, memory: GuestMemory): bigint | undefined {
+ * function badGpa(cpu: CpuState, memory: ProbedMemory): bigint | undefined {
  *   return locate(cpu, memory, decoder()).found?.gpa;
  * }
  * console.log(badGpa.length); // 2
@@ -110,7 +112,7 @@ const EXCEPTIONS = 32;
  */
 export function locate(
   cpu: CpuState,
-  memory: GuestMemory,
+  memory: ProbedMemory,
   decoder: InstructionDecoder | undefined,
   all = true,
 ): Location {
@@ -125,11 +127,11 @@ export function locate(
 }
 
 /** Translates a linear address by the guest's own page tables. */
-export function translate(cpu: CpuState, memory: GuestMemory, gva: bigint): WalkResult {
+export function translate(cpu: CpuState, memory: ProbedMemory, gva: bigint): WalkResult {
   return walk((gpa) => readU64(memory, gpa), cpu.sregs, gva);
 }
 
-function readU64(memory: GuestMemory, gpa: bigint): bigint | undefined {
+function readU64(memory: ProbedMemory, gpa: bigint): bigint | undefined {
   const bytes = memory.tryRead(gpa, 8);
   if (bytes.length < 8) return undefined;
   return new DataView(bytes.buffer).getBigUint64(0, true);
@@ -138,22 +140,23 @@ function readU64(memory: GuestMemory, gpa: bigint): bigint | undefined {
 class Search {
   readonly candidates: Candidate[] = [];
   readonly #cpu: CpuState;
-  readonly #memory: GuestMemory;
-  /** What was found out of a page already: its translation, by linear page number. */
+  readonly #memory: ProbedMemory;
+  /** Translations by linear page. */
   readonly #walks = new Map<bigint, WalkResult>();
-  /** And its host page's state, by twice its number in guest physical memory, and one for writes. */
-  readonly #probes = new Map<bigint, HostPageState | undefined>();
+  /** Host pages by guest physical page, for reads and for writes. */
+  readonly #readable = new Map<bigint, HostPageState | undefined>();
+  readonly #writable = new Map<bigint, HostPageState | undefined>();
 
-  constructor(cpu: CpuState, memory: GuestMemory) {
+  constructor(cpu: CpuState, memory: ProbedMemory) {
     this.#cpu = cpu;
     this.#memory = memory;
   }
 
-  /** The instruction's own bytes: in one page, and in the next where one does not hold it all. */
+  /** The instruction's bytes: one page, and the next one if it does not end there. */
   fetch(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
     const { regs, sregs } = this.#cpu;
     const rip = linearRip(regs, sregs);
-    const inFirstPage = Number(PAGE - (rip % PAGE));
+    const inFirstPage = PAGE_BYTES - offsetInPage(rip);
     const here = Math.min(MAX_INSTRUCTION_BYTES, inFirstPage);
     this.access("fetch", "instruction fetch", "fetch", rip, here);
     const decode = (sizeBytes: number): DecodedInstruction | undefined =>
@@ -165,14 +168,17 @@ class Search {
     return decode(MAX_INSTRUCTION_BYTES);
   }
 
-  /** What the instruction reads and writes. */
+  /** The memory operands. */
   operands(instruction: DecodedInstruction): void {
-    for (const { gva, sizeBytes, access } of instruction.operands) {
+    // What is stored is read first: both sides of MOVS, POP to memory.
+    const reads = (operand: MemoryOperand): number => operand.access === "write" ? 1 : 0;
+    const inOrder = [...instruction.operands].sort((a, b) => reads(a) - reads(b));
+    for (const { gva, sizeBytes, access } of inOrder) {
       this.access("operand", "operand", access === "read" ? "read" : "write", gva, sizeBytes);
     }
   }
 
-  /** The descriptor that the instruction loads into a segment register. */
+  /** The descriptor that a segment load reads. */
   descriptors({ selector }: DecodedInstruction): void {
     const { sregs } = this.#cpu;
     if (selector === undefined || !(sregs.cr0 & CR0.PE)) return;
@@ -180,7 +186,7 @@ class Search {
     this.access("descriptor", "descriptor", "read", table + BigInt(selector & ~7), 8);
   }
 
-  /** What delivering an event reads: the IDT, and the TSS where the stack changes. */
+  /** What event delivery reads: the IDT, and the TSS if the stack changes. */
   delivery(vector: number | undefined): void {
     const { sregs, events } = this.#cpu;
     const mode = sregs.efer & EFER.LMA ? "long" : sregs.cr0 & CR0.PE ? "protected" : "real";
@@ -204,7 +210,7 @@ class Search {
     }
   }
 
-  /** Adds an access, a candidate for each page of it and for what is needed to translate it. */
+  /** Adds an access: a candidate for each of its pages, or for the table entry that fails. */
   access(
     kind: CandidateKind,
     source: string,
@@ -212,11 +218,8 @@ class Search {
     gva: bigint,
     sizeBytes: number,
   ): void {
-    for (let done = 0; done < sizeBytes;) {
-      const at = gva + BigInt(done);
-      const inPage = Math.min(sizeBytes - done, Number(PAGE - (at % PAGE)));
-      this.#page(kind, source, access, at, inPage);
-      done += inPage;
+    for (const piece of pagePieces(gva, sizeBytes)) {
+      this.#page(kind, source, access, piece.address, piece.sizeBytes);
     }
   }
 
@@ -230,8 +233,9 @@ class Search {
     const result = this.#translate(gva);
     const walked = result.steps;
     for (const { level, entryGpa, entry } of walked) {
-      // The processor sets the accessed bit of an entry that it uses for the first time.
-      const state = this.#probe(entryGpa, (entry & ACCESSED) === 0n);
+      // The processor sets the accessed bit of an entry on first use; PAE's PDPT entries have none.
+      const hasAccessed = level !== "PDPT" || (this.#cpu.sregs.efer & EFER.LMA) !== 0n;
+      const state = this.#probe(entryGpa, hasAccessed && (entry & ACCESSED) === 0n);
       if (state && !state.usable) {
         this.#addEntry(source, level, entryGpa, gva, "write", state.text, walked);
         return;
@@ -290,32 +294,31 @@ class Search {
   }
 
   #translate(gva: bigint): WalkResult {
-    const page = gva / PAGE;
+    const page = pageOf(gva);
     let result = this.#walks.get(page);
     if (!result) {
-      result = translate(this.#cpu, this.#memory, gva & ~(PAGE - 1n));
+      result = translate(this.#cpu, this.#memory, page);
       this.#walks.set(page, result);
     }
-    return result.mapped ? { ...result, gpa: result.gpa + (gva % PAGE) } : result;
+    return result.mapped ? { ...result, gpa: result.gpa + gva - page } : result;
   }
 
   #probe(gpa: bigint, forWrite: boolean): HostPageState | undefined {
-    const key = (gpa / PAGE) * 2n + (forWrite ? 1n : 0n);
-    if (!this.#probes.has(key)) this.#probes.set(key, this.#memory.probe(gpa, forWrite));
-    return this.#probes.get(key);
+    const probes = forWrite ? this.#writable : this.#readable;
+    const page = pageOf(gpa);
+    if (!probes.has(page)) probes.set(page, this.#memory.probe(page, forWrite));
+    return probes.get(page);
   }
 
   #readVirtual(gva: bigint, sizeBytes: number): Uint8Array {
-    const bytes: number[] = [];
-    while (bytes.length < sizeBytes) {
-      const at = gva + BigInt(bytes.length);
-      const result = this.#translate(at);
-      if (!result.mapped) break;
-      const inPage = Math.min(sizeBytes - bytes.length, Number(PAGE - (at % PAGE)));
-      const read = this.#memory.tryRead(result.gpa, inPage);
-      bytes.push(...read);
-      if (read.length < inPage) break;
+    const bytes = new Uint8Array(sizeBytes);
+    for (const piece of pagePieces(gva, sizeBytes)) {
+      const result = this.#translate(piece.address);
+      if (!result.mapped) return bytes.subarray(0, piece.offset);
+      const read = this.#memory.tryRead(result.gpa, piece.sizeBytes);
+      bytes.set(read, piece.offset);
+      if (read.length < piece.sizeBytes) return bytes.subarray(0, piece.offset + read.length);
     }
-    return Uint8Array.from(bytes);
+    return bytes;
   }
 }

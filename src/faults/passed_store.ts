@@ -1,7 +1,6 @@
 /**
- * Finds the store that KVM has already stepped past. When KVM's instruction
- * emulator hands a store out as MMIO, RIP is behind the instruction, so that the
- * one at RIP is not the one that faulted.
+ * Finds the store that KVM has already stepped past: when its instruction emulator
+ * exits with MMIO for a store, RIP is behind the instruction that faulted.
  *
  * @module
  */
@@ -14,8 +13,8 @@ import {
   linearRip,
   MAX_INSTRUCTION_BYTES,
 } from "../x86/instruction.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
-import { type CpuState, translate } from "./locate.ts";
+import { pagePieces } from "../pages.ts";
+import { type CpuState, type ProbedMemory, translate } from "./locate.ts";
 
 /** A store and where its instruction is. */
 export interface PassedStore {
@@ -33,7 +32,7 @@ export interface PassedStore {
  */
 export function findPassedStore(
   cpu: CpuState,
-  memory: GuestMemory,
+  memory: ProbedMemory,
   decoder: InstructionDecoder,
   gpa: bigint,
   sizeBytes: bigint,
@@ -66,14 +65,14 @@ function registersBefore(regs: Regs, sizeBytes: bigint): Regs[] {
 /** Whether an access covers the GPA: at its start, or where it enters another page. */
 function leadsTo(
   cpu: CpuState,
-  memory: GuestMemory,
+  memory: ProbedMemory,
   gva: bigint,
   sizeBytes: number,
   gpa: bigint,
 ): boolean {
-  const starts = [gva, (gva + BigInt(sizeBytes) - 1n) & ~0xfffn].filter((at) => at >= gva);
-  return starts.some((at) => {
-    const result = translate(cpu, memory, at);
-    return result.mapped && result.gpa === gpa;
-  });
+  for (const { address } of pagePieces(gva, sizeBytes)) {
+    const result = translate(cpu, memory, address);
+    if (result.mapped && result.gpa === gpa) return true;
+  }
+  return false;
 }

@@ -1,6 +1,6 @@
 /**
- * A guest's RAM: the host memory behind it, its memory slots and its holes, and
- * safe access to it by guest physical address.
+ * Guest RAM: the host memory behind it, its memory slots and holes, and checked
+ * access by GPA.
  *
  * @module
  */
@@ -24,9 +24,10 @@ import {
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import type { Vm } from "../kvm/vm.ts";
+import { pagePieces } from "../pages.ts";
 import { cutHoles, type Hole, HoleError, type HoleKind } from "./hole.ts";
 import { type HostPageState, probeHostPage } from "./host_page.ts";
-import { isRam, PAGE_BYTES, ramLayout, type RamRange } from "./ram.ts";
+import { type Gpa, gpaNumber, isRam, PAGE_BYTES, ramLayout, type RamRange } from "./ram.ts";
 import { planSlots, type Slot, slotAt } from "./slots.ts";
 
 /** An access to guest memory by the VMM that is not within usable RAM. */
@@ -34,23 +35,27 @@ export class GuestMemoryError extends Error {
   /** Its name. */
   override readonly name = "GuestMemoryError";
 
+  /** Where the access was. */
+  readonly gpa: bigint;
+
   /**
    * Says where.
    *
    * @param what was tried: `read`
    */
-  constructor(what: string, readonly gpa: bigint, readonly sizeBytes: number) {
+  constructor(what: string, gpa: Gpa, readonly sizeBytes: number) {
     super(`${what}: [${hex(gpa)}, +${hex(sizeBytes)}) is not in usable guest RAM`);
+    this.gpa = BigInt(gpa);
   }
 }
 
 /**
- * Where RAM is wished to be in the host's address space: far from where the
- * kernel, the C library and V8 put anything by themselves, so that what is
- * unmapped there stays unmapped and can never turn into memory of the VMM's.
+ * Where RAM should be in the host's address space: far from where the kernel, the
+ * C library and V8 map anything on their own, so that what is unmapped there stays
+ * unmapped and never becomes the VMM's memory.
  */
 const QUIET = { start: 0x4800_0000_0000n, end: 0x5400_0000_0000n } as const;
-/** Guests of one process are so far apart at least. */
+/** The least distance between two guests of one process. */
 const QUIET_GAP = 1n << 30n;
 let nextQuiet: bigint = QUIET.start;
 
@@ -107,7 +112,7 @@ export class GuestMemory implements Disposable {
     munmap(this.#hva, this.sizeBytes);
   }
 
-  /** Gives a VM the RAM, slot by slot. The VM must be disposed before the memory. */
+  /** Sets a VM's memory slots. The VM must be disposed before the memory. */
   attach(vm: Vm): void {
     this.#vm = vm;
     for (const slot of this.slots) {
@@ -129,7 +134,7 @@ export class GuestMemory implements Disposable {
       switch (kind) {
         case "none":
         case "lazy":
-        case "gmem": // or KVM's instruction emulator would find the RAM behind it
+        case "gmem": // else KVM's instruction emulator would still reach the RAM
           mprotect(hva, sizeBytes, PROT.NONE);
           break;
         case "readonly":
@@ -152,20 +157,20 @@ export class GuestMemory implements Disposable {
   }
 
   /** The slot that covers a GPA. */
-  slotAt(gpa: bigint): Slot | undefined {
-    return slotAt(this.slots, Number(gpa));
+  slotAt(gpa: Gpa): Slot | undefined {
+    return slotAt(this.slots, gpa);
   }
 
   /** The host virtual address behind a GPA, where a slot covers it. */
-  hvaAt(gpa: bigint): bigint | undefined {
+  hvaAt(gpa: Gpa): bigint | undefined {
     if (this.#disposed) throw new DisposedError("guest memory");
     const slot = this.slotAt(gpa);
-    return slot && this.#hva + BigInt(slot.offset) + gpa - BigInt(slot.gpa);
+    return slot && this.#hva + BigInt(slot.offset + gpaNumber(gpa) - slot.gpa);
   }
 
   /** The hole that a GPA is in. */
-  holeAt(gpa: bigint): Hole | undefined {
-    const at = Number(gpa);
+  holeAt(gpa: Gpa): Hole | undefined {
+    const at = gpaNumber(gpa);
     return this.holes.find((hole) => at >= hole.gpa && at < hole.gpa + hole.sizeBytes);
   }
 
@@ -174,23 +179,23 @@ export class GuestMemory implements Disposable {
    *
    * @returns `undefined` where no slot covers the GPA
    */
-  probe(gpa: bigint, forWrite: boolean): HostPageState | undefined {
+  probe(gpa: Gpa, forWrite: boolean): HostPageState | undefined {
     const slot = this.slotAt(gpa);
     if (!slot) return undefined;
     if (this.#orphans.has(slot)) return { usable: false, text: "guest_memfd closed" };
     if (slot.kind === "private") return { usable: true, text: "private" };
-    const page = gpa & ~BigInt(PAGE_BYTES - 1);
+    const at = gpaNumber(gpa);
     // A write to a read-only slot never reaches the host memory.
     const writes = forWrite && slot.kind !== "rom";
     return probeHostPage(
-      this.hvaAt(page)!,
+      this.hvaAt(at - at % PAGE_BYTES)!,
       writes,
-      HOLE_STATES[this.holeAt(gpa)?.kind ?? "noslot"],
+      HOLE_STATES[this.holeAt(at)?.kind ?? "noslot"],
     );
   }
 
   /** Copies bytes out. @throws {GuestMemoryError} */
-  read(gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  read(gpa: Gpa, sizeBytes: number): Uint8Array<ArrayBuffer> {
     if (!this.#punched) {
       const bytes = new Uint8Array(sizeBytes);
       copyOut(this.#mapped("read", gpa, sizeBytes), bytes);
@@ -202,7 +207,7 @@ export class GuestMemory implements Disposable {
   }
 
   /** Copies bytes in. @throws {GuestMemoryError} */
-  write(gpa: bigint, bytes: Uint8Array): void {
+  write(gpa: Gpa, bytes: Uint8Array): void {
     if (!this.#punched) {
       copyIn(this.#mapped("write", gpa, bytes.length), bytes);
       return;
@@ -213,30 +218,26 @@ export class GuestMemory implements Disposable {
     }
   }
 
-  /** Copies out as many bytes from a GPA on as can be read: fewer, or none, near a hole. */
-  tryRead(gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  /** Copies out as many bytes from a GPA as can be read: fewer than asked for, or none, near a hole. */
+  tryRead(gpa: Gpa, sizeBytes: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(sizeBytes);
-    let done = 0;
-    while (done < sizeBytes) {
-      const at = gpa + BigInt(done);
-      const left = PAGE_BYTES - Number(at % BigInt(PAGE_BYTES));
-      const piece = bytes.subarray(done, Math.min(sizeBytes, done + left));
-      const hva = this.#reachable(at, piece.length);
-      const got = hva === undefined ? 0 : copyFromSelf(hva, piece);
-      done += got;
-      if (got < piece.length) break;
+    for (const piece of pagePieces(BigInt(gpa), sizeBytes)) {
+      const part = bytes.subarray(piece.offset, piece.offset + piece.sizeBytes);
+      const hva = this.#reachable(piece.address, part.length);
+      const got = hva === undefined ? 0 : copyFromSelf(hva, part);
+      if (got < part.length) return bytes.subarray(0, piece.offset + got);
     }
-    return bytes.subarray(0, done);
+    return bytes;
   }
 
   /**
-   * Puts new memory behind a part of a hole: zeros, or the bytes given and zeros.
-   * A guest that runs meanwhile sees either nothing or all of it.
+   * Backs a part of a hole with new memory: zeros, or the bytes given and zeros.
+   * A guest that runs meanwhile sees none or all of it.
    *
    * @param gpa page-aligned, with the size within one hole
    * @throws {SystemError}
    */
-  supply(gpa: bigint, sizeBytes: number, content?: Uint8Array<ArrayBuffer>): void {
+  supply(gpa: Gpa, sizeBytes: number, content?: Uint8Array<ArrayBuffer>): void {
     const hva = this.hvaAt(gpa)!;
     if (!content) {
       mprotect(hva, sizeBytes, PROT.READ | PROT.WRITE);
@@ -252,16 +253,20 @@ export class GuestMemory implements Disposable {
     return this.#orphans.has(slot);
   }
 
-  /** Gives a slot whose guest_memfd was closed a new, empty one. @throws {SystemError} */
+  /** Binds a new, empty guest_memfd to a slot whose own was closed. @throws {SystemError} */
   rebind(slot: Slot): void {
     this.#vm!.setUserMemoryRegion({ ...this.#region(slot), sizeBytes: 0 });
     this.#bindGuestMemfd(slot, false);
     this.#orphans.delete(slot);
   }
 
-  /** Makes a range private or shared, as KVM asks for it. @throws {SystemError} */
-  setPrivate(gpa: bigint, sizeBytes: bigint, isPrivate: boolean): void {
-    this.#vm!.setMemoryAttributes(gpa, sizeBytes, isPrivate ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0n);
+  /** Makes a range private or shared (`KVM_SET_MEMORY_ATTRIBUTES`). @throws {SystemError} */
+  setPrivate(gpa: Gpa, sizeBytes: bigint, isPrivate: boolean): void {
+    this.#vm!.setMemoryAttributes(
+      BigInt(gpa),
+      sizeBytes,
+      isPrivate ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0n,
+    );
   }
 
   #region(slot: Slot) {
@@ -275,8 +280,8 @@ export class GuestMemory implements Disposable {
   }
 
   /**
-   * Puts a guest_memfd behind a slot: one with private memory, one that is closed
-   * at once and leaves nothing, or one that the VMM maps too.
+   * Binds a guest_memfd to a slot: one with private memory, one that is closed at
+   * once, or one that the VMM maps too.
    */
   #bindGuestMemfd(slot: Slot, orphan: boolean): void {
     const vm = this.#vm!;
@@ -301,11 +306,11 @@ export class GuestMemory implements Disposable {
   }
 
   /** The host address of bytes that are all in one slot with host memory behind it. */
-  #reachable(gpa: bigint, sizeBytes: number): bigint | undefined {
+  #reachable(gpa: Gpa, sizeBytes: number): bigint | undefined {
     const slot = this.slotAt(gpa);
     if (!slot || slot.kind === "private" || this.#orphans.has(slot)) return undefined;
-    const end = BigInt(slot.gpa) + BigInt(slot.sizeBytes);
-    return gpa + BigInt(sizeBytes) <= end ? this.hvaAt(gpa) : undefined;
+    const end = gpaNumber(gpa) + sizeBytes;
+    return end <= slot.gpa + slot.sizeBytes ? this.hvaAt(gpa) : undefined;
   }
 
   #hvaInRam(gpa: number): bigint | undefined {
@@ -319,14 +324,14 @@ export class GuestMemory implements Disposable {
   }
 
   /** The host address of RAM before there are holes. */
-  #mapped(what: string, gpa: bigint, sizeBytes: number): bigint {
+  #mapped(what: string, gpa: Gpa, sizeBytes: number): bigint {
     if (this.#disposed) throw new DisposedError("guest memory");
     if (!isRam(this.ranges, gpa, sizeBytes)) throw new GuestMemoryError(what, gpa, sizeBytes);
-    return this.#hvaInRam(Number(gpa))!;
+    return this.#hvaInRam(gpaNumber(gpa))!;
   }
 }
 
-/** What is known of the host memory in a hole, once it was found to be bad. */
+/** The host memory's state in words, for holes where the kind says it. */
 const HOLE_STATES: Partial<Record<HoleKind, string>> = {
   none: "PROT_NONE",
   unmapped: "unmapped",
@@ -335,7 +340,7 @@ const HOLE_STATES: Partial<Record<HoleKind, string>> = {
   lazy: "PROT_NONE",
 };
 
-/** Memory of a file that has no bytes: every access is behind its end. */
+/** Maps an empty file: every access is past its end. */
 function mapTruncatedFile(hva: bigint, sizeBytes: number): void {
   const fd = memfdCreate("vmexit-truncated");
   try {

@@ -1,5 +1,5 @@
 /**
- * Holes: ranges of RAM that are made bad on purpose, to see what happens.
+ * Holes: ranges of RAM made bad on purpose, to see how a guest and its VMM cope.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { hex } from "../hex.ts";
 import { isRam, PAGE_BYTES, type RamRange } from "./ram.ts";
 
 /**
- * In what way a range is bad.
+ * What is wrong with a range.
  *
  * - `none`: the host memory has no access rights (PROT_NONE)
  * - `unmapped`: there is no host memory (munmap)
- * - `readonly`: the host memory can only be read (PROT_READ)
- * - `truncated`: the host memory is a file's that ends before it
- * - `gmem`: a slot of its own on a guest_memfd that is closed
+ * - `readonly`: the host memory is read-only (PROT_READ)
+ * - `truncated`: the host memory maps a file that ends before it
+ * - `gmem`: a slot of its own, on a guest_memfd that was closed
  * - `private`: a guest_memfd with the private attribute
  * - `noslot`: no memory slot, so that accesses are MMIO
  * - `romslot`: a read-only memory slot, so that writes are MMIO
- * - `lazy`: not there yet, but given upon the first touch
+ * - `lazy`: missing until the first touch supplies it
  */
 export const HOLE_KINDS = [
   "none",
@@ -35,63 +35,63 @@ export const HOLE_KINDS = [
 /** One of {@linkcode HOLE_KINDS}. */
 export type HoleKind = typeof HOLE_KINDS[number];
 
-/** Where a lazy hole's content comes from. */
+/** What backs a lazy hole. */
 export interface PageSource {
   /** What messages call it. */
   readonly name: string;
   /**
-   * Reads content, as much as there is; the rest of `into` stays zero.
+   * Reads as much as there is; the rest of `into` stays zero.
    *
    * @throws when it cannot be read
    */
   read(offset: number, into: Uint8Array): void;
 }
 
-/** A range of RAM that is bad. */
+/** A bad range of RAM. */
 export interface Hole {
   /** Its first guest physical address, page-aligned. */
   readonly gpa: number;
   /** Whole pages. */
   readonly sizeBytes: number;
-  /** In what way it is bad. */
+  /** What is wrong with it. */
   readonly kind: HoleKind;
   /** What a `lazy` hole is filled with. Default: zeros. */
   readonly source?: PageSource;
-  /** Where in the source the hole begins, in bytes. Default 0. */
+  /** The source's offset at the hole's start, in bytes. Default 0. */
   readonly sourceOffset?: number;
-  /** A `gmem` hole that may be bound to a new guest_memfd upon the first touch. */
+  /** Whether the first touch binds a `gmem` hole to a new guest_memfd. */
   readonly rebind?: boolean;
 }
 
-/** A hole that makes no sense, and why. */
+/** An impossible hole, and why it is. */
 export class HoleError extends Error {
   /** Its name. */
   override readonly name = "HoleError";
 }
 
-/** A hole as it is written, in its parts; see {@linkcode holeParts}. */
+/** The parts of a hole as text; see {@linkcode holeParts}. */
 export interface HoleParts {
   readonly gpa: string;
   readonly size: string;
   readonly kind: string;
-  /** What stands behind the kind. */
+  /** What follows the kind. */
   readonly more: string | undefined;
 }
 
-/** Takes `GPA+SIZE:KIND` or `GPA+SIZE:KIND:MORE` apart. @returns `undefined` for what is neither */
+/** Splits `GPA+SIZE:KIND` or `GPA+SIZE:KIND:MORE`. @returns `undefined` for any other text */
 export function holeParts(text: string): HoleParts | undefined {
   const match = /^([^+:]+)\+([^:]+):([^:]*)(?::(.*))?$/s.exec(text);
   return match ? { gpa: match[1]!, size: match[2]!, kind: match[3]!, more: match[4] } : undefined;
 }
 
-/** Shows a hole as the command line writes it. */
+/** A hole in the command line's notation. */
 export function holeText({ gpa, sizeBytes, kind, rebind }: Hole): string {
   return `${hex(gpa)}+${hex(sizeBytes)}:${kind}${rebind ? ":lazy" : ""}`;
 }
 
 /**
- * Checks holes against the RAM that they are in, and cuts those that span the
- * device hole below 4 GiB at its edges.
+ * Checks that holes lie in RAM, and cuts those that span the device hole below
+ * 4 GiB at its edges.
  *
  * @returns the pieces in ascending order, each within one range of RAM
  * @throws {HoleError} for a hole that is empty, unaligned, outside RAM or overlaps another
@@ -131,7 +131,7 @@ function checkHole(ram: readonly RamRange[], hole: Hole): void {
   if (gpa % PAGE_BYTES !== 0 || sizeBytes % PAGE_BYTES !== 0) {
     throw new HoleError(`the hole ${text} is not made of whole pages of ${hex(PAGE_BYTES)}`);
   }
-  const inside = (at: number): boolean => isRam(ram, BigInt(at), PAGE_BYTES);
+  const inside = (at: number): boolean => isRam(ram, at, PAGE_BYTES);
   if (!inside(gpa) || !inside(gpa + sizeBytes - PAGE_BYTES)) {
     const ends = ram.map((r) => `${hex(r.gpa)}..${hex(r.gpa + r.sizeBytes)}`).join(", ");
     throw new HoleError(`the hole ${text} is not within guest RAM (${ends})`);

@@ -1,6 +1,6 @@
 /**
- * What state the host memory behind a guest page is in, found out without ever
- * touching it in a way that could raise a signal.
+ * Probes the host page behind a guest page, without an access that could raise a
+ * signal.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const USABLE: HostPageState = { usable: true, text: "mapped" };
  * Whether the host page at an address can be read, or written.
  *
  * `MADV_POPULATE_READ` and `_WRITE` fault the page in as an access would, and
- * answer with an errno where the access would be a signal. Kernels before 5.14
+ * return an errno where the access would raise a signal. Kernels before 5.14
  * do not know them: there the page is copied, with process_vm_readv(2), and for
  * a write copied back onto itself.
  *
@@ -45,10 +45,10 @@ function probeByCopy(hva: bigint, forWrite: boolean): boolean {
   return !forWrite || copyToSelf(hva, page.subarray(0, 1)) === 1;
 }
 
-/** A longer memory map than this is not looked at. */
+/** The longest memory map that is read. */
 const MAX_MAPS_BYTES = 16 << 20;
 
-/** What the process's memory map says of an address, in words. */
+/** An address's state in words, by the process's memory map. */
 function describeMapping(hva: bigint): string {
   const maps = readHostFile("/proc/self/maps", MAX_MAPS_BYTES);
   for (const line of new TextDecoder().decode(maps).split("\n")) {

@@ -1,16 +1,39 @@
 /**
- * Where RAM is in guest physical memory. RAM above 3 GiB goes around the hole
- * that PC machines leave below 4 GiB for devices, so that a guest of 5 GiB has
- * RAM at [0, 3 GiB) and [4 GiB, 6 GiB).
+ * Guest physical addresses, and which of them are RAM. RAM beyond 3 GiB continues
+ * above 4 GiB, behind the device hole of a PC: 5 GiB are [0, 3 GiB) and [4 GiB, 6 GiB).
  *
  * @module
  */
 
-/** The host's and the guest's smallest page, in bytes. */
-export const PAGE_BYTES = 4096;
+export { PAGE_BYTES } from "../pages.ts";
+
+/**
+ * A guest physical address (GPA).
+ *
+ * The VMM holds GPAs as numbers: x86 has at most 52 physical address bits, and numbers
+ * are exact to 2^53, so that the path of an MMIO exit has no BigInt on it. What the guest
+ * can set to all 64 bits (registers, page tables, an image's headers) and what the library
+ * and the trace show are bigints. Guest memory takes both and turns them into a number in
+ * one place, {@linkcode gpaNumber}; nothing converts them back and forth on the way.
+ */
+export type Gpa = number | bigint;
+
+/**
+ * A GPA as a number. Above 2^53 it loses its low bits, which is harmless: there is no RAM.
+ *
+ * @example
+ * ```ts
+ * import { gpaNumber } from "./ram.ts";
+ * console.log(gpaNumber(0x1000n), gpaNumber(0x1000)); // 4096 4096
+ * ```
+ */
+export function gpaNumber(gpa: Gpa): number {
+  return typeof gpa === "number" ? gpa : Number(gpa);
+}
+
 /** Where RAM below the device hole ends at most. */
 export const LOW_RAM_END = 0xc000_0000;
-/** Where RAM goes on above the device hole. */
+/** Where RAM continues above the device hole. */
 export const HIGH_RAM_START = 0x1_0000_0000;
 
 /** A part of guest physical memory that is RAM. */
@@ -40,9 +63,9 @@ export function ramLayout(sizeBytes: number): RamRange[] {
 }
 
 /** Whether `[gpa, gpa + sizeBytes)` lies within one range of RAM. */
-export function isRam(ram: readonly RamRange[], gpa: bigint, sizeBytes: number): boolean {
+export function isRam(ram: readonly RamRange[], gpa: Gpa, sizeBytes: number): boolean {
+  const start = gpaNumber(gpa);
   return ram.some((range) =>
-    gpa >= BigInt(range.gpa) &&
-    gpa + BigInt(sizeBytes) <= BigInt(range.gpa) + BigInt(range.sizeBytes)
+    start >= range.gpa && start + sizeBytes <= range.gpa + range.sizeBytes
   );
 }

@@ -1,11 +1,11 @@
 /**
- * Memory slots: how RAM and its holes are given to KVM.
+ * Memory slots: RAM and its holes, cut into what `KVM_SET_USER_MEMORY_REGION` takes.
  *
  * @module
  */
 
 import type { Hole } from "./hole.ts";
-import type { RamRange } from "./ram.ts";
+import { type Gpa, gpaNumber, type RamRange } from "./ram.ts";
 
 /**
  * What is behind a slot: RAM, RAM that the guest may not write to, or a
@@ -26,7 +26,7 @@ export interface Slot {
   readonly hole?: Hole;
 }
 
-/** Holes that are slots of their own. All others are in the midst of a RAM slot. */
+/** Holes that get a slot of their own. All others lie within a RAM slot. */
 const OWN_SLOT: Partial<Record<Hole["kind"], SlotKind>> = {
   romslot: "rom",
   gmem: "gmem",
@@ -73,10 +73,11 @@ export function planSlots(ram: readonly RamRange[], holes: readonly Hole[]): Slo
 }
 
 /** Finds the slot that covers a GPA. Slots are few, and most accesses are in the first. */
-export function slotAt(slots: readonly Slot[], gpa: number): Slot | undefined {
+export function slotAt(slots: readonly Slot[], gpa: Gpa): Slot | undefined {
+  const at = gpaNumber(gpa);
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i]!;
-    if (gpa >= slot.gpa && gpa < slot.gpa + slot.sizeBytes) return slot;
+    if (at >= slot.gpa && at < slot.gpa + slot.sizeBytes) return slot;
   }
   return undefined;
 }
