@@ -9,10 +9,9 @@
  */
 
 import { planBoot } from "../src/boot/detect.ts";
-import { Machine } from "../src/machine/machine.ts";
+import { VirtualMachine } from "../src/machine/machine.ts";
 import type { Hole } from "../src/memory/hole.ts";
 import { LazyResolver } from "../src/faults/resolve.ts";
-import { loadDecoder } from "../src/x86/instruction.ts";
 import { projectFile } from "./process.ts";
 
 const PAGES = 10_000;
@@ -21,7 +20,6 @@ const MEMORY_BYTES = 64 << 20;
 
 const image = Deno.readFileSync(projectFile("images/fault/lazy-walk-user.bin64"));
 const chunkPages = Number(Deno.args[0]);
-await loadDecoder();
 walkMs([]); // the code is compiled
 const plainMs = walkMs([]);
 console.log(((walkMs([HOLE]) - plainMs) * 1000) / PAGES);
@@ -29,7 +27,7 @@ console.log(((walkMs([HOLE]) - plainMs) * 1000) / PAGES);
 /** Milliseconds from the guest's first entry to its end. */
 function walkMs(holes: readonly Hole[]): number {
   const lazy: LazyResolver[] = [];
-  using machine: Machine = new Machine({
+  using machine: VirtualMachine = new VirtualMachine({
     memoryBytes: MEMORY_BYTES,
     holes,
     onMemoryFault: (fault) => lazy[0]!.resolve(fault)?.action,

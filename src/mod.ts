@@ -33,10 +33,9 @@ export type {
 } from "./lab/handlers.ts";
 export { Machine } from "./lab/machine.ts";
 export type { GuestRam, LoadOptions, MachineOptions, Output, RunLimits } from "./lab/options.ts";
-export type { Vcpu } from "./lab/vcpu.ts";
+export type { GuestVcpu as Vcpu } from "./lab/vcpu.ts";
 export { describeOutcome, type Ending, exitCodeOf, type Outcome } from "./machine/outcome.ts";
-export type { FaultShape } from "./faults/classify.ts";
-export type { Attempt, Disguise, MemoryFault } from "./faults/fault.ts";
+export type { Attempt, Disguise, FaultShape, MemoryFault } from "./faults/fault.ts";
 export { GuestMemoryError } from "./memory/guest_memory.ts";
 export { type Hole, HOLE_KINDS, HoleError, type HoleKind, type PageSource } from "./memory/hole.ts";
 export type {

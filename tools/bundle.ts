@@ -29,6 +29,8 @@ const PACKAGE_FILE = /^\/\/ (.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*)\/.*
 /** What `deno bundle` puts before the code of packages that `require`: a name for that. */
 const REQUIRE =
   /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/;
+/** The package that src/x86/instruction.ts requires when it is first needed, and its file's name in a bundle. */
+const REQUIRED = { specifier: "iced-x86", file: "iced_x86.cjs" } as const;
 /**
  * iced-x86's names of its 4,834 encodings, of which no one makes use here. They take longer to
  * evaluate than all else of it, and esbuild leaves no part of a CommonJS package out.
@@ -79,6 +81,8 @@ export async function bundleProgram(
         if (name.endsWith(".wasm")) files.set(name, Deno.readFileSync(join(folder, name)));
       }
     }
+    const required = Deno.readTextFileSync(fileURLToPath(import.meta.resolve(REQUIRED.specifier)));
+    files.set(REQUIRED.file, new TextEncoder().encode(required.replace(UNUSED_ENUM, "$1{}")));
     return { files, assets };
   } finally {
     Deno.removeSync(outdir, { recursive: true });
@@ -169,7 +173,7 @@ function inOneFolder(code: string): string {
     // Only what comes with Deno is ever required, and only once a package is used: all modules
     // import this one, and a start with what Node.js has takes longer.
     .replace(REQUIRE, "var $2=(name)=>process.getBuiltinModule(name);")
-    .replace(UNUSED_ENUM, "$1{}")
+    .replaceAll(`("${REQUIRED.specifier}")`, `("./${REQUIRED.file}")`)
     // CommonJS's, which packages for Node use.
     .replaceAll(/\b__dirname\b/g, "import.meta.dirname");
 }

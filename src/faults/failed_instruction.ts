@@ -1,49 +1,34 @@
 /**
- * What KVM's instruction emulator could not run, by name.
+ * Names the instruction that KVM's instruction emulator could not run.
  *
  * @module
  */
 
-import type { Regs, Sregs } from "../kvm/vcpu.ts";
-import { bitnessOf, type InstructionDecoder } from "../x86/instruction.ts";
-import type { Outcome } from "../machine/outcome.ts";
+import type { VmExit } from "../exits/exit.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import { bitnessOf, decoder } from "../x86/instruction.ts";
 
 /**
- * Adds the instruction's name to an outcome, where KVM gave its bytes and they
- * are an instruction.
+ * The instruction of a failed emulation, where KVM gave its bytes.
  *
- * @param decoder decodes
- * @param regs the vCPU's registers at the end
- * @param sregs likewise
+ * @param vcpu the vCPU, whose mode decides what the bytes mean
+ * @returns in Intel syntax; `undefined` where there are no bytes, or they are no instruction
  *
  * @example
  * ```ts
- * import { Machine } from "../machine/machine.ts";
- * import { nameFailedInstruction } from "./failed_instruction.ts";
- * import { loadDecoder } from "../x86/instruction.ts";
- * using machine = new Machine({ memoryBytes: 2 << 20 });
- * const { vcpu } = machine;
- * const decoder = await loadDecoder();
- * const exit = {
- *   reason: "INTERNAL_ERROR",
- *   code: 17,
- *   suberror: 1,
- *   data: [],
- *   instruction: Uint8Array.of(0xdb, 0xe3),
- * } as const;
- * const outcome = { kind: "internal_error", exit } as const;
- * const named = nameFailedInstruction(outcome, decoder, vcpu.regs(), vcpu.sregs());
- * console.log(named.instruction); // fninit
+ * import { VirtualMachine } from "../machine/machine.ts";
+ * import { failedInstruction } from "./failed_instruction.ts";
+ * using machine = new VirtualMachine({ memoryBytes: 2 << 20 });
+ * const instruction = Uint8Array.of(0xdb, 0xe3);
+ * const exit = { reason: "INTERNAL_ERROR", code: 17, suberror: 1, data: [], instruction } as const;
+ * console.log(failedInstruction(exit, machine.vcpu)); // fninit
  * ```
  */
-export function nameFailedInstruction(
-  outcome: Extract<Outcome, { kind: "internal_error" }>,
-  decoder: InstructionDecoder,
-  regs: Regs,
-  sregs: Sregs,
-): Extract<Outcome, { kind: "internal_error" }> {
-  const { exit } = outcome;
-  if (exit.reason !== "INTERNAL_ERROR" || !exit.instruction) return outcome;
-  const instruction = decoder.decode(exit.instruction, bitnessOf(sregs), regs, sregs);
-  return instruction ? { ...outcome, instruction: instruction.text } : outcome;
+export function failedInstruction(
+  exit: VmExit,
+  vcpu: Pick<Vcpu, "regs" | "sregs">,
+): string | undefined {
+  if (exit.reason !== "INTERNAL_ERROR" || !exit.instruction) return undefined;
+  const sregs = vcpu.sregs();
+  return decoder().decode(exit.instruction, bitnessOf(sregs), vcpu.regs(), sregs)?.text;
 }

@@ -7,8 +7,13 @@
 
 import { errnoName } from "../../ffi/errno.ts";
 import { hex } from "../hex.ts";
-import type { FaultShape } from "./classify.ts";
 import type { Access, Candidate } from "./locate.ts";
+
+/**
+ * How a memory fault shows itself: KVM says where and why (`annotated`), KVM says
+ * nothing (`unannotated`), or KVM says something else (`disguised`).
+ */
+export type FaultShape = "annotated" | "unannotated" | "disguised";
 
 /** What a disguised fault came as. */
 export type Disguise = "mmio" | "emulation" | "shutdown" | "stall";

@@ -1,23 +1,21 @@
 /**
- * What the run loop does about a memory fault: find out where it is, try to
- * resolve it, and see to it that a fault which keeps coming back ends the run.
+ * Deals with a memory fault: locates it, tries to resolve it, and ends the run when it
+ * keeps coming back (R8).
  *
  * @module
  */
 
-import type { VmExit } from "../exits/exit.ts";
+import { KVM_INTERNAL_ERROR } from "../../ffi/kvm_consts.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
-import { classify } from "./classify.ts";
-import type { Attempt, Disguise, MemoryFault } from "./fault.ts";
-import { KNOWN_FAULT_FLAGS } from "./fault.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
-import { type Candidate, type CpuState, locate, type Location } from "./locate.ts";
-import { findPassedStore } from "./passed_store.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
-import type { FaultAction, FaultResolver, Resolution } from "./resolve.ts";
+import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
+import { pageOf } from "../pages.ts";
 import { decoder } from "../x86/instruction.ts";
-import type { MmioIo } from "../machine/mmio_io.ts";
+import { type Attempt, KNOWN_FAULT_FLAGS, type MemoryFault } from "./fault.ts";
 import { injectFault } from "./inject.ts";
+import { type Candidate, type CpuState, locate, type Location } from "./locate.ts";
+import type { FaultOrigin } from "./origin.ts";
+import { findPassedStore } from "./passed_store.ts";
+import type { FaultAction, FaultResolver, Resolution } from "./resolve.ts";
 
 /** `resolve`: try to repair. `report`: a fault ends the run. */
 export type FaultPolicy = "resolve" | "report";
@@ -38,23 +36,12 @@ export interface FaultOptions {
   readonly resolvers?: readonly FaultResolver[];
 }
 
-const PAGE = BigInt(PAGE_BYTES);
-
 /** Default of {@linkcode FaultOptions.faultRetries}. */
 export const DEFAULT_FAULT_RETRIES = 3;
 
-/** Where a fault came from: the errno, or the exit that it is disguised as. */
-export interface FaultOrigin {
-  readonly shape: MemoryFault["shape"];
-  readonly disguise?: Disguise;
-  readonly errno: number;
-  /** The exit with the payload, where there is one that may be read. */
-  readonly exit?: VmExit;
-}
-
-/** What became of a fault. */
+/** How a fault was dealt with. */
 export type FaultVerdict =
-  /** The guest may go on. */
+  /** The guest may run again. */
   | { readonly kind: "resolved"; readonly fault: MemoryFault; readonly attempt: Attempt }
   /** The run ends. */
   | {
@@ -63,12 +50,10 @@ export type FaultVerdict =
     readonly attempts: readonly Attempt[];
     readonly state: CpuState;
   }
-  /** Nothing is wrong with the memory: the disguise was none. */
+  /** Nothing is wrong with the memory: the exit is what it says. */
   | { readonly kind: "no_fault" }
-  /** The memory is good by now: the access that KVM handed out was made. */
-  | { readonly kind: "served" }
-  /** The instruction decoder is needed and not loaded: load it and ask again. */
-  | { readonly kind: "needs_decoder" };
+  /** The memory is good by now: the access that KVM reported as MMIO was made. */
+  | { readonly kind: "served" };
 
 /** The last fault, to tell whether the next one is the same again. */
 interface Progress {
@@ -81,7 +66,6 @@ interface Progress {
 export class FaultHandler {
   readonly #vcpu: Vcpu;
   readonly #memory: GuestMemory;
-  readonly #mmio: MmioIo;
   readonly #policy: FaultPolicy;
   readonly #retries: number;
   readonly #resolvers: readonly FaultResolver[];
@@ -91,13 +75,11 @@ export class FaultHandler {
   constructor(
     vcpu: Vcpu,
     memory: GuestMemory,
-    mmio: MmioIo,
     options: FaultOptions,
     builtin: readonly FaultResolver[],
   ) {
     this.#vcpu = vcpu;
     this.#memory = memory;
-    this.#mmio = mmio;
     this.#policy = options.faultPolicy ?? "resolve";
     this.#retries = options.faultRetries ?? DEFAULT_FAULT_RETRIES;
     this.#resolvers = [
@@ -108,41 +90,58 @@ export class FaultHandler {
   }
 
   /**
-   * Deals with a fault. While a store or load that KVM handed out as MMIO cannot
-   * be made, it is resolved again, for it must be made before the guest goes on.
-   *
-   * @param withoutDecoder make do without the decoder if it is still not loaded
+   * Deals with a fault. While a store or load that KVM reported as MMIO cannot be made, it is
+   * resolved again, for it must be made before the guest runs.
    */
-  handle(origin: FaultOrigin, withoutDecoder = false): FaultVerdict {
+  handle(origin: FaultOrigin): FaultVerdict {
+    const isMmio = origin.disguise === "mmio";
     // KVM queues the parts of a wide access: one may come after its page was repaired.
-    if (origin.disguise === "mmio" && this.#mmio.serveFrom(this.#memory)) {
-      return { kind: "served" };
-    }
-    if (needsDecoder(origin) && !decoder() && !withoutDecoder) return { kind: "needs_decoder" };
+    if (isMmio && this.#transfer()) return { kind: "served" };
     const state = this.#state();
     const fault = this.#locate(origin, state);
     if (!fault) return { kind: "no_fault" };
     const progress = this.#note(fault, state);
-    const unresolved = () =>
-      ({ kind: "unresolved", fault, attempts: progress.attempts, state }) as const;
     while (this.#policy === "resolve" && progress.tries < this.#retries) {
       const attempt = this.#resolve(fault);
-      if (!attempt) return unresolved();
+      if (!attempt) break;
       progress.tries++;
       progress.attempts.push({ resolver: attempt.resolver, note: attempt.note });
-      if (attempt.action === "stop") return unresolved();
+      if (attempt.action === "stop") break;
       if (attempt.action === "inject") {
         injectFault(this.#vcpu, fault, state);
         return { kind: "resolved", fault, attempt };
       }
-      if (origin.disguise !== "mmio" || this.#mmio.serveFrom(this.#memory)) {
-        return { kind: "resolved", fault, attempt };
-      }
+      if (!isMmio || this.#transfer()) return { kind: "resolved", fault, attempt };
     }
-    return unresolved();
+    return {
+      kind: "unresolved",
+      fault: isMmio ? this.#locateMmio(fault, state) : fault,
+      attempts: progress.attempts,
+      state,
+    };
   }
 
-  /** Whether a fault is behind a disguise that it may have; with the decoder loaded. */
+  /**
+   * Makes the access of an MMIO exit to memory, on the guest's behalf: KVM has taken the data
+   * of a store out of the instruction, and completes a load with what is put on the page, so
+   * that neither is lost or done twice when the guest runs again (R7).
+   *
+   * @returns whether the memory took it
+   */
+  #transfer(): boolean {
+    const { mmio } = this.#vcpu.page;
+    const { data } = mmio;
+    try {
+      if (mmio.isWrite) this.#memory.write(mmio.gpa, data);
+      else data.set(this.#memory.read(mmio.gpa, data.length));
+      return true;
+    } catch (error) {
+      if (error instanceof GuestMemoryError) return false;
+      throw error;
+    }
+  }
+
+  /** Whether an exit that may be a fault in disguise is one. */
   isBehind(origin: FaultOrigin): boolean {
     return this.#locate(origin, this.#state()) !== undefined;
   }
@@ -172,7 +171,7 @@ export class FaultHandler {
    * registers, that is, without an instruction retired in between.
    */
   #note(fault: MemoryFault, { regs }: CpuState): Progress {
-    const page = fault.gpa === undefined ? "?" : fault.gpa / PAGE;
+    const page = fault.gpa === undefined ? "?" : pageOf(fault.gpa);
     const key = [page, fault.access, ...Object.values(regs)].join();
     if (this.#progress?.key !== key) this.#progress = { key, tries: 0, attempts: [] };
     return this.#progress;
@@ -190,7 +189,7 @@ export class FaultHandler {
         locatedBy: "MMIO exit",
       });
     }
-    const location = locate(state, this.#memory, decoder(), origin.shape === "disguised");
+    const location = locate(state, this.#memory, decoder());
     if (exit?.reason === "MEMORY_FAULT") {
       const { gpa, size, flags } = exit;
       const candidate = location.candidates.find((c) => samePage(c.gpa, gpa));
@@ -244,30 +243,24 @@ export class FaultHandler {
   }
 
   /**
-   * Adds to an unresolved fault what only a look at the instruction tells: its
-   * text, the linear address, every access that it makes.
+   * Adds to an access that KVM reported as MMIO what only its instruction tells: the text, the
+   * linear address, every access that it makes. To resolve it none of that was needed.
    */
-  explain(fault: MemoryFault, state: CpuState): MemoryFault {
-    const { gpa, sizeBytes } = fault;
-    const loaded = decoder();
-    if (loaded && gpa !== undefined && fault.disguise === "mmio" && fault.access === "write") {
-      const passed = findPassedStore(state, this.#memory, loaded, gpa, sizeBytes);
-      if (passed) {
-        const { instruction, rip, gva } = passed;
-        const regs = { ...state.regs, rip };
-        const { candidates } = locate({ ...state, regs }, this.#memory, loaded);
-        return { ...fault, gva, instruction: instruction.text, instructionRip: rip, candidates };
-      }
-    }
-    const location = locate(state, this.#memory, loaded);
-    const candidate = location.candidates.find((c) => samePage(c.gpa, gpa));
+  #locateMmio(fault: MemoryFault, state: CpuState): MemoryFault {
+    const { gpa, sizeBytes, access } = fault;
+    const passed = gpa !== undefined && access === "write"
+      ? findPassedStore(state, this.#memory, decoder(), gpa, sizeBytes)
+      : undefined;
+    const rip = passed?.rip ?? fault.rip;
+    const regs = { ...state.regs, rip };
+    const { candidates, instruction } = locate({ ...state, regs }, this.#memory, decoder());
+    const gva = passed?.gva ?? candidates.find((c) => samePage(c.gpa, gpa))?.gva;
+    const text = passed?.instruction.text ?? instruction?.text;
     return {
       ...fault,
-      ...(candidate?.gva === undefined ? {} : { gva: candidate.gva }),
-      ...(location.instruction
-        ? { instruction: location.instruction.text, instructionRip: fault.rip }
-        : {}),
-      candidates: location.candidates,
+      ...(gva === undefined ? {} : { gva }),
+      ...(text === undefined ? {} : { instruction: text, instructionRip: rip }),
+      candidates,
     };
   }
 }
@@ -292,11 +285,6 @@ interface Known extends Pick<MemoryFault, "sizeBytes" | "access" | "locatedBy"> 
   readonly location?: Location;
 }
 
-/** Only where an MMIO exit gives the address can a fault be resolved without a look at the code. */
-function needsDecoder({ exit }: FaultOrigin): boolean {
-  return exit?.reason !== "MMIO";
-}
-
 /**
  * Whether a bad access explains what KVM came out with. Only what cannot be
  * fetched, or takes a lock, fails to be emulated; and only bad tables make a guest
@@ -310,12 +298,10 @@ function isBehind(
   if (shape !== "disguised") return true;
   if (exit?.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
   const fetch = kind === "fetch" || (kind === "table" && source.includes("instruction fetch"));
-  const memoryFailed = fetch || (locked && kind === "operand");
-  const { suberror, code: exitReason } = exit;
-  const run = { result: 0, exitReason, internalError: { suberror, memoryFailed } } as const;
-  return classify(run).kind === "fault";
+  return exit.suberror === KVM_INTERNAL_ERROR.EMULATION &&
+    (fetch || (locked && kind === "operand"));
 }
 
 function samePage(a: bigint | undefined, b: bigint | undefined): boolean {
-  return a !== undefined && b !== undefined && a / PAGE === b / PAGE;
+  return a !== undefined && b !== undefined && pageOf(a) === pageOf(b);
 }

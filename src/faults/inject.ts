@@ -1,17 +1,18 @@
 /**
- * Turns a memory fault into an exception of the guest's own.
+ * Gives the guest an exception in place of a memory fault.
  *
  * @module
  */
 
 import { X86_VECTOR } from "../../ffi/kvm_consts.ts";
+import { injectException } from "../kvm/exception.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { MemoryFault } from "./fault.ts";
 import type { CpuState } from "./locate.ts";
 import { CR0 } from "../x86/control_registers.ts";
 
-/** No instruction hands out more accesses than this: REP goes on with the next element. */
+/** No instruction has more MMIO exits than this: REP finishes each element by itself. */
 const MAX_PARTS = 16;
 
 /** Page-fault error code bits (SDM volume 3A, 4.7). */
@@ -26,7 +27,7 @@ const PF = { present: 1, write: 2, user: 4, fetch: 16 } as const;
  */
 export function injectFault(vcpu: Vcpu, fault: MemoryFault, state: CpuState): void {
   // One instruction may have more to do, such as the write behind a read, before it is done with.
-  for (let part = 0; part < MAX_PARTS && vcpu.completePending() === RunResult.exit; part++);
+  for (let part = 0; part < MAX_PARTS && vcpu.cycle.completePending() === RunResult.exit; part++);
   const { regs, sregs } = state;
   vcpu.setRegs(regs);
   const paging = (sregs.cr0 & CR0.PG) !== 0n;
@@ -35,15 +36,5 @@ export function injectFault(vcpu: Vcpu, fault: MemoryFault, state: CpuState): vo
     (fault.access === "write" ? PF.write : 0) |
     (fault.access === "fetch" ? PF.fetch : 0) |
     (sregs.ss.dpl === 3 ? PF.user : 0);
-  const events = vcpu.events();
-  vcpu.setEvents({
-    ...events,
-    exception: {
-      ...events.exception,
-      injected: 1,
-      nr: paging ? X86_VECTOR.PF : X86_VECTOR.GP,
-      has_error_code: sregs.cr0 & CR0.PE ? 1 : 0,
-      error_code: paging ? errorCode : 0,
-    },
-  });
+  injectException(vcpu, paging ? X86_VECTOR.PF : X86_VECTOR.GP, paging ? errorCode : 0);
 }

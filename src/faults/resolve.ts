@@ -38,7 +38,7 @@ const MAX_CHUNK_PAGES = 512;
 interface LazyState {
   /** A bit a page: whether it is there. */
   readonly present: Uint8Array;
-  /** The page behind the last chunk: a touch there goes on a sequence. */
+  /** The page behind the last chunk: a touch there continues a sequence. */
   next: number;
   chunkPages: number;
 }
@@ -97,8 +97,8 @@ function isPresent(state: LazyState, page: number): boolean {
 }
 
 /**
- * Makes memory private or shared as the access that KVM annotates wants it: an
- * implicit conversion request.
+ * Makes memory private or shared as the annotated access requires: an implicit
+ * conversion request.
  */
 export class AttributesResolver implements FaultResolver {
   readonly name = "attributes";
@@ -115,7 +115,7 @@ export class AttributesResolver implements FaultResolver {
   }
 }
 
-/** Gives a slot whose guest_memfd went away a new one, where its hole says that it may. */
+/** Gives a slot whose guest_memfd was closed a new one, if its hole allows that. */
 export class RebindResolver implements FaultResolver {
   readonly name = "rebind";
 

@@ -10,7 +10,7 @@ import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { CR0 } from "../x86/control_registers.ts";
 import { linearRip } from "../x86/instruction.ts";
-import type { FaultOrigin } from "./handler.ts";
+import type { FaultOrigin } from "./origin.ts";
 
 /** `int3`, `int n` and `into`. */
 const INT_OPCODES = [0xcc, 0xcd, 0xce];

@@ -12,7 +12,7 @@ import { RunResult } from "../kvm/run_result.ts";
 import { RFLAGS } from "../x86/control_registers.ts";
 import { BASELINE, FEATURE_REGISTERS, featureNames } from "../x86/cpu_features.ts";
 import { dropPrivilege, type ExecutionMode } from "./execution_speed.ts";
-import { Machine } from "../machine/machine.ts";
+import { VirtualMachine } from "../machine/machine.ts";
 
 /** Features that a guest finds in a mode though it was given a processor without them. */
 export interface SurplusFeatures {
@@ -52,7 +52,7 @@ export function checkCpuid(kvmPath?: string): SurplusFeatures[] {
 }
 
 function surplusIn(mode: ExecutionMode, kvmPath: string | undefined): string[] {
-  using machine = new Machine({
+  using machine = new VirtualMachine({
     memoryBytes: MEMORY_BYTES,
     cpuFeatures: { baseline: true },
     ...(kvmPath === undefined ? {} : { kvmPath }),
@@ -74,10 +74,10 @@ function surplusIn(mode: ExecutionMode, kvmPath: string | undefined): string[] {
     alarm.arm(LIMIT_MS);
     const result = vcpu.run();
     const late = alarm.disarm();
-    if (late || result !== RunResult.exit || vcpu.exitReason !== KVM_EXIT.IO) {
+    if (late || result !== RunResult.exit || vcpu.page.reason !== KVM_EXIT.IO) {
       throw new Error(`the guest did not get behind CPUID leaf 0x${leaf.toString(16)}`);
     }
-    vcpu.completePending();
+    vcpu.cycle.completePending();
     const value = Number(BigInt.asIntN(32, vcpu.regs()[`r${register[1]}x` as "rax"]));
     return featureNames(features, value).filter((name) => !BASELINE.has(name));
   });

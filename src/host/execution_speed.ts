@@ -12,7 +12,7 @@ import { ThreadAlarm } from "../kvm/alarm.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import { RFLAGS } from "../x86/control_registers.ts";
 import { flatSegment } from "../x86/segments.ts";
-import { Machine } from "../machine/machine.ts";
+import { VirtualMachine } from "../machine/machine.ts";
 
 /** A mode of the processor in which guests are measured; CPL is the privilege level. */
 export type ExecutionMode = "real" | "protected" | "long_cpl0" | "long_cpl3";
@@ -98,7 +98,7 @@ function measureMode(
   code: readonly number[],
   kvmPath: string | undefined,
 ): number {
-  using machine = new Machine({
+  using machine = new VirtualMachine({
     memoryBytes: MEMORY_BYTES,
     ...(kvmPath === undefined ? {} : { kvmPath }),
   });
@@ -118,20 +118,20 @@ function measureMode(
     const result = machine.vcpu.run();
     const elapsedMs = performance.now() - start;
     if (alarm.disarm()) throw new Error(`the guest was not done after ${LIMIT_MS} ms`);
-    if (result !== RunResult.exit || machine.vcpu.exitReason !== KVM_EXIT.IO) {
+    if (result !== RunResult.exit || machine.vcpu.page.reason !== KVM_EXIT.IO) {
       throw new Error(unexpected(machine, result));
     }
     if (elapsedMs >= ENOUGH_MS || turns === MAX_TURNS) {
       return turns * INSTRUCTIONS_PER_TURN / elapsedMs * 1000;
     }
-    machine.vcpu.completePending();
+    machine.vcpu.cycle.completePending();
     const factor = Math.min(100, Math.max(2, GOAL_MS / elapsedMs));
     turns = Math.min(MAX_TURNS, Math.round(turns * factor));
   }
 }
 
 /** Enters the same code as a user program would be: privilege level 3 in code and stack segment. */
-export function dropPrivilege({ vcpu }: Machine): void {
+export function dropPrivilege({ vcpu }: VirtualMachine): void {
   const sregs = vcpu.sregs();
   sregs.cs = flatSegment({ type: "code", bits: 64, selector: 0x1b, dpl: 3 });
   const data = flatSegment({ type: "data", bits: 64, selector: 0x23, dpl: 3 });
@@ -139,8 +139,8 @@ export function dropPrivilege({ vcpu }: Machine): void {
   vcpu.setSregs(sregs);
 }
 
-function unexpected({ vcpu }: Machine, result: RunResult): string {
-  if (result !== RunResult.exit) return `KVM_RUN failed with errno ${vcpu.lastErrno}`;
-  const reason = Object.entries(KVM_EXIT).find(([, code]) => code === vcpu.exitReason)?.[0];
-  return `the guest stopped with the exit ${reason ?? vcpu.exitReason}`;
+function unexpected({ vcpu }: VirtualMachine, result: RunResult): string {
+  if (result !== RunResult.exit) return `KVM_RUN failed with errno ${vcpu.cycle.errno}`;
+  const reason = Object.entries(KVM_EXIT).find(([, code]) => code === vcpu.page.reason)?.[0];
+  return `the guest stopped with the exit ${reason ?? vcpu.page.reason}`;
 }

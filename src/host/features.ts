@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Capability } from "../kvm/kvm.ts";
+import type { Capability } from "../kvm/capability.ts";
 
 /** A feature and the capability that it stands on. */
 export interface Feature {

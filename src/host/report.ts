@@ -5,7 +5,8 @@
  */
 
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import { type Capability, Kvm, KVM_DEVICE } from "../kvm/kvm.ts";
+import type { Capability } from "../kvm/capability.ts";
+import { Kvm, KVM_DEVICE } from "../kvm/kvm.ts";
 import { checkCpuid, type SurplusFeatures } from "./cpuid_check.ts";
 import { measureExecution, type ModeSpeed } from "./execution_speed.ts";
 import {

@@ -12,6 +12,7 @@ import {
   type PartialStruct,
   type StructOf,
 } from "../../ffi/layout.ts";
+import { KVM_CPUID_ENTRY2, KVM_MSR_ENTRY } from "../../ffi/vcpu_structs.ts";
 
 /** A counted array's shape. */
 export interface Counted<L extends Layout> {
@@ -19,6 +20,20 @@ export interface Counted<L extends Layout> {
   readonly headerBytes: number;
   /** One entry. */
   readonly entry: L;
+}
+
+/** `struct kvm_cpuid2`. */
+export const CPUID: Counted<typeof KVM_CPUID_ENTRY2> = { headerBytes: 8, entry: KVM_CPUID_ENTRY2 };
+/** `struct kvm_msrs`. */
+export const MSRS: Counted<typeof KVM_MSR_ENTRY> = { headerBytes: 8, entry: KVM_MSR_ENTRY };
+
+/** One CPUID leaf or subleaf (`struct kvm_cpuid_entry2`). */
+export type CpuidEntry = StructOf<typeof KVM_CPUID_ENTRY2>;
+
+/** A model-specific register's number and value. */
+export interface Msr {
+  readonly index: number;
+  readonly data: bigint;
 }
 
 /** Room for so many entries, for the kernel to fill. */

@@ -6,21 +6,23 @@
 
 import * as ioctls from "../../ffi/kvm_ioctls.ts";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import { KVM_CPUID_ENTRY2, KVM_MSR_ENTRY } from "../../ffi/vcpu_structs.ts";
 import { O_CLOEXEC, O_RDWR, open, SystemError } from "../../ffi/libc.ts";
+import type { Capability } from "./capability.ts";
+import {
+  CPUID,
+  type CpuidEntry,
+  decodeCounted,
+  emptyCounted,
+  encodeCounted,
+  type Msr,
+  MSRS,
+} from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";
-import { type Counted, decodeCounted, emptyCounted, encodeCounted } from "./counted.ts";
 import { explainOpenFailure, notKvm, wrongApiVersion } from "./unavailable.ts";
-import { type CpuidEntry, type Msr, Vm } from "./vm.ts";
-
-/** The name of a capability without its prefix: `"IRQCHIP"` for `KVM_CAP_IRQCHIP`. */
-export type Capability = keyof typeof KVM_CAP;
+import { Vm } from "./vm.ts";
 
 /** Where KVM is found unless told otherwise. */
 export const KVM_DEVICE = "/dev/kvm";
-
-const CPUID: Counted<typeof KVM_CPUID_ENTRY2> = { headerBytes: 8, entry: KVM_CPUID_ENTRY2 };
-const MSRS: Counted<typeof KVM_MSR_ENTRY> = { headerBytes: 8, entry: KVM_MSR_ENTRY };
 
 /**
  * An open KVM device.

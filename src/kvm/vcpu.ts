@@ -6,20 +6,25 @@
 
 import * as ioctls from "../../ffi/kvm_ioctls.ts";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
 import * as structs from "../../ffi/vcpu_structs.ts";
 import { KVM_ENABLE_CAP_STRUCT } from "../../ffi/kvm_structs.ts";
 import { MAP, mmap, munmap } from "../../ffi/memory.ts";
 import { KERNEL_SIGSET_BYTES } from "../../ffi/signals.ts";
 import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
-import { type Counted, decodeCounted, emptyCounted, encodeCounted } from "./counted.ts";
+import type { Capability } from "./capability.ts";
+import {
+  CPUID,
+  type CpuidEntry,
+  decodeCounted,
+  emptyCounted,
+  encodeCounted,
+  type Msr,
+  MSRS,
+} from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";
-import type { Capability } from "./kvm.ts";
-import { RunArea } from "./run_area.ts";
-import { RunResult } from "./run_result.ts";
-import type { CpuidEntry, Msr, Vm } from "./vm.ts";
-
-export { RunResult };
+import { ExitCycle, type ExitPagePlace } from "./exit_cycle.ts";
+import type { ExitPage } from "./exit_page.ts";
+import type { RunResult } from "./run_result.ts";
 
 /** General registers (`struct kvm_regs`). */
 export type Regs = StructOf<typeof structs.KVM_REGS>;
@@ -34,20 +39,9 @@ export type VcpuEvents = StructOf<typeof structs.KVM_VCPU_EVENTS>;
 /** What KVM says of a guest virtual address (`struct kvm_translation`). */
 export type Translation = StructOf<typeof structs.KVM_TRANSLATION>;
 
-const CPUID: Counted<typeof structs.KVM_CPUID_ENTRY2> = {
-  headerBytes: 8,
-  entry: structs.KVM_CPUID_ENTRY2,
-};
-const MSRS: Counted<typeof structs.KVM_MSR_ENTRY> = {
-  headerBytes: 8,
-  entry: structs.KVM_MSR_ENTRY,
-};
-
-const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0];
-
 /**
  * An open vCPU with its mapped `struct kvm_run`. Run it on the thread that made it,
- * or on the one thread that was given its {@linkcode runArea}'s place.
+ * or on the one thread that was given its {@linkcode place}.
  *
  * @example
  * ```ts
@@ -56,19 +50,23 @@ const VALID_REGS = KVM_RUN_STRUCT.fields.kvm_valid_regs[0];
  * using kvm = Kvm.open();
  * using vm = kvm.createVm();
  * using vcpu = vm.createVcpu(0);
- * vcpu.immediateExit = true; // without memory there is nothing to run
+ * vcpu.page.immediateExit = true; // without memory there is nothing to run
  * console.log(vcpu.run() === RunResult.interrupted); // true
  * ```
  */
 export class Vcpu extends Descriptor {
-  readonly runArea: RunArea;
+  /** Where its `kvm_run` is mapped. */
+  readonly place: ExitPagePlace;
+  /** Enters it, and says what its last exit still needs. */
+  readonly cycle: ExitCycle;
 
-  /** @param areaBytes how much of the descriptor to map */
-  constructor(fd: number, readonly id: number, areaBytes: number, vm: Vm) {
+  /** @param mappedBytes how much of the descriptor to map */
+  constructor(fd: number, readonly id: number, mappedBytes: number, vm: Descriptor) {
     super(`vCPU ${id}`, fd, vm);
     try {
-      const address = mmap(areaBytes, { fd, flags: MAP.SHARED });
-      this.runArea = new RunArea({ fd, address, sizeBytes: areaBytes });
+      const address = mmap(mappedBytes, { fd, flags: MAP.SHARED });
+      this.place = { fd, address, sizeBytes: mappedBytes };
+      this.cycle = ExitCycle.at(this.place, this.what);
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -76,61 +74,19 @@ export class Vcpu extends Descriptor {
   }
 
   protected override release(): void {
-    if (this.runArea === undefined) return;
-    const { address, sizeBytes } = this.runArea.place;
-    this.runArea.release();
-    munmap(address, sizeBytes);
+    if (this.cycle === undefined) return;
+    this.page.release();
+    munmap(this.place.address, this.place.sizeBytes);
   }
 
-  /** The mapped `struct kvm_run`, with the pages of port data behind it. */
-  get area(): Uint8Array<ArrayBuffer> {
-    return this.runArea.bytes;
+  /** The mapped `struct kvm_run`. */
+  get page(): ExitPage {
+    return this.cycle.page;
   }
 
-  /** The errno of the last run that did not return an exit. */
-  get lastErrno(): number {
-    return this.runArea.lastErrno;
-  }
-
-  /** {@linkcode RunArea.run}. @throws {DisposedError} */
+  /** {@linkcode ExitCycle.run}. @throws {DisposedError} */
   run(): RunResult {
-    if (this.runArea.released) return this.fd as never;
-    return this.runArea.run();
-  }
-
-  /**
-   * Finishes an exit that is half done (`IO`, `MMIO`, `X86_RDMSR`, …: the data of
-   * a read, the step of RIP past the instruction) without entering the guest.
-   *
-   * @returns `interrupted` once the state is whole; `exit` when finishing one
-   *   exit led to the next part of the same instruction, which wants serving first
-   */
-  completePending(): RunResult {
-    this.immediateExit = true;
-    try {
-      return this.run();
-    } finally {
-      this.immediateExit = false;
-    }
-  }
-
-  /** {@linkcode RunArea.exitReason}. */
-  get exitReason(): number {
-    return this.runArea.exitReason;
-  }
-
-  /** {@linkcode RunArea.immediateExit}. */
-  get immediateExit(): boolean {
-    return this.runArea.immediateExit;
-  }
-
-  set immediateExit(value: boolean) {
-    this.runArea.immediateExit = value;
-  }
-
-  /** `kvm_run.kvm_valid_regs`: which registers every exit leaves in `kvm_run` (`KVM_SYNC_X86_*`). */
-  set syncRegs(mask: number) {
-    new DataView(this.area.buffer).setUint32(VALID_REGS, mask, true);
+    return this.cycle.run();
   }
 
   /** `KVM_GET_REGS`. */

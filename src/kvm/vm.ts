@@ -7,22 +7,12 @@
 import * as ioctls from "../../ffi/kvm_ioctls.ts";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
 import * as structs from "../../ffi/kvm_structs.ts";
-import type { KVM_CPUID_ENTRY2 } from "../../ffi/vcpu_structs.ts";
 import { addressOf } from "../../ffi/memory.ts";
 import type { PartialStruct, StructOf } from "../../ffi/layout.ts";
+import type { Capability } from "./capability.ts";
 import { type Counted, encodeCounted } from "./counted.ts";
 import { Descriptor } from "./descriptor.ts";
-import type { Capability, Kvm } from "./kvm.ts";
 import { Vcpu } from "./vcpu.ts";
-
-/** One CPUID leaf or subleaf (`struct kvm_cpuid_entry2`). */
-export type CpuidEntry = StructOf<typeof KVM_CPUID_ENTRY2>;
-
-/** A model-specific register's number and value. */
-export interface Msr {
-  readonly index: number;
-  readonly data: bigint;
-}
 
 /** A memory slot (`struct kvm_userspace_memory_region`). */
 export interface MemoryRegion {
@@ -71,7 +61,7 @@ export class GuestMemfd extends Descriptor {}
  */
 export class Vm extends Descriptor {
   /** @param vcpuMmapSizeBytes how much of a vCPU's descriptor is mapped */
-  constructor(fd: number, readonly vcpuMmapSizeBytes: number, kvm: Kvm) {
+  constructor(fd: number, readonly vcpuMmapSizeBytes: number, kvm: Descriptor) {
     super("the VM", fd, kvm);
   }
 

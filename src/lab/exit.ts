@@ -6,7 +6,7 @@
 
 import type { HypercallExit, IoExit, MmioExit, MsrExit, VmExit } from "../exits/exit.ts";
 import { hex } from "../hex.ts";
-import type { Vcpu } from "./vcpu.ts";
+import type { GuestVcpu } from "./vcpu.ts";
 
 /**
  * What every exit can do.
@@ -24,22 +24,22 @@ import type { Vcpu } from "./vcpu.ts";
  */
 export interface Answerable<T> {
   /** The vCPU that it happened on. */
-  readonly vcpu: Vcpu;
+  readonly vcpu: GuestVcpu;
   /** Whether it was answered. */
   readonly answered: boolean;
   /**
-   * Answers the exit: no handler and no device sees it, and the guest goes on.
+   * Answers the exit: no handler and no device sees it.
    *
    * @param value what the guest reads, where it does; data longer than the access is cut
    * @throws {TypeError} without a value where the guest reads
-   * @throws {Error} when the guest has gone on since
+   * @throws {Error} when the guest has run on since
    */
   answer(value?: T): void;
   /**
-   * Has handlers and devices serve the exit now and not when the loop goes on, to see, and
-   * change, what they answer in `data`.
+   * Has handlers and devices serve the exit now, not when the loop continues, to see, and
+   * change, their answer in `data`.
    *
-   * @throws {Error} when the guest has gone on since
+   * @throws {Error} when the guest has run on since
    */
   serve(): void;
 }
@@ -58,8 +58,8 @@ export interface Answerable<T> {
 export type AccessData = number | bigint | Uint8Array;
 
 /**
- * One VM exit that waits for what is to become of it, told apart by `reason`. Its `data`
- * are a view of where KVM has them, good until the loop goes on: copy what is to be kept.
+ * One VM exit that has not been served, told apart by `reason`. Its `data`
+ * are a view of where KVM has them, valid until the loop continues: copy what you keep.
  *
  * @example
  * ```ts
@@ -80,7 +80,7 @@ export type Exit =
   | Exclude<VmExit, IoExit | MmioExit | HypercallExit | MsrExit> & Answerable<undefined>;
 
 /**
- * The guest reads, and nobody said what: neither a loop over `exits()`, nor a
+ * A read that nothing answered: neither a loop over `exits()`, nor a
  * handler, nor a device. The exit still waits, so that it may be answered.
  *
  * @example

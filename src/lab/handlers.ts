@@ -7,10 +7,10 @@
 import type { Device } from "../devices/device.ts";
 import type { DebugExit, HypercallExit } from "../exits/exit.ts";
 import { hex } from "../hex.ts";
-import type { MsrHandler as MsrAnswers } from "../machine/msr.ts";
+import type { MsrDevice } from "../machine/msr.ts";
 import type { MemoryFault } from "../faults/fault.ts";
 import type { FaultAction } from "../faults/resolve.ts";
-import type { Vcpu } from "./vcpu.ts";
+import type { GuestVcpu } from "./vcpu.ts";
 
 /**
  * Answers for ports, in place of whatever device is there.
@@ -27,7 +27,7 @@ import type { Vcpu } from "./vcpu.ts";
 export interface AccessHandler {
   /**
    * The guest reads: gives the value, an integer of which it gets as many bytes as it reads.
-   * Without this function nobody answers reads.
+   * Without this function reads are unanswered.
    */
   read?(access: Access): number;
   /** The guest writes. Without this function writes are lost. */
@@ -88,9 +88,9 @@ export interface AddressRange {
  */
 export interface MsrHandler {
   /** RDMSR: gives the value, or `undefined` for a #GP. Without this function: a #GP. */
-  read?(index: number, vcpu: Vcpu): bigint | undefined;
+  read?(index: number, vcpu: GuestVcpu): bigint | undefined;
   /** WRMSR: `false` gives a #GP. Without this function: a #GP. */
-  write?(value: bigint, index: number, vcpu: Vcpu): boolean | void;
+  write?(value: bigint, index: number, vcpu: GuestVcpu): boolean | void;
 }
 
 /**
@@ -103,7 +103,7 @@ export interface MsrHandler {
  * console.log(accept.length); // 1
  * ```
  */
-export type HypercallHandler = (call: HypercallExit, vcpu: Vcpu) => bigint | undefined;
+export type HypercallHandler = (call: HypercallExit, vcpu: GuestVcpu) => bigint | undefined;
 
 /**
  * Looks at a debug exit: see `Machine.onException`.
@@ -115,7 +115,7 @@ export type HypercallHandler = (call: HypercallExit, vcpu: Vcpu) => bigint | und
  * console.log(pass.length); // 1
  * ```
  */
-export type DebugHandler = (exit: DebugExit, vcpu: Vcpu) => "inject" | undefined | void;
+export type DebugHandler = (exit: DebugExit, vcpu: GuestVcpu) => "inject" | undefined | void;
 
 /**
  * Decides about a memory fault: see `Machine.onMemoryFault`.
@@ -173,13 +173,13 @@ export function answersReads(device: Device | undefined): boolean {
 }
 
 /** Handlers of model-specific registers, by index. */
-export class MsrHandlers implements MsrAnswers {
+export class MsrHandlers implements MsrDevice {
   readonly name = "onMsr";
   readonly #byIndex = new Map<number, MsrHandler>();
-  readonly #vcpus: readonly Vcpu[];
+  readonly #vcpus: readonly GuestVcpu[];
 
   /** @param vcpus may be filled later */
-  constructor(vcpus: readonly Vcpu[]) {
+  constructor(vcpus: readonly GuestVcpu[]) {
     this.#vcpus = vcpus;
   }
 

@@ -8,17 +8,17 @@ import { KVM_EXIT, X86_VECTOR } from "../../ffi/kvm_consts.ts";
 import { planBoot } from "../boot/detect.ts";
 import { firmwareOptions } from "../firmware/tables.ts";
 import { LOCAL_APIC_GPA } from "../firmware/pc_interrupts.ts";
+import { decodeExit } from "../exits/decode.ts";
 import type { DebugExit, HypercallExit } from "../exits/exit.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import { missingCapability } from "../kvm/unavailable.ts";
 import { MAP_GPA_RANGE_MASK } from "../machine/hypercall.ts";
-import { Machine as Hardware } from "../machine/machine.ts";
+import { VirtualMachine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { runToEnd } from "../machine/run.ts";
 import { ramLayout } from "../memory/ram.ts";
-import { decoder } from "../x86/instruction.ts";
-import { ExitDesk } from "./desk.ts";
 import type { Exit } from "./exit.ts";
+import { ExitServer } from "./exit_server.ts";
 import {
   type AccessHandler,
   type AddressRange,
@@ -38,8 +38,7 @@ import {
   parseMemory,
   type RunLimits,
 } from "./options.ts";
-import { ExitSlot } from "./slot.ts";
-import { LiveVcpu, type Vcpu } from "./vcpu.ts";
+import { type GuestVcpu, LiveVcpu } from "./vcpu.ts";
 
 const DEFAULT_MEMORY = "128M";
 /** How many random bytes a kernel gets that takes a seed from its loader. */
@@ -68,11 +67,10 @@ const REPORTED: readonly number[] = [X86_VECTOR.DB, X86_VECTOR.BP];
  */
 export class Machine implements Disposable {
   /** All vCPUs. Those behind the first run on threads of their own. */
-  readonly vcpus: readonly Vcpu[];
-  /** All of it; {@linkcode Machine.#hardware} where it must not be disposed of. */
-  readonly #all: Hardware;
-  readonly #desk: ExitDesk;
-  readonly #slots: readonly ExitSlot[];
+  readonly vcpus: readonly GuestVcpu[];
+  /** Also after disposal; {@linkcode Machine.#vm} is for what must not happen then. */
+  readonly #machine: VirtualMachine;
+  readonly #server: ExitServer;
   readonly #msrs: MsrHandlers;
   readonly #debugHandlers = new Map<number, DebugHandler>();
   readonly #options: MachineOptions;
@@ -89,45 +87,40 @@ export class Machine implements Disposable {
     const vcpus: LiveVcpu[] = [];
     this.#options = options;
     this.#msrs = new MsrHandlers(vcpus);
-    this.#desk = new ExitDesk(
+    this.#server = new ExitServer(
       vcpus,
       (unanswered ?? (machine === "bare" ? "error" : "ones")) === "error",
       new Map([
-        [KVM_EXIT.DEBUG, (slot) => this.#debugged(slot)],
-        [KVM_EXIT.HYPERCALL, (slot) => this.#called(slot)],
-        [KVM_EXIT.IRQ_WINDOW_OPEN, ({ context }) => {
-          vcpus[context.vcpu.id]!.openWindow();
+        [KVM_EXIT.DEBUG, (vcpu) => this.#debugged(vcpu)],
+        [KVM_EXIT.HYPERCALL, (vcpu) => this.#called(vcpu)],
+        [KVM_EXIT.IRQ_WINDOW_OPEN, (vcpu) => {
+          vcpu.openWindow();
           return true;
         }],
       ]),
     );
-    this.#all = new Hardware({
+    this.#machine = new VirtualMachine({
       type: machine,
       cpus,
       memoryBytes: parseMemory(options.memory ?? DEFAULT_MEMORY),
       holes: (options.holes ?? []).map(parseHole),
       output: byteSink(output),
       commandLine: options.commandLine ?? "",
-      serve: this.#desk.serve,
+      serve: this.#server.serve,
       msrs: this.#msrs,
       onMemoryFault: (fault) => this.#onMemoryFault?.(fault) ?? undefined,
       ...(faultRetries === undefined ? {} : { faultRetries }),
       ...(kvm === undefined ? {} : { kvmPath: kvm }),
     });
-    const { contexts, debugs, memory, vm } = this.#all;
-    this.#slots = contexts.map((context, i) => new ExitSlot(context, debugs[i]!));
+    const { contexts, debugs, memory, vm } = this.#machine;
     const host = {
       memory,
       signal: machine === "pc"
         ? (cpu: number, vector: number) =>
           vm.signalMsi({ address_lo: LOCAL_APIC_GPA | cpu << 12, data: vector })
         : undefined,
-      isElsewhere: (cpu: number) => this.#all.isElsewhere(cpu),
     };
-    for (const slot of this.#slots) {
-      this.#desk.add(slot);
-      vcpus.push(new LiveVcpu(slot, host));
-    }
+    contexts.forEach((context, i) => vcpus.push(new LiveVcpu(context, debugs[i]!, host)));
     this.vcpus = vcpus;
   }
 
@@ -155,12 +148,12 @@ export class Machine implements Disposable {
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     this.stop();
-    if (!this.#isRunning) this.#all[Symbol.dispose]();
+    if (!this.#isRunning) this.#machine[Symbol.dispose]();
   }
 
-  get #hardware(): Hardware {
+  get #vm(): VirtualMachine {
     if (this.#isDisposed) throw new DisposedError("the machine");
-    return this.#all;
+    return this.#machine;
   }
 
   /**
@@ -173,7 +166,7 @@ export class Machine implements Disposable {
    * console.log(vm.vcpu.id); // 0
    * ```
    */
-  get vcpu(): Vcpu {
+  get vcpu(): GuestVcpu {
     return this.vcpus[0]!;
   }
 
@@ -189,7 +182,7 @@ export class Machine implements Disposable {
    * ```
    */
   get memory(): GuestRam {
-    return this.#hardware.memory;
+    return this.#vm.memory;
   }
 
   /**
@@ -210,10 +203,10 @@ export class Machine implements Disposable {
   load(image: Uint8Array, options: LoadOptions = {}): void {
     const { protocol = "auto", name = "", ...rest } = options;
     const { machine, cpus = 1, commandLine = "" } = this.#options;
-    if (this.#desk.isWaiting) {
+    if (this.#server.hasUnserved) {
       throw new Error("load: an exit of the guest before waits to be served; let it run on first");
     }
-    const ram = ramLayout(this.#hardware.memory.sizeBytes);
+    const ram = ramLayout(this.#vm.memory.sizeBytes);
     const plan = planBoot(image, name, protocol, {
       ram,
       commandLine,
@@ -221,14 +214,14 @@ export class Machine implements Disposable {
       ...(machine === "pc" ? firmwareOptions(ram, cpus) : {}),
       ...rest,
     });
-    this.#hardware.boot(plan);
+    this.#vm.boot(plan);
   }
 
   /**
    * Runs the guest and hands out each exit before anybody serves it. An exit that is not
-   * answered (`exit.answer(…)`) when the loop goes on is served by the handlers and the
+   * answered (`exit.answer(…)`) when the loop continues is served by the handlers and the
    * devices; if it reads, and there are none, that is an error. Leaving the loop leaves the
-   * guest where it is, to be run on.
+   * guest where it is; it can be run further.
    *
    * Memory faults, in whatever guise they come, are not handed out but go to
    * {@linkcode onMemoryFault} and to the machine's own resolvers.
@@ -237,7 +230,7 @@ export class Machine implements Disposable {
    * a listener for Ctrl-C does not hear of it. Use {@linkcode run} where they must.
    *
    * @returns as the generator's last value: how the run ended
-   * @throws {UnansweredExitError} when the guest reads and nobody answers
+   * @throws {UnansweredExitError} when a read is unanswered
    *
    * @example
    * ```ts
@@ -253,7 +246,7 @@ export class Machine implements Disposable {
    */
   *exits(limits: RunLimits = {}): Generator<Exit, Outcome, void> {
     const { timeoutMs, deadline } = deadlineOf(limits);
-    this.#hardware.goOn();
+    this.#vm.clearOutcome();
     try {
       for (;;) {
         const next = this.#nextExit(deadline);
@@ -262,7 +255,7 @@ export class Machine implements Disposable {
         yield next;
       }
     } finally {
-      if (!this.#isDisposed) this.#desk.settle();
+      if (!this.#isDisposed) this.#server.finishAll();
     }
   }
 
@@ -270,7 +263,7 @@ export class Machine implements Disposable {
    * Runs the guest to its end, with turns for timers, signals and promises meanwhile.
    *
    * @returns how the run ended; the guest may be run on
-   * @throws {UnansweredExitError} when the guest reads and nobody answers
+   * @throws {UnansweredExitError} when a read is unanswered
    *
    * @example
    * ```ts
@@ -284,7 +277,7 @@ export class Machine implements Disposable {
     const { timeoutMs } = deadlineOf(limits);
     this.#begin();
     try {
-      return this.#finishHanded() ?? await runToEnd(this.#all, { timeoutMs });
+      return this.#serveHanded() ?? await runToEnd(this.#machine, { timeoutMs });
     } finally {
       this.#end();
     }
@@ -293,7 +286,7 @@ export class Machine implements Disposable {
   /**
    * The same without turns for anything else, and without a promise.
    *
-   * @throws {UnansweredExitError} when the guest reads and nobody answers
+   * @throws {UnansweredExitError} when a read is unanswered
    *
    * @example
    * ```ts
@@ -307,12 +300,12 @@ export class Machine implements Disposable {
     const { timeoutMs, deadline } = deadlineOf(limits);
     this.#begin();
     try {
-      let outcome = this.#finishHanded();
+      let outcome = this.#serveHanded();
       for (let left = timeoutMs; !outcome; left = deadline - performance.now()) {
         if (left <= 0) return { kind: "timeout", timeoutMs };
-        outcome = this.#all.runFor(left);
+        outcome = this.#machine.runFor(left);
       }
-      return this.#all.explainWith(decoder()!, outcome);
+      return outcome;
     } finally {
       this.#end();
     }
@@ -332,7 +325,7 @@ export class Machine implements Disposable {
    * ```
    */
   stop(): void {
-    this.#all.stop({ kind: "stopped" });
+    this.#machine.stop({ kind: "stopped" });
   }
 
   /**
@@ -353,7 +346,7 @@ export class Machine implements Disposable {
    */
   onPort(range: number | AddressRange, handler: AccessHandler): void {
     const { start, size } = rangeOf(range);
-    this.#hardware.ports.replace({ start, size }, new HandlerDevice("onPort", start, handler));
+    this.#vm.ports.replace({ start, size }, new HandlerDevice("onPort", start, handler));
   }
 
   /**
@@ -374,7 +367,7 @@ export class Machine implements Disposable {
    */
   onMmio(range: number | AddressRange, handler: AccessHandler): void {
     const { start, size } = rangeOf(range);
-    this.#hardware.mmio.replace({ start, size }, new HandlerDevice("onMmio", start, handler));
+    this.#vm.mmio.replace({ start, size }, new HandlerDevice("onMmio", start, handler));
   }
 
   /**
@@ -412,7 +405,7 @@ export class Machine implements Disposable {
    * ```
    */
   onHypercall(handler: HypercallHandler): void {
-    const { vm } = this.#hardware;
+    const { vm } = this.#vm;
     if ((BigInt(vm.checkExtension("EXIT_HYPERCALL")) & MAP_GPA_RANGE_MASK) === 0n) {
       throw missingCapability("EXIT_HYPERCALL", "onHypercall");
     }
@@ -470,50 +463,48 @@ export class Machine implements Disposable {
   #nextExit(deadline: number): Exit | Outcome | undefined {
     this.#enter(true);
     try {
-      this.#desk.finishHanded();
+      this.#server.serveHanded();
       for (;;) {
-        if (this.#desk.handed) return this.#desk.handed;
+        if (this.#server.handed) return this.#server.handed;
         const left = deadline - performance.now();
         if (left <= 0) return undefined;
-        const outcome = this.#all.runFor(left);
-        if (outcome) return this.#all.explainWith(decoder()!, outcome);
+        const outcome = this.#machine.runFor(left);
+        if (outcome) return outcome;
       }
     } finally {
       this.#leave();
     }
   }
 
-  #enter(isHanding: boolean): void {
+  #enter(handsOut: boolean): void {
     if (this.#isDisposed) throw new DisposedError("the machine");
     if (this.#isRunning) throw new Error("the machine runs already");
     this.#isRunning = true;
-    this.#desk.isHanding = isHanding;
+    this.#server.handsOut = handsOut;
   }
 
   #leave(): void {
     this.#isRunning = false;
-    if (this.#isDisposed) this.#all[Symbol.dispose]();
+    if (this.#isDisposed) this.#machine[Symbol.dispose]();
   }
 
   #begin(): void {
     this.#enter(false);
-    this.#all.goOn();
+    this.#machine.clearOutcome();
   }
 
   #end(): void {
-    if (!this.#isDisposed) this.#desk.settle();
+    if (!this.#isDisposed) this.#server.finishAll();
     this.#leave();
   }
 
-  #finishHanded(): Outcome | undefined {
-    this.#desk.finishHanded();
-    return this.#all.outcome;
+  #serveHanded(): Outcome | undefined {
+    this.#server.serveHanded();
+    return this.#machine.outcome;
   }
 
-  #debugged(slot: ExitSlot): boolean {
-    const { context, debug } = slot;
-    const exit = context.decoder.decode() as DebugExit;
-    const vcpu = this.vcpus[context.vcpu.id]!;
+  #debugged(vcpu: LiveVcpu): boolean {
+    const exit = decodeExit(vcpu.context.vcpu.page) as DebugExit;
     const handler = this.#debugHandlers.get(exit.vector);
     if (exit.vector === X86_VECTOR.BP) {
       const { rip } = vcpu.regs;
@@ -522,16 +513,15 @@ export class Machine implements Disposable {
       if (answer === "inject") vcpu.exception(X86_VECTOR.BP);
       return true;
     }
-    if (!slot.isStepOver) handler?.(exit, vcpu);
-    return !debug.isOn;
+    if (!vcpu.isStepOver) handler?.(exit, vcpu);
+    return !vcpu.isDebugged;
   }
 
-  #called(slot: ExitSlot): boolean {
-    const { context } = slot;
-    const exit = context.decoder.decode() as HypercallExit;
-    const answer = this.#onHypercall?.(exit, this.vcpus[context.vcpu.id]!);
+  #called(vcpu: LiveVcpu): boolean {
+    const { page } = vcpu.context.vcpu;
+    const answer = this.#onHypercall?.(decodeExit(page) as HypercallExit, vcpu);
     if (answer === undefined) return false;
-    slot.putReturn(answer);
+    page.replyHypercall(answer);
     return true;
   }
 }

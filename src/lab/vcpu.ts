@@ -4,14 +4,18 @@
  * @module
  */
 
-import { KVM_RUN_STRUCT } from "../../ffi/kvm_run.ts";
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import { decodeExit } from "../exits/decode.ts";
+import type { DebugExit } from "../exits/exit.ts";
 import { exceptionVector } from "../exits/vector_names.ts";
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
-import type { Regs, Sregs, Vcpu as KvmVcpu } from "../kvm/vcpu.ts";
+import { injectException } from "../kvm/exception.ts";
+import type { Regs, Sregs, Vcpu } from "../kvm/vcpu.ts";
+import type { DebugOptions, GuestDebug } from "../machine/guest_debug.ts";
+import type { RunContext } from "../machine/run_context.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
-import { CR0 } from "../x86/control_registers.ts";
+import { pagePieces } from "../pages.ts";
 import {
   bitnessOf,
   decoder,
@@ -21,13 +25,9 @@ import {
 } from "../x86/instruction.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
 import { liveView, REGISTERS, SYSTEM_REGISTERS } from "./registers.ts";
-import type { ExitSlot } from "./slot.ts";
 
 // Experiments look at instructions without waiting, in the middle of a loop over exits.
 await loadDecoder();
-
-const READY = KVM_RUN_STRUCT.fields.ready_for_interrupt_injection[0];
-const WINDOW_WANTED = KVM_RUN_STRUCT.fields.request_interrupt_window[0];
 
 /**
  * A vCPU of a machine.
@@ -52,7 +52,7 @@ const WINDOW_WANTED = KVM_RUN_STRUCT.fields.request_interrupt_window[0];
  * }
  * ```
  */
-export interface Vcpu {
+export interface GuestVcpu {
   /** Its number: 0 for the one that boots. */
   readonly id: number;
   /** The general registers, live. */
@@ -106,33 +106,34 @@ export interface VcpuHost {
   readonly memory: GuestMemory;
   /** Sends a message to a vCPU's local APIC, where there are such. */
   readonly signal: ((cpu: number, vector: number) => void) | undefined;
-  /** Whether a vCPU runs on another thread now. */
-  isElsewhere(cpu: number): boolean;
 }
 
-/** {@linkcode Vcpu} on KVM's. */
-export class LiveVcpu implements Vcpu {
+/** {@linkcode GuestVcpu} on KVM's vCPU. */
+export class LiveVcpu implements GuestVcpu {
   readonly id: number;
   readonly regs: Registers;
   readonly sregs: SystemRegisters;
-  readonly #slot: ExitSlot;
+  /** What its exits are served with. */
+  readonly context: RunContext;
+  readonly #debug: GuestDebug;
   readonly #host: VcpuHost;
-  /** What was written and has to wait. */
+  /** What was written and takes effect when the instruction is finished. */
   #newRegs: Partial<Regs> = {};
   #newSregs: Partial<Sregs> = {};
   #interrupts: number[] = [];
 
-  constructor(slot: ExitSlot, host: VcpuHost) {
-    this.#slot = slot;
+  constructor(context: RunContext, debug: GuestDebug, host: VcpuHost) {
+    this.context = context;
+    this.#debug = debug;
     this.#host = host;
-    this.id = slot.context.vcpu.id;
+    this.id = context.vcpu.id;
     this.regs = liveView<Registers>(
       REGISTERS,
       () => ({ ...this.#vcpu.regs(), ...this.#newRegs }),
       (changed) => {
         const vcpu = this.#vcpu;
         Object.assign(this.#newRegs, changed);
-        slot.afterwards(() => {
+        vcpu.cycle.whenFinal(() => {
           vcpu.setRegs({ ...vcpu.regs(), ...this.#newRegs });
           this.#newRegs = {};
         });
@@ -144,7 +145,7 @@ export class LiveVcpu implements Vcpu {
       (changed) => {
         const vcpu = this.#vcpu;
         Object.assign(this.#newSregs, changed);
-        slot.afterwards(() => {
+        vcpu.cycle.whenFinal(() => {
           vcpu.setSregs({ ...vcpu.sregs(), ...this.#newSregs });
           this.#newSregs = {};
         });
@@ -152,21 +153,21 @@ export class LiveVcpu implements Vcpu {
     );
   }
 
-  /** KVM's vCPU, where it is at hand. */
-  get #vcpu(): KvmVcpu {
-    if (this.#host.isElsewhere(this.id)) {
+  /** KVM's vCPU. @throws {Error} while it runs on a thread of its own */
+  get #vcpu(): Vcpu {
+    const { vcpu } = this.context;
+    if (vcpu.disposed) throw new DisposedError(vcpu.what);
+    if (vcpu.cycle.state === "running") {
       throw new Error(
         `vCPU ${this.id} is running: look at others than the handler's own between runs, ` +
           "or in a loop over exits()",
       );
     }
-    const { vcpu } = this.#slot.context;
-    if (vcpu.disposed) throw new DisposedError(vcpu.what);
     return vcpu;
   }
 
   get singleStep(): boolean {
-    return this.#slot.debug.options.singleStep;
+    return this.#debug.options.singleStep;
   }
 
   set singleStep(singleStep: boolean) {
@@ -174,19 +175,29 @@ export class LiveVcpu implements Vcpu {
   }
 
   get breakpoints(): readonly bigint[] {
-    return this.#slot.debug.options.breakpoints;
+    return this.#debug.options.breakpoints;
   }
 
   set breakpoints(breakpoints: readonly bigint[]) {
     this.debug({ breakpoints });
   }
 
+  /** Whether anything is debugged: steps, breakpoints, the guest's own `int3`. */
+  get isDebugged(): boolean {
+    return this.#debug.isOn;
+  }
+
   /** Changes what is debugged. */
-  debug(changed: Partial<ExitSlot["debug"]["options"]>): void {
-    const { debug } = this.#slot;
+  debug(changed: DebugOptions): void {
     const vcpu = this.#vcpu;
-    debug.options = { ...debug.options, ...changed };
-    this.#slot.afterwards(() => debug.apply(linearRip(vcpu.regs(), vcpu.sregs())));
+    this.#debug.options = { ...this.#debug.options, ...changed };
+    vcpu.cycle.whenFinal(() => this.#debug.apply(linearRip(vcpu.regs(), vcpu.sregs())));
+  }
+
+  /** Whether its exit is only KVM's step past a breakpoint, which no program asked for. */
+  get isStepOver(): boolean {
+    const { page } = this.context.vcpu;
+    return page.reason === KVM_EXIT.DEBUG && this.#debug.isStepOver(decodeExit(page) as DebugExit);
   }
 
   translate(gva: bigint): bigint | undefined {
@@ -196,32 +207,28 @@ export class LiveVcpu implements Vcpu {
 
   read(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(sizeBytes);
-    for (const { gpa, start, end } of this.#pieces(gva, sizeBytes)) {
-      bytes.set(this.#host.memory.read(gpa, end - start), start);
+    for (const { gpa, offset, sizeBytes: size } of this.#pieces(gva, sizeBytes)) {
+      bytes.set(this.#host.memory.read(gpa, size), offset);
     }
     return bytes;
   }
 
   write(gva: bigint, bytes: Uint8Array): void {
-    // All of it is looked at before any of it is written.
+    // All of it is translated before any of it is written.
     const pieces = [...this.#pieces(gva, bytes.length)];
-    for (const { gpa, start, end } of pieces) {
-      this.#host.memory.write(gpa, bytes.subarray(start, end));
+    for (const { gpa, offset, sizeBytes } of pieces) {
+      this.#host.memory.write(gpa, bytes.subarray(offset, offset + sizeBytes));
     }
   }
 
   /** The parts of a range that are each in one page. */
-  *#pieces(
-    gva: bigint,
-    sizeBytes: number,
-  ): Generator<{ readonly gpa: bigint; readonly start: number; readonly end: number }> {
-    for (let start = 0; start < sizeBytes;) {
-      const at = gva + BigInt(start);
-      const gpa = this.translate(at);
-      if (gpa === undefined) throw new GuestMemoryError("no translation of GVA", at, sizeBytes);
-      const end = Math.min(sizeBytes, start + PAGE_BYTES - Number(at % BigInt(PAGE_BYTES)));
-      yield { gpa, start, end };
-      start = end;
+  *#pieces(gva: bigint, sizeBytes: number) {
+    for (const { address, offset, sizeBytes: size } of pagePieces(gva, sizeBytes)) {
+      const gpa = this.translate(address);
+      if (gpa === undefined) {
+        throw new GuestMemoryError("no translation of GVA", address, sizeBytes);
+      }
+      yield { gpa, offset, sizeBytes: size };
     }
   }
 
@@ -238,12 +245,11 @@ export class LiveVcpu implements Vcpu {
   /** As many bytes of one instruction as can be read. */
   #code(gva: bigint): Uint8Array {
     const bytes = new Uint8Array(MAX_INSTRUCTION_BYTES);
-    const left = PAGE_BYTES - Number(gva % BigInt(PAGE_BYTES));
     let length = 0;
-    for (const size of [Math.min(left, bytes.length), Math.max(0, bytes.length - left)]) {
-      const gpa = this.translate(gva + BigInt(length));
-      if (size === 0 || gpa === undefined) break;
-      const piece = this.#host.memory.tryRead(gpa, size);
+    for (const { address, sizeBytes } of pagePieces(gva, bytes.length)) {
+      const gpa = this.translate(address);
+      if (gpa === undefined) break;
+      const piece = this.#host.memory.tryRead(gpa, sizeBytes);
       bytes.set(piece, length);
       length += piece.length;
     }
@@ -267,39 +273,31 @@ export class LiveVcpu implements Vcpu {
     if (this.#host.signal) return this.#host.signal(this.id, vector);
     const vcpu = this.#vcpu;
     this.#interrupts.push(vector);
-    this.#slot.afterwards(() => this.openWindow(vcpu));
+    vcpu.cycle.whenFinal(() => this.openWindow());
   }
 
   /** Gives the guest the next interrupt that waits, or asks KVM to say when it takes one. */
-  openWindow(vcpu = this.#vcpu): void {
-    if (this.#interrupts.length > 0 && vcpu.area[READY] === 1) {
+  openWindow(): void {
+    const { vcpu } = this.context;
+    const { page } = vcpu;
+    if (this.#interrupts.length > 0 && page.readyForInterrupt) {
       vcpu.interrupt(this.#interrupts.shift()!);
-      vcpu.area[READY] = 0;
+      page.interruptQueued();
     }
-    vcpu.area[WINDOW_WANTED] = this.#interrupts.length > 0 ? 1 : 0;
+    page.interruptWindow = this.#interrupts.length > 0;
   }
 
   nmi(): void {
     const vcpu = this.#vcpu;
-    this.#slot.afterwards(() => vcpu.nmi());
+    vcpu.cycle.whenFinal(() => vcpu.nmi());
   }
 
   exception(vector: number, errorCode = 0): void {
     checkVector(vector, 31);
     const vcpu = this.#vcpu;
-    this.#slot.afterwards(() => {
-      const isProtected = (vcpu.sregs().cr0 & CR0.PE) !== 0n;
-      const events = vcpu.events();
-      vcpu.setEvents({
-        ...events,
-        exception: {
-          ...events.exception,
-          injected: 1,
-          nr: vector,
-          has_error_code: isProtected && exceptionVector(vector)?.hasErrorCode ? 1 : 0,
-          error_code: errorCode,
-        },
-      });
+    vcpu.cycle.whenFinal(() => {
+      const hasErrorCode = exceptionVector(vector)?.hasErrorCode ?? false;
+      injectException(vcpu, vector, hasErrorCode ? errorCode : undefined);
     });
   }
 }

@@ -39,7 +39,7 @@ export class GuestDebug {
   /**
    * @param memory the guest's RAM, if HLT is an exit (that is, without an in-kernel
    *   irqchip): HLT is not stepped then, since KVM's instruction emulator reports the
-   *   step in place of the halt and goes on behind it
+   *   step in place of the halt and runs on behind it
    * @throws {RangeError} when there are more breakpoints than registers
    */
   constructor(
@@ -82,7 +82,7 @@ export class GuestDebug {
     return undefined;
   }
 
-  /** Whether a debug exit is nothing but the step past a breakpoint, which nobody asked for. */
+  /** Whether a debug exit is only the step past a breakpoint, which no one asked for. */
   isStepOver({ dr6 }: DebugExit): boolean {
     return this.#steppingOver && !this.#options.singleStep && (dr6 & DR6_SINGLE_STEP) !== 0n;
   }

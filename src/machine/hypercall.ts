@@ -6,35 +6,35 @@
  */
 
 import { KVM_HC, KVM_MAP_GPA_RANGE } from "../../ffi/kvm_consts.ts";
-import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL } from "../../ffi/kvm_run.ts";
-import type { HypercallExit, VmExit } from "../exits/exit.ts";
+import { decodeExit } from "../exits/decode.ts";
+import type { HypercallExit } from "../exits/exit.ts";
+import type { ExitPage } from "../kvm/exit_page.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
 
-/** What a hypercall returns that nobody knows: -KVM_ENOSYS (linux/kvm_para.h). */
+/** The reply to an unknown hypercall: -KVM_ENOSYS (linux/kvm_para.h). */
 const NOT_KNOWN = -1000n;
-/** What it returns for arguments that make no sense: -KVM_EINVAL. */
+/** The reply to invalid arguments: -KVM_EINVAL. */
 const INVALID = -22n;
 
 /** The bit of `KVM_CAP_EXIT_HYPERCALL` that asks for these hypercalls. */
 export const MAP_GPA_RANGE_MASK: bigint = 1n << BigInt(KVM_HC.MAP_GPA_RANGE);
 
 /**
- * Answers a hypercall in `kvm_run`. Whatever the guest asks for, only slots that
- * have private memory are changed.
+ * Replies to a hypercall. Whatever the guest asks for, only slots with private memory
+ * are changed.
  *
  * @returns what was done, for the trace
  */
 export function serveHypercall(
-  exit: VmExit,
-  area: Uint8Array<ArrayBuffer>,
+  page: ExitPage,
   memory: Pick<GuestMemory, "slotAt" | "setPrivate">,
 ): string {
+  const exit = decodeExit(page);
   const answer = exit.reason === "HYPERCALL" && exit.nr === BigInt(KVM_HC.MAP_GPA_RANGE)
     ? mapGpaRange(exit, memory)
     : NOT_KNOWN;
-  const at = KVM_RUN_EXIT_OFFSET + KVM_RUN_HYPERCALL.fields.ret[0];
-  new DataView(area.buffer, area.byteOffset).setBigInt64(at, answer, true);
+  page.replyHypercall(answer);
   return answer === 0n ? "attributes" : `refused (${answer})`;
 }
 

@@ -5,7 +5,7 @@
  */
 
 import type { Vcpu } from "../kvm/vcpu.ts";
-import type { Msr } from "../kvm/vm.ts";
+import type { Msr } from "../kvm/counted.ts";
 
 /** IA32_MISC_ENABLE bit 0: REP MOVS and STOS may work faster than by single bytes (SDM volume 4). */
 const MISC_ENABLE = { index: 0x1a0, fastStrings: 1n } as const;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
+import { KVM_EXIT, KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import { KVM_SYNC_X86_REGS } from "../../ffi/kvm_run.ts";
 import { enter } from "../boot/entry.ts";
 import { firmwareTables } from "../firmware/tables.ts";
@@ -17,7 +17,6 @@ import type { FwCfgFile } from "../firmware/fw_cfg_items.ts";
 import { NULL_BACKEND, type SerialBackend, sinkBackend } from "../devices/serial_backend.ts";
 import { SerialPort } from "../devices/serial_port.ts";
 import { COM_PORTS } from "../devices/uart16550.ts";
-import { ExitDecoder } from "../exits/decode.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
 import { Kvm } from "../kvm/kvm.ts";
 import { ThreadInput } from "../kvm/thread_input.ts";
@@ -28,37 +27,29 @@ import type { Hole } from "../memory/hole.ts";
 import { AttributesResolver, LazyResolver, RebindResolver } from "../faults/resolve.ts";
 import type { CpuFeatures } from "../x86/cpu_features.ts";
 import { cpuidFor } from "../x86/cpuid.ts";
-import { type InstructionDecoder, loadDecoder } from "../x86/instruction.ts";
 import { plugIn } from "./address_map.ts";
 import { isDeadHalt } from "./dead_halt.ts";
-import { nameFailedInstruction } from "../faults/failed_instruction.ts";
 import { FaultHandler, type FaultOptions } from "../faults/handler.ts";
 import { type DebugOptions, GuestDebug } from "./guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import { setFirmwareMsrs } from "./initial_msrs.ts";
-import { enableMsrExits, type MsrHandler, NO_MSRS } from "./msr.ts";
-import { MmioIo } from "./mmio_io.ts";
+import { enableMsrExits, type MsrDevice, NO_MSRS } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
-import { PortIo } from "./port_io.ts";
 import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
 import { requireHoleCapabilities, requirePcCapabilities } from "./requirements.ts";
-import {
-  type ExitObserver,
-  type RunContext,
-  type RunControl,
-  runLoop,
-  type ServeExit,
-} from "./run_loop.ts";
+import type { ExitObserver, Next, RunContext, RunControl, ServeExit } from "./run_context.ts";
+import { runLoop } from "./run_loop.ts";
+import { serve, serveStall } from "./serve.ts";
 import { STALL, StallWatch } from "../faults/stall.ts";
 import { RunStatistics } from "./statistics.ts";
-import { ThreadedVcpus } from "./smp/secondary_vcpus.ts";
+import { SecondaryVcpus } from "./smp/secondary_vcpus.ts";
 import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from "./unclaimed.ts";
 
 /** `bare`: no interrupt controller, HLT ends the run. `pc`: in-kernel irqchip and PIT. */
 export type MachineType = "bare" | "pc";
 
 /** What a machine is to be. */
-export interface MachineOptions extends DebugOptions, FaultOptions {
+export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
   /** Guest RAM in bytes, a multiple of 4096. */
   readonly memoryBytes: number;
   /**
@@ -76,13 +67,13 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
    * Answers accesses to model-specific registers that KVM does not know or whose value it
    * refuses: they become exits. Default: the guest gets a #GP without an exit.
    */
-  readonly msrs?: MsrHandler;
+  readonly msrs?: MsrDevice;
   /** The KVM device. Default `/dev/kvm`. */
   readonly kvmPath?: string;
   /** Where COM1 and the debug consoles write. Default: nowhere. */
   readonly output?: ByteSink;
   /**
-   * What COM1 to COM4 are connected with, for whoever made it to dispose. A PC has all four
+   * What COM1 to COM4 are connected to; the caller disposes of it. A PC has all four
    * ports, a bare machine COM1 and those named here. Default for COM1: `output`.
    */
   readonly serial?: readonly (SerialBackend | undefined)[];
@@ -90,9 +81,9 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly commandLine?: string;
   /** Further files in a PC's fw_cfg. */
   readonly fwCfg?: readonly FwCfgFile[];
-  /** Who serves exits. Default: the devices, alone. */
+  /** Serves exits. Default: the devices alone ({@linkcode serve}). */
   readonly serve?: ServeExit;
-  /** Who looks at exits. Default: nobody. */
+  /** Sees exits. Default: none. */
   readonly observer?: ExitObserver;
   /** Count by port and GPA and measure time. Default false. */
   readonly detailed?: boolean;
@@ -100,7 +91,7 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
   readonly maxExits?: number;
   /** Default `ignore`. */
   readonly unclaimed?: UnclaimedPolicy;
-  /** Told once of each port and page that nobody claims, under `warn`. */
+  /** Told once of each port and page that no device claims, under `warn`. */
   readonly onUnclaimed?: UnclaimedListener;
 }
 
@@ -109,10 +100,10 @@ export interface MachineOptions extends DebugOptions, FaultOptions {
  * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
  */
 const TSS_GPA = 0xfffb_d000;
-/** For how long the guest may run at most until input, timers, dead halts and stalls are looked after. */
-const CARE_MS = 100;
-/** The same, at first, while input comes: what it leads to is to be seen soon. */
-const BUSY_CARE_MS = 1;
+/** How long the guest runs at most before input, timers, dead halts and stalls are polled. */
+const POLL_MS = 100;
+/** The same while input arrives, so that its echo is seen soon. */
+const BUSY_POLL_MS = 1;
 const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {}, fault: () => {} };
 
 /**
@@ -121,14 +112,14 @@ const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {},
  * @example
  * ```ts
  * import { planBoot } from "../boot/detect.ts";
- * import { Machine } from "./machine.ts";
- * using machine = new Machine({ memoryBytes: 1 << 20 });
+ * import { VirtualMachine } from "./machine.ts";
+ * using machine = new VirtualMachine({ memoryBytes: 1 << 20 });
  * const halt = new Uint8Array([0xf4]);
  * machine.boot(planBoot(halt, "", "flat16", { ram: machine.memory.ranges }));
  * console.log(machine.runFor(1000)); // { kind: "halt" }
  * ```
  */
-export class Machine implements Disposable {
+export class VirtualMachine implements Disposable {
   readonly memory: GuestMemory;
   readonly vm: Vm;
   readonly vcpu: Vcpu;
@@ -142,10 +133,10 @@ export class Machine implements Disposable {
   /** The debugging of each of them. */
   readonly debugs: readonly GuestDebug[];
   readonly #control: RunControl;
-  readonly #others: ThreadedVcpus | undefined;
+  readonly #secondaries: SecondaryVcpus | undefined;
   readonly #alarm: ThreadAlarm;
   readonly #input: ThreadInput;
-  #nextCareMs = CARE_MS;
+  #nextPollMs = POLL_MS;
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
@@ -157,7 +148,7 @@ export class Machine implements Disposable {
    * @throws {KvmUnavailableError} when KVM or a capability is missing
    * @throws {SystemError} when the host refuses something, such as the memory
    */
-  constructor(options: MachineOptions) {
+  constructor(options: VirtualMachineOptions) {
     using stack = new DisposableStack();
     const kvm = stack.use(Kvm.open(options.kvmPath));
     // The RAM comes before the VM, which must let go of it before it is unmapped.
@@ -188,16 +179,15 @@ export class Machine implements Disposable {
         cpuidFor(cpuid, { cpu: id, cpus: this.#cpus, tscDeadlineTimer, ...features }),
       );
       if (this.#isPc) setFirmwareMsrs(vcpu);
-      vcpu.syncRegs = KVM_SYNC_X86_REGS;
+      vcpu.page.syncRegs = KVM_SYNC_X86_REGS;
       this.#alarm.guard(vcpu);
       return vcpu;
     });
     this.vcpu = vcpus[0]!;
     this.#control = {
-      stop: undefined,
-      waits: false,
-      others: undefined,
-      ...(options.serve ? { serve: options.serve } : {}),
+      outcome: undefined,
+      secondaries: undefined,
+      serve: options.serve ?? serve,
     };
     const halts = this.#isPc ? undefined : this.memory;
     this.debugs = vcpus.map((vcpu) => new GuestDebug(vcpu, options, halts));
@@ -208,8 +198,10 @@ export class Machine implements Disposable {
     this.#pc = interrupts && this.#makePcDevices(options, interrupts);
     if (vcpus.length > 1) {
       const uarts = this.#serial.map(({ uart }) => uart);
-      this.#others = stack.use(new ThreadedVcpus(this.contexts.slice(1), uarts));
-      this.#control.others = this.#others;
+      const { serve, observer, maxExits } = options;
+      const mayPost = !serve && !observer?.wanted[KVM_EXIT.IO] && maxExits === undefined;
+      this.#secondaries = stack.use(new SecondaryVcpus(this.contexts.slice(1), uarts, mayPost));
+      this.#control.secondaries = this.#secondaries;
     }
     plugIn(this.#devices(options.output ?? (() => {})), this.ports, this.mmio);
     this.#stack = stack.move();
@@ -234,86 +226,53 @@ export class Machine implements Disposable {
 
   /** Makes the run end with this outcome at the next exit, unless it already has one. */
   stop(outcome: Outcome): void {
-    this.#control.stop ??= outcome;
-  }
-
-  /** Whether a vCPU runs on a thread of its own now: KVM makes whoever looks at it wait. */
-  isElsewhere(cpu: number): boolean {
-    return cpu > 0 && (this.#others?.isRunning(cpu) ?? false);
+    this.#control.outcome ??= outcome;
   }
 
   /** How the run ended, or is about to. */
   get outcome(): Outcome | undefined {
-    return this.#control.stop;
+    return this.#control.outcome;
   }
 
   /** Lets a machine whose run has ended run again. */
-  goOn(): void {
-    this.#control.stop = undefined;
+  clearOutcome(): void {
+    this.#control.outcome = undefined;
   }
 
   /**
    * Runs the guest, for at most so long; with `Infinity`, until the run ends. No
    * vCPU runs before or after.
    *
-   * @returns how the run ended, or `undefined` when it may go on
+   * @returns how the run ended; `undefined` when it has not, because the time is up or an exit
+   *   was handed out
    */
   runFor(milliseconds: number): Outcome | undefined {
-    this.#others?.resume();
+    this.#secondaries?.start();
     try {
       return this.#runUntil(performance.now() + milliseconds);
     } finally {
-      this.#others?.park();
-      this.#care();
+      this.#secondaries?.park();
+      this.#poll();
     }
   }
 
   #runUntil(deadline: number): Outcome | undefined {
     for (;;) {
-      this.#care();
-      const outcome = this.#runSlice(Math.min(deadline - performance.now(), this.#careMs));
-      if (outcome || this.#control.waits) return outcome;
+      this.#poll();
+      const next = this.#runSlice(Math.min(deadline - performance.now(), this.#pollMs));
+      if (next === "stop") return this.outcome;
+      if (next === "wait") return undefined;
       if (this.#stall.look(this.vcpu, this.memory, this.statistics.exits)) {
-        this.contexts[0]!.pending = STALL;
-        this.#control.waits = true;
-        return undefined;
+        serveStall(this.contexts[0]!, STALL);
+        if (this.outcome) return this.outcome;
       }
       if (this.#isPc && this.#isDead()) return { kind: "halt" };
       if (performance.now() >= deadline) return undefined;
     }
   }
 
-  /**
-   * Gets ready what cannot be done while the run loop runs. Call it between two
-   * calls of {@linkcode runFor}: it returns at once when nothing waits.
-   */
-  async settle(): Promise<void> {
-    if (this.#control.waits) await loadDecoder();
-  }
-
-  /** Adds to an outcome what takes a look at the guest's code: call it once, at the end. */
-  async explain(outcome: Outcome): Promise<Outcome> {
-    const { kind } = outcome;
-    return kind === "internal_error" || kind === "memory_fault"
-      ? this.explainWith(await loadDecoder(), outcome)
-      : outcome;
-  }
-
-  /** The same with a decoder that is loaded. */
-  explainWith(decoder: InstructionDecoder, outcome: Outcome): Outcome {
-    if (outcome.kind === "internal_error") {
-      const { vcpu } = this;
-      return nameFailedInstruction(outcome, decoder, vcpu.regs(), vcpu.sregs());
-    }
-    if (outcome.kind !== "memory_fault") return outcome;
-    const { fault, state } = outcome;
-    const { faults } = this.contexts[outcome.cpu ?? 0]!;
-    return { ...outcome, fault: faults.explain(fault, state) };
-  }
-
-  #makeContext(vcpu: Vcpu, debug: GuestDebug, options: MachineOptions): RunContext {
-    const { statistics, memory } = this;
-    const mmio = new MmioIo(vcpu.area, this.mmio);
+  #makeContext(vcpu: Vcpu, debug: GuestDebug, options: VirtualMachineOptions): RunContext {
+    const { statistics, memory, ports, mmio } = this;
     const resolvers = [
       new LazyResolver(memory),
       new RebindResolver(memory),
@@ -323,13 +282,11 @@ export class Machine implements Disposable {
       control: this.#control,
       vcpu,
       memory,
+      ports,
       mmio,
       msrs: options.msrs ?? NO_MSRS,
       statistics,
-      decoder: new ExitDecoder(vcpu.area),
-      io: new PortIo(vcpu.area),
-      ports: this.ports,
-      faults: new FaultHandler(vcpu, memory, mmio, options, resolvers),
+      faults: new FaultHandler(vcpu, memory, options, resolvers),
       observer: options.observer ?? NO_OBSERVER,
       maxExits: options.maxExits ?? Infinity,
       unclaimed: new UnclaimedAccesses(
@@ -337,11 +294,10 @@ export class Machine implements Disposable {
         options.onUnclaimed ?? (() => {}),
       ),
       debugged: (exit) => debug.handle(exit),
-      pending: undefined,
     };
   }
 
-  #runSlice(milliseconds: number): Outcome | undefined {
+  #runSlice(milliseconds: number): Next {
     this.#sliceEnd = Infinity;
     this.#endSliceIn(milliseconds);
     try {
@@ -356,11 +312,12 @@ export class Machine implements Disposable {
   /** Whether all vCPUs have halted for good. Only when the first has, the others are stopped to look. */
   #isDead(): boolean {
     if (!isDeadHalt(this.vm, this.vcpu)) return false;
-    if (!this.#others) return true;
-    this.#others.park();
-    const isDead = !this.#others.isAsked &&
-      this.contexts.every(({ vcpu }) => isDeadHalt(this.vm, vcpu));
-    this.#others.resume();
+    if (!this.#secondaries) return true;
+    this.#secondaries.park();
+    const isDead = this.contexts.every(({ vcpu }) =>
+      vcpu.cycle.state !== "exited" && isDeadHalt(this.vm, vcpu)
+    );
+    this.#secondaries.start();
     return isDead;
   }
 
@@ -372,21 +329,21 @@ export class Machine implements Disposable {
     this.#alarm.arm(milliseconds);
   }
 
-  /** What devices have to do that no access of the guest's makes them do. */
-  #care(): void {
+  /** Has devices do what no access makes them do: take input, fire timers. */
+  #poll(): void {
     const busy = this.#serial.filter((port) => port.poll()).length > 0;
-    this.#nextCareMs = busy ? BUSY_CARE_MS : Math.min(2 * this.#nextCareMs, CARE_MS);
+    this.#nextPollMs = busy ? BUSY_POLL_MS : Math.min(2 * this.#nextPollMs, POLL_MS);
     this.#pc?.poll();
   }
 
-  get #careMs(): number {
+  get #pollMs(): number {
     const { backend } = this.#serial[0]!;
-    const cares = this.#isPc || this.#serial.length > 1 || backend.poll ||
+    const isPolled = this.#isPc || this.#serial.length > 1 || backend.poll ||
       this.memory.holes.length > 0;
-    return cares ? Math.min(this.#nextCareMs, this.#pc?.dueInMs ?? Infinity) : Infinity;
+    return isPolled ? Math.min(this.#nextPollMs, this.#pc?.dueInMs ?? Infinity) : Infinity;
   }
 
-  #makeSerial(options: MachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {
+  #makeSerial(options: VirtualMachineOptions, interrupts: PcInterrupts | undefined): SerialPort[] {
     const backends = [...options.serial ?? []];
     backends[0] ??= sinkBackend(options.output ?? (() => {}));
     return COM_PORTS.flatMap(({ irq }, i) => {
@@ -395,7 +352,7 @@ export class Machine implements Disposable {
     });
   }
 
-  #makePcDevices(options: MachineOptions, interrupts: PcInterrupts): PcDevices {
+  #makePcDevices(options: VirtualMachineOptions, interrupts: PcInterrupts): PcDevices {
     return new PcDevices({
       cpus: this.#cpus,
       memory: this.memory,

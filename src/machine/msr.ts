@@ -5,10 +5,9 @@
  */
 
 import { KVM_MSR_EXIT_REASON } from "../../ffi/kvm_consts.ts";
-import { KVM_RUN_EXIT_OFFSET, KVM_RUN_MSR } from "../../ffi/kvm_run.ts";
-import type { VmExit } from "../exits/exit.ts";
+import { decodeExit } from "../exits/decode.ts";
+import type { ExitPage } from "../kvm/exit_page.ts";
 import { missingCapability } from "../kvm/unavailable.ts";
-import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 
 /**
@@ -16,8 +15,8 @@ import type { Vm } from "../kvm/vm.ts";
  *
  * @example
  * ```ts
- * import type { MsrHandler } from "./msr.ts";
- * const counter: MsrHandler = {
+ * import type { MsrDevice } from "./msr.ts";
+ * const counter: MsrDevice = {
  *   name: "counter",
  *   read: (index) => index === 0x12345 ? 42n : undefined,
  *   write: () => false,
@@ -25,7 +24,7 @@ import type { Vm } from "../kvm/vm.ts";
  * console.log(counter.read(0x12345, 0)); // 42n
  * ```
  */
-export interface MsrHandler {
+export interface MsrDevice {
   /** Who answers, for the trace. */
   readonly name: string;
   /**
@@ -46,15 +45,11 @@ export interface MsrHandler {
 }
 
 /** Answers for no register: the accesses are shown, and the guest gets its #GP all the same. */
-export const NO_MSRS: MsrHandler = {
+export const NO_MSRS: MsrDevice = {
   name: "none",
   read: () => undefined,
   write: () => false,
 };
-
-/** Where the answer goes in `kvm_run`. */
-const ERROR_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.error[0];
-const DATA_AT = KVM_RUN_EXIT_OFFSET + KVM_RUN_MSR.fields.data[0];
 
 /**
  * Makes accesses exits that would be a #GP: those to registers that KVM does not know,
@@ -71,23 +66,21 @@ export function enableMsrExits(vm: Pick<Vm, "checkExtension" | "enableCap">): vo
 }
 
 /**
- * Answers an access in `kvm_run`.
+ * Replies to an access to a model-specific register.
  *
- * @returns who answered, or `undefined` when the guest is given a #GP
+ * @param cpu the vCPU whose page it is
+ * @returns the name of the device that answered, or `undefined` when the guest is given a #GP
  */
-export function serveMsr(
-  exit: VmExit,
-  { area, id }: Pick<Vcpu, "area" | "id">,
-  handler: MsrHandler,
-): string | undefined {
+export function serveMsr(page: ExitPage, cpu: number, device: MsrDevice): string | undefined {
+  const exit = decodeExit(page);
   if (exit.reason !== "X86_RDMSR" && exit.reason !== "X86_WRMSR") return undefined;
   const answer = exit.reason === "X86_RDMSR"
-    ? handler.read(exit.index, id)
-    : handler.write(exit.index, exit.data, id);
-  const refused = answer === undefined || answer === false;
-  area[ERROR_AT] = refused ? 1 : 0;
-  if (typeof answer === "bigint") {
-    new DataView(area.buffer, area.byteOffset).setBigUint64(DATA_AT, answer, true);
+    ? device.read(exit.index, cpu)
+    : device.write(exit.index, exit.data, cpu);
+  if (answer === undefined || answer === false) {
+    page.refuseMsr();
+    return undefined;
   }
-  return refused ? undefined : handler.name;
+  page.acceptMsr(answer === true ? undefined : answer);
+  return device.name;
 }

@@ -167,7 +167,7 @@ export class PcDevices {
     this.#rtc.poll();
   }
 
-  /** In how many milliseconds a device wants to be polled, if at all. */
+  /** In how many milliseconds a device is to be polled, if at all. */
   get dueInMs(): number {
     return this.#rtc.dueInMs;
   }

@@ -5,7 +5,8 @@
  */
 
 import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
-import type { Capability, Kvm } from "../kvm/kvm.ts";
+import type { Capability } from "../kvm/capability.ts";
+import type { Kvm } from "../kvm/kvm.ts";
 import { missingCapability, tooManyVcpus } from "../kvm/unavailable.ts";
 import type { Hole, HoleKind } from "../memory/hole.ts";
 

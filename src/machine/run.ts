@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Machine } from "./machine.ts";
+import type { VirtualMachine } from "./machine.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** How long the guest runs before the event loop gets a turn. */
@@ -24,16 +24,16 @@ export interface RunOptions {
  * @example
  * ```ts
  * import { planBoot } from "../boot/detect.ts";
- * import { Machine } from "./machine.ts";
+ * import { VirtualMachine } from "./machine.ts";
  * import { runToEnd } from "./run.ts";
- * using machine = new Machine({ memoryBytes: 1 << 20 });
+ * using machine = new VirtualMachine({ memoryBytes: 1 << 20 });
  * const halt = new Uint8Array([0xf4]);
  * machine.boot(planBoot(halt, "", "flat16", { ram: machine.memory.ranges }));
  * console.log(await runToEnd(machine, { timeoutMs: 1000 })); // { kind: "halt" }
  * ```
  */
 export async function runToEnd(
-  machine: Pick<Machine, "runFor" | "settle" | "explain">,
+  machine: Pick<VirtualMachine, "runFor">,
   { timeoutMs = Infinity, onPause = () => {} }: RunOptions = {},
 ): Promise<Outcome> {
   const deadline = performance.now() + timeoutMs;
@@ -41,16 +41,15 @@ export async function runToEnd(
     const left = deadline - performance.now();
     if (left <= 0) return { kind: "timeout", timeoutMs };
     const outcome = machine.runFor(Math.min(SLICE_MS, left));
-    if (outcome) return await machine.explain(outcome);
-    await machine.settle();
+    if (outcome) return outcome;
     onPause();
     await eventLoopTurn();
   }
 }
 
 /**
- * Lets whatever waits be done: signal handlers above all. Nothing cheaper than a
- * timer does: a signal that is under way may need more than one round.
+ * A turn of the event loop: for signal handlers above all. Nothing cheaper than a
+ * timer will do: a signal on its way may need more than one round.
  */
 function eventLoopTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));

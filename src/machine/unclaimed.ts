@@ -1,5 +1,5 @@
 /**
- * Accesses that no device claims: what is done about them, and who is told.
+ * Accesses that no device claims: ignored, reported once each, or the end of the run.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export type UnclaimedPolicy = "ignore" | "warn" | "stop";
 /** Told of an access: to a port, or to a GPA. */
 export type UnclaimedListener = (space: "port" | "gpa", address: number) => void;
 
-/** After so many different ports and pages nobody is told any more. */
+/** After so many different ports and pages there are no more warnings. */
 const MAX_WARNINGS = 32;
 const PORTS = 0x10000;
 

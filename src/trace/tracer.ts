@@ -6,7 +6,7 @@
 
 import type { VmExit } from "../exits/exit.ts";
 import type { Outcome } from "../machine/outcome.ts";
-import type { ExitObserver } from "../machine/run_loop.ts";
+import type { ExitObserver } from "../machine/run_context.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
 import type { MemoryFault } from "../faults/fault.ts";
 import { unresolvedText } from "./fault_record.ts";

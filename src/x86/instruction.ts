@@ -1,8 +1,7 @@
 /**
  * Instructions: what one says and which memory it accesses, by iced-x86.
  *
- * iced-x86 takes tens of milliseconds to load, so it is loaded on first need:
- * {@linkcode loadDecoder} once, then {@linkcode decoder} without waiting.
+ * iced-x86 takes tens of milliseconds to load, so {@linkcode decoder} loads it on first need.
  *
  * @module
  */
@@ -61,23 +60,30 @@ export interface InstructionDecoder {
 
 let loaded: InstructionDecoder | undefined;
 
-/** The decoder, where it is loaded. */
-export function decoder(): InstructionDecoder | undefined {
-  return loaded;
-}
+// Node.js's modules are reached through this global: an import of one would cost every start.
+declare const process: { getBuiltinModule(name: "node:module"): typeof import("node:module") };
 
 /**
- * Loads the decoder.
+ * The decoder. It takes tens of milliseconds the first time, when the package is loaded.
  *
  * @example
  * ```ts
- * import { decoder, loadDecoder } from "./instruction.ts";
- * await loadDecoder();
- * console.log(decoder() !== undefined); // true
+ * import { decoder } from "./instruction.ts";
+ * console.log(typeof decoder().decode); // "function"
  * ```
  */
-export async function loadDecoder(): Promise<InstructionDecoder> {
-  return loaded ??= new IcedDecoder(await import("./iced.ts"));
+export function decoder(): InstructionDecoder {
+  if (loaded) return loaded;
+  const { createRequire } = process.getBuiltinModule("node:module");
+  return loaded = new IcedDecoder(createRequire(import.meta.url)("iced-x86"));
+}
+
+/**
+ * Loads the decoder with the modules of its importer, for programs that are not files: from
+ * an address on the net, {@linkcode decoder} could not find the package.
+ */
+export async function loadDecoder(): Promise<void> {
+  loaded ??= new IcedDecoder(await import("./iced.ts"));
 }
 
 /** Whether the processor runs 16-, 32- or 64-bit code now (SDM volume 3A, 5.2.1 and 3.4.5). */

@@ -13,12 +13,13 @@ import {
 } from "../../ffi/kvm_run.ts";
 import { encode } from "../../ffi/layout.ts";
 import { KVM_REGS } from "../../ffi/vcpu_structs.ts";
-import { ExitDecoder, exitReasonName } from "../../src/exits/decode.ts";
+import { decodeExit, exitReasonName } from "../../src/exits/decode.ts";
 import type { VmExit } from "../../src/exits/exit.ts";
+import { ExitPage } from "../../src/kvm/exit_page.ts";
 import { kvmRun, PORT_DATA, SAMPLES } from "./samples.ts";
 
 function decode(area: Uint8Array<ArrayBuffer>): VmExit {
-  return new ExitDecoder(area).decode();
+  return decodeExit(new ExitPage(area));
 }
 
 for (const { name, area, exit } of SAMPLES) {
@@ -100,10 +101,10 @@ Deno.test("the bytes of an instruction are told where KVM says that it gives the
 
 Deno.test("a decoder sees the exit that kvm_run holds now", () => {
   const area = kvmRun(KVM_EXIT.HLT);
-  const decoder = new ExitDecoder(area);
-  assertEquals(decoder.decode().reason, "HLT");
+  const page = new ExitPage(area);
+  assertEquals(decodeExit(page).reason, "HLT");
   encode(KVM_RUN_STRUCT, { exit_reason: KVM_EXIT.SHUTDOWN }, area);
-  assertEquals(decoder.decode().reason, "SHUTDOWN");
+  assertEquals(decodeExit(page).reason, "SHUTDOWN");
 });
 
 Deno.test("a decoder works on a part of a larger buffer", () => {

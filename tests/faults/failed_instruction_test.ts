@@ -1,12 +1,9 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { VmExit } from "../../src/exits/exit.ts";
-import { nameFailedInstruction } from "../../src/faults/failed_instruction.ts";
+import { failedInstruction } from "../../src/faults/failed_instruction.ts";
 import { describeOutcome } from "../../src/machine/outcome.ts";
-import { loadDecoder } from "../../src/x86/instruction.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { TestMachine } from "../lib/machine.ts";
-
-const decoder = await loadDecoder();
 
 function failure(instruction?: Uint8Array): VmExit {
   return {
@@ -28,20 +25,18 @@ for (
 ) {
   kvmTest(`${name} is named in ${mode} mode, in the outcome and in words`, () => {
     using test = new TestMachine(image);
-    const { vcpu } = test.machine;
-    const outcome = { kind: "internal_error", exit: failure(Uint8Array.from(bytes)) } as const;
-    const named = nameFailedInstruction(outcome, decoder, vcpu.regs(), vcpu.sregs());
-    assertEquals(named.instruction, name);
-    assertStringIncludes(describeOutcome(named), `cannot emulate "${name}" suberror=1`);
+    const exit = failure(Uint8Array.from(bytes));
+    const instruction = failedInstruction(exit, test.machine.vcpu);
+    assertEquals(instruction, name);
+    const text = describeOutcome({ kind: "internal_error", exit, instruction: name });
+    assertStringIncludes(text, `cannot emulate "${name}" suberror=1`);
   });
 }
 
-kvmTest("bytes that are no instruction, and an exit without any, have no name", async () => {
+kvmTest("bytes that are no instruction, and an exit without any, have no name", () => {
   using test = new TestMachine("hello.bin64");
   for (const bytes of [undefined, [], [0x06], [0x48]]) {
     const exit = failure(bytes && Uint8Array.from(bytes));
-    const outcome = await test.machine.explain({ kind: "internal_error", exit });
-    assert(outcome.kind === "internal_error");
-    assertEquals(outcome.instruction, undefined);
+    assertEquals(failedInstruction(exit, test.machine.vcpu), undefined);
   }
 });

@@ -48,7 +48,7 @@ async function run(listing: string, options: TestMachineOptions, cpl: 0 | 3 = 0)
     vcpu.setSregs(sregs);
     vcpu.setRegs({ ...vcpu.regs(), rflags: 0x3002n }); // IOPL 3, for the debug exit
   }
-  const outcome = await test.machine.explain(await test.run());
+  const outcome = await test.run();
   return { outcome, faults, verdicts };
 }
 

@@ -5,12 +5,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Candidate, type CpuState, locate } from "../../src/faults/locate.ts";
 import { CR0, CR4, EFER } from "../../src/x86/control_registers.ts";
-import { loadDecoder } from "../../src/x86/instruction.ts";
+import { decoder as loadedDecoder } from "../../src/x86/instruction.ts";
 import { CODE, long, protectedMode, real, REAL_CODE } from "../lib/fake_cpu.ts";
 import { FakeMemory } from "../lib/fake_memory.ts";
 import { code } from "../lib/guest.ts";
 
-const decoder = await loadDecoder();
+const decoder = loadedDecoder();
 
 const BAD = 0x30_0000;
 const PML4 = 0x1000;

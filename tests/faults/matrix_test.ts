@@ -97,7 +97,7 @@ const CASES: readonly AccessCase[] = [
 
 async function run(image: string, hole: Hole): Promise<{ outcome: Outcome; output: string }> {
   using test = new TestMachine(image, { holes: [hole] });
-  const outcome = await test.machine.explain(await test.run());
+  const outcome = await test.run();
   return { outcome, output: test.output };
 }
 
@@ -106,7 +106,6 @@ async function runBriefly(image: string, hole: Hole): Promise<Outcome | undefine
   using test = new TestMachine(image, { holes: [hole] });
   const outcome = test.machine.runFor(300);
   if (outcome) return outcome;
-  await test.machine.settle();
   return test.machine.runFor(50);
 }
 

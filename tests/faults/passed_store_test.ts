@@ -5,12 +5,12 @@
 import { assertEquals } from "@std/assert";
 import type { CpuState } from "../../src/faults/locate.ts";
 import { findPassedStore } from "../../src/faults/passed_store.ts";
-import { loadDecoder } from "../../src/x86/instruction.ts";
+import { decoder as loadedDecoder } from "../../src/x86/instruction.ts";
 import { CODE, protectedMode, real, REAL_CODE } from "../lib/fake_cpu.ts";
 import { FakeMemory } from "../lib/fake_memory.ts";
 import { code } from "../lib/guest.ts";
 
-const decoder = await loadDecoder();
+const decoder = loadedDecoder();
 const BAD = 0x30_0000;
 
 /** What is found when RIP is behind `listing`: the instruction, its RIP and its linear address. */

@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { KVM_RUN_EXIT_OFFSET, KVM_RUN_HYPERCALL } from "../../ffi/kvm_run.ts";
-import type { HypercallExit } from "../../src/exits/exit.ts";
+import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import { KVM_RUN_HYPERCALL } from "../../ffi/kvm_run.ts";
+import { ExitPage } from "../../src/kvm/exit_page.ts";
+import { kvmRun } from "../exits/samples.ts";
 import { serveHypercall } from "../../src/machine/hypercall.ts";
 import type { MemoryFault } from "../../src/faults/fault.ts";
 import { AttributesResolver } from "../../src/faults/resolve.ts";
@@ -59,11 +61,10 @@ Deno.test("what is no such request is left alone (memory that is made up)", () =
 
 /** KVM_HC_MAP_GPA_RANGE, and what it returns to the guest. */
 function mapGpaRange(memory: FakeMemory, args: readonly bigint[], nr = 12n): bigint {
-  const area = new Uint8Array(4096);
-  const exit: HypercallExit = { reason: "HYPERCALL", code: 3, nr, args, flags: 0n };
-  serveHypercall(exit, area, memory);
-  const at = KVM_RUN_EXIT_OFFSET + KVM_RUN_HYPERCALL.fields.ret[0];
-  return new DataView(area.buffer).getBigInt64(at, true);
+  const area = kvmRun(KVM_EXIT.HYPERCALL, KVM_RUN_HYPERCALL, { nr, args: [...args, 0n, 0n, 0n] });
+  const page = new ExitPage(area);
+  serveHypercall(page, memory);
+  return BigInt.asIntN(64, page.payload(KVM_RUN_HYPERCALL).ret);
 }
 
 Deno.test("a guest converts its memory by hypercall (exits that are made up)", () => {

@@ -32,22 +32,22 @@ const NO_SUCH_REGISTERS = 1 << 30;
 
 /** Lets KVM_RUN fail with EINVAL until it is set to 0 again. */
 function breakRun(guest: TestGuest, broken: boolean): void {
-  guest.vcpu.syncRegs = broken ? NO_SUCH_REGISTERS : 0;
+  guest.vcpu.page.syncRegs = broken ? NO_SUCH_REGISTERS : 0;
 }
 
 kvmTest("an exit has its reason", () => {
   using guest = new TestGuest();
   guest.enterReal(code("f4"));
   assertEquals(guest.vcpu.run(), RunResult.exit);
-  assertEquals(guest.vcpu.exitReason, KVM_EXIT.HLT);
+  assertEquals(guest.vcpu.page.reason, KVM_EXIT.HLT);
 });
 
 kvmTest("a shared register is in kvm_run at the exit, without asking", () => {
   using guest = new TestGuest();
-  guest.vcpu.syncRegs = 1;
+  guest.vcpu.page.syncRegs = 1;
   guest.enterReal(code("66 bb 78 56 34 12 f4")); // mov ebx, 0x12345678; hlt
   assertEquals(guest.run().rip, BigInt(CODE + 7));
-  const rbx = new DataView(guest.vcpu.area.buffer).getBigUint64(KVM_RUN_REGS_OFFSET + 8, true);
+  const rbx = new DataView(guest.area.buffer).getBigUint64(KVM_RUN_REGS_OFFSET + 8, true);
   assertEquals(rbx, 0x1234_5678n);
 });
 
@@ -55,11 +55,11 @@ kvmTest("R1: an errno that is no fault is fatal, though the reason reads MEMORY_
   using guest = new TestGuest();
   guest.enterReal(code("f4"));
   breakRun(guest, true);
-  guest.vcpu.immediateExit = true; // so that the reason stays as it is
-  encode(KVM_RUN_STRUCT, { exit_reason: KVM_EXIT.MEMORY_FAULT }, guest.vcpu.area);
+  guest.vcpu.page.immediateExit = true; // so that the reason stays as it is
+  encode(KVM_RUN_STRUCT, { exit_reason: KVM_EXIT.MEMORY_FAULT }, guest.area);
   assertEquals(guest.vcpu.run(), RunResult.failed);
-  assertEquals(guest.vcpu.exitReason, KVM_EXIT.MEMORY_FAULT);
-  assertEquals(guest.vcpu.lastErrno, EINVAL);
+  assertEquals(guest.vcpu.page.reason, KVM_EXIT.MEMORY_FAULT);
+  assertEquals(guest.vcpu.cycle.errno, EINVAL);
 });
 
 /**
@@ -76,8 +76,8 @@ function faultingGuest(): TestGuest {
 /** Runs into the fault, which KVM may annotate or not. */
 function runIntoFault(guest: TestGuest): void {
   const annotated = guest.vcpu.run() === RunResult.annotatedFault;
-  assertEquals(guest.vcpu.exitReason, annotated ? KVM_EXIT.MEMORY_FAULT : KVM_EXIT.UNKNOWN);
-  assertEquals(guest.vcpu.lastErrno, EFAULT);
+  assertEquals(guest.vcpu.page.reason, annotated ? KVM_EXIT.MEMORY_FAULT : KVM_EXIT.UNKNOWN);
+  assertEquals(guest.vcpu.cycle.errno, EFAULT);
 }
 
 kvmTest("R2: a fault without an annotation reads as UNKNOWN, not as the exit before it", () => {
@@ -95,7 +95,7 @@ kvmTest(
     assertEquals(guest.run().reason, "IO");
     breakRun(guest, true); // refused before the kernel gets to reset the reason itself
     assertEquals(guest.vcpu.run(), RunResult.failed);
-    assertEquals(guest.vcpu.exitReason, KVM_EXIT.UNKNOWN);
+    assertEquals(guest.vcpu.page.reason, KVM_EXIT.UNKNOWN);
   },
 );
 
@@ -115,14 +115,14 @@ kvmTest("R3: immediate_exit returns interrupted and preserves the exit reason", 
   using guest = new TestGuest();
   guest.enterReal(code("e6 80 f4"));
   assertEquals(guest.run().reason, "IO");
-  guest.vcpu.immediateExit = true;
-  assert(guest.vcpu.immediateExit);
+  guest.vcpu.page.immediateExit = true;
+  assert(guest.vcpu.page.immediateExit);
   for (let i = 0; i < 3; i++) {
     assertEquals(guest.vcpu.run(), RunResult.interrupted);
-    assertEquals(guest.vcpu.lastErrno, EINTR);
-    assertEquals(guest.vcpu.exitReason, KVM_EXIT.IO);
+    assertEquals(guest.vcpu.cycle.errno, EINTR);
+    assertEquals(guest.vcpu.page.reason, KVM_EXIT.IO);
   }
-  guest.vcpu.immediateExit = false;
+  guest.vcpu.page.immediateExit = false;
   assertEquals(guest.run().reason, "HLT", "the guest had not run in between");
 });
 
@@ -133,31 +133,31 @@ kvmTest("R4: errno is that of KVM_RUN, after however many calls that succeeded o
     assertThrows(() => open("/does/not/exist", O_RDWR), SystemError, "ENOENT");
     guest.vcpu.regs();
     runIntoFault(guest);
-    assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
-    assertEquals(guest.vcpu.lastErrno, EINTR);
+    assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
+    assertEquals(guest.vcpu.cycle.errno, EINTR);
   }
 });
 
 kvmTest("R4: an errno that an earlier call left behind does not leak into a successful run", () => {
   using guest = new TestGuest();
   guest.enterReal(code("e6 80 eb fc"));
-  assertEquals(guest.vcpu.lastErrno, 0);
+  assertEquals(guest.vcpu.cycle.errno, 0);
   for (let i = 0; i < 100; i++) {
     assertThrows(() => open("/does/not/exist", O_RDWR), SystemError);
     assertEquals(errnoCell[0], 2, "ENOENT");
     assertEquals(guest.vcpu.run(), RunResult.exit);
-    assertEquals(guest.vcpu.exitReason, KVM_EXIT.IO);
+    assertEquals(guest.vcpu.page.reason, KVM_EXIT.IO);
   }
-  assertEquals(guest.vcpu.lastErrno, 0, "no run had failed");
+  assertEquals(guest.vcpu.cycle.errno, 0, "no run had failed");
 });
 
 /** Puts the answer to a pending port read into `kvm_run`. */
 function answerPort(guest: TestGuest, bytes: readonly number[]): void {
-  guest.vcpu.area.set(bytes, 4096); // KVM_PIO_PAGE_OFFSET pages
+  guest.area.set(bytes, 4096); // KVM_PIO_PAGE_OFFSET pages
 }
 
 function answerMmio(guest: TestGuest, bytes: readonly number[]): void {
-  guest.vcpu.area.set(bytes, KVM_RUN_EXIT_OFFSET + KVM_RUN_MMIO.fields.data[0]);
+  guest.area.set(bytes, KVM_RUN_EXIT_OFFSET + KVM_RUN_MMIO.fields.data[0]);
 }
 
 /** RIP as an offset in the code, and RAX. */
@@ -173,9 +173,9 @@ for (const cpl of [0, 3] as const) {
     assertEquals(guest.run().reason, "IO");
     assertEquals(state(guest), [0, 0xffff_ffff_0000_1234n]);
     answerPort(guest, [0x78, 0x56, 0x34, 0x12]);
-    assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+    assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
     assertEquals(state(guest), [2, 0x1234_5678n]);
-    assertEquals(guest.vcpu.exitReason, KVM_EXIT.IO, "R3: still the exit that was completed");
+    assertEquals(guest.vcpu.page.reason, KVM_EXIT.IO, "R3: still the exit that was completed");
   });
 
   kvmTest(`R7: completing an MMIO read makes RIP and RAX whole, at CPL ${cpl}`, () => {
@@ -184,7 +184,7 @@ for (const cpl of [0, 3] as const) {
     assertEquals(guest.run().reason, "MMIO");
     assertEquals(state(guest), [0, 5n]);
     answerMmio(guest, [1, 2, 3, 4]);
-    assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+    assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
     assertEquals(state(guest), [2, 0x0403_0201n]);
   });
 }
@@ -193,10 +193,10 @@ kvmTest("R7: completing an OUT and an MMIO write leaves RIP behind them", () => 
   using guest = new TestGuest();
   guest.enterLong(code("e6 80 88 07 f4"), 0, { rdi: DEVICE }); // out 0x80, al; mov [rdi], al
   assertEquals(guest.run().reason, "IO");
-  assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+  assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
   assertEquals(state(guest)[0], 2);
   assertEquals(guest.run().reason, "MMIO");
-  assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+  assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
   assertEquals(state(guest)[0], 4);
   assertEquals(guest.run().reason, "HLT", "neither was done again");
 });
@@ -206,8 +206,8 @@ kvmTest("R7: completing an RDMSR makes RIP, RAX and RDX whole", () => {
   guest.vm.enableCap("X86_USER_SPACE_MSR", BigInt(KVM_MSR_EXIT_REASON.UNKNOWN));
   guest.enterLong(code("0f 32 f4"), 0, { rcx: 0x12345n });
   assertEquals(guest.run().reason, "X86_RDMSR");
-  encode(KVM_RUN_MSR, { data: 0x1111_2222_3333_4444n }, guest.vcpu.area, KVM_RUN_EXIT_OFFSET);
-  assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+  encode(KVM_RUN_MSR, { data: 0x1111_2222_3333_4444n }, guest.area, KVM_RUN_EXIT_OFFSET);
+  assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
   assertEquals(state(guest), [2, 0x3333_4444n]);
   assertEquals(guest.vcpu.regs().rdx, 0x1111_2222n);
 });
@@ -217,11 +217,11 @@ kvmTest("R7: an MMIO read that crosses a page is two exits, the second by comple
   guest.enterLong(code("48 8b 07 f4"), 0, { rdi: DEVICE + 0xffcn }); // mov rax, [rdi]
   assertEquals(guest.run().reason, "MMIO");
   answerMmio(guest, [1, 2, 3, 4]);
-  assertEquals(guest.vcpu.completePending(), RunResult.exit, "the next part wants serving");
-  assertEquals(guest.vcpu.exitReason, KVM_EXIT.MMIO);
+  assertEquals(guest.vcpu.cycle.completePending(), RunResult.exit, "the next part wants serving");
+  assertEquals(guest.vcpu.page.reason, KVM_EXIT.MMIO);
   assertEquals(state(guest), [0, 0n]);
   answerMmio(guest, [5, 6, 7, 8]);
-  assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+  assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
   assertEquals(state(guest), [3, 0x0807_0605_0403_0201n]);
 });
 
@@ -236,7 +236,7 @@ kvmTest("R7: a string input that KVM cuts into parts is whole after each part", 
     exit.data.forEach((_, i) => exit.data[i] = (done + i) & 0xff);
     done += exit.count;
     parts++;
-    assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+    assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
     const { rip, rcx, rdi } = guest.vcpu.regs();
     assertEquals(rcx, BigInt(total - done));
     assertEquals(rdi, BigInt(0x8000 + done));
@@ -245,15 +245,15 @@ kvmTest("R7: a string input that KVM cuts into parts is whole after each part", 
   assertEquals(done, total);
   assert(parts > 1);
   assert(guest.ram.subarray(0x8000, 0x8000 + total).every((byte, i) => byte === (i & 0xff)));
-  assertEquals(guest.vcpu.exitReason, KVM_EXIT.HLT);
+  assertEquals(guest.vcpu.page.reason, KVM_EXIT.HLT);
 });
 
 kvmTest("completing where nothing is pending does nothing, and does not enter the guest", () => {
   using guest = new TestGuest();
   guest.enterReal(code("e6 80"));
-  assertEquals(guest.vcpu.completePending(), RunResult.interrupted);
+  assertEquals(guest.vcpu.cycle.completePending(), RunResult.interrupted);
   assertEquals(guest.vcpu.regs().rip, BigInt(CODE));
-  assert(!guest.vcpu.immediateExit, "the flag is cleared again");
+  assert(!guest.vcpu.page.immediateExit, "the flag is cleared again");
 });
 
 kvmTest("a vCPU that was just started by another is not runnable once, then runs", () => {
@@ -270,8 +270,8 @@ kvmTest("a vCPU that was just started by another is not runnable once, then runs
   guest.vm.signalMsi({ address_lo: toSecond, data: 0x602 }); // SIPI: start at 0200:0000
   alarm.arm(5000);
   assertEquals(second.run(), RunResult.notRunnable);
-  assertEquals(second.lastErrno, EAGAIN);
+  assertEquals(second.cycle.errno, EAGAIN);
   assertEquals(second.run(), RunResult.exit);
-  assertEquals(second.exitReason, KVM_EXIT.IO);
+  assertEquals(second.page.reason, KVM_EXIT.IO);
   alarm.disarm();
 });

@@ -259,8 +259,8 @@ kvmTest("a disposed vCPU does not run, and says so", () => {
   vcpu[Symbol.dispose]();
   const message = "vCPU 0 was used after it was disposed";
   assertThrows(() => vcpu.run(), DisposedError, message);
-  assertThrows(() => vcpu.completePending(), DisposedError, message);
+  assertThrows(() => vcpu.cycle.completePending(), DisposedError, message);
   assertThrows(() => vcpu.regs(), DisposedError, message);
   assertThrows(() => vcpu.nmi(), DisposedError, message);
-  assertEquals(vcpu.area.length, 0, "the mapping is gone from every view");
+  assert(vcpu.page.released, "the mapping is gone from every view");
 });

@@ -25,7 +25,7 @@ function failure(fn: () => unknown): string {
 
 /** What the guest says that it read from where RDI points. */
 function load(guest: TestGuest, gpa: bigint): number | string {
-  guest.vcpu.completePending(); // or the last load's data would come in first
+  guest.vcpu.cycle.completePending(); // or the last load's data would come in first
   guest.enterLong(LOAD_AND_TELL, 0, { rdi: gpa });
   const exit = guest.run();
   return exit.reason === "IO" ? exit.data[0]! : exit.reason;

@@ -140,7 +140,7 @@ kvmTest("an exit cannot be answered when the guest has gone on", () => {
   using vm = machine("e6 10 f4");
   const seen: Exit[] = [];
   drain(vm, (exit) => seen.push(exit));
-  assertThrows(() => seen[0]!.answer(), Error, "the guest has gone on since this exit");
+  assertThrows(() => seen[0]!.answer(), Error, "the guest has run on since this exit");
 });
 
 kvmTest("serve() lets the loop see, and change, what a device answers", () => {

@@ -5,7 +5,7 @@
  */
 
 import { MAP, mmap, munmap, releaseView, viewMemory } from "../../ffi/memory.ts";
-import { ExitDecoder } from "../../src/exits/decode.ts";
+import { decodeExit } from "../../src/exits/decode.ts";
 import type { VmExit } from "../../src/exits/exit.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";
 import { RunResult } from "../../src/kvm/run_result.ts";
@@ -46,6 +46,8 @@ export class TestGuest implements Disposable {
   readonly ram: Uint8Array<ArrayBuffer>;
   /** Where the RAM is in this process. */
   readonly hva: bigint;
+  /** The bytes of the vCPU's `kvm_run`, to look behind what {@linkcode Vcpu.page} tells. */
+  readonly area: Uint8Array<ArrayBuffer>;
   readonly #stack: DisposableStack;
 
   constructor({ ramBytes = 2 << 20, slotFlags = 0, irqchip = false }: GuestOptions = {}) {
@@ -66,6 +68,10 @@ export class TestGuest implements Disposable {
     if (irqchip) this.vm.createIrqchip();
     this.vcpu = this.vm.createVcpu(0);
     this.vcpu.setCpuid2(this.kvm.supportedCpuid());
+    const { address, sizeBytes } = this.vcpu.place;
+    const area = new Uint8Array(viewMemory(address, sizeBytes));
+    stack.defer(() => releaseView(area.buffer));
+    this.area = area;
     this.#stack = stack.move();
   }
 
@@ -111,8 +117,8 @@ export class TestGuest implements Disposable {
   run(): VmExit {
     const result = this.vcpu.run();
     if (result !== RunResult.exit) {
-      throw new Error(`KVM_RUN gave result ${result}, errno ${this.vcpu.lastErrno}`);
+      throw new Error(`KVM_RUN gave result ${result}, errno ${this.vcpu.cycle.errno}`);
     }
-    return new ExitDecoder(this.vcpu.area).decode();
+    return decodeExit(this.vcpu.page);
   }
 }

@@ -7,9 +7,9 @@
 import { planBoot } from "../../src/boot/detect.ts";
 import type { BootOptions, BootProtocol } from "../../src/boot/plan.ts";
 import type { VmExit } from "../../src/exits/exit.ts";
-import { Machine, type MachineOptions } from "../../src/machine/machine.ts";
+import { VirtualMachine, type VirtualMachineOptions } from "../../src/machine/machine.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
-import type { ExitObserver } from "../../src/machine/run_loop.ts";
+import type { ExitObserver } from "../../src/machine/run_context.ts";
 import { imageFile } from "./images.ts";
 
 /** Guests that end by themselves get this much time: far more than they need. */
@@ -17,7 +17,7 @@ export const GENEROUS_MS = 20_000;
 
 /** What a test machine is to be: 16 MiB unless told otherwise. */
 export type TestMachineOptions =
-  & Partial<MachineOptions>
+  & Partial<VirtualMachineOptions>
   & Omit<BootOptions, "ram">
   & { readonly protocol?: BootProtocol };
 
@@ -31,14 +31,14 @@ export function observer(
 
 /** A machine with an image booted on it. */
 export class TestMachine implements Disposable {
-  readonly machine: Machine;
+  readonly machine: VirtualMachine;
   readonly #output: number[] = [];
 
   /** @param image a file of `images/`, or an image's bytes, which need a `protocol` */
   constructor(image: string | Uint8Array, options: TestMachineOptions = {}) {
     const name = typeof image === "string" ? image : "";
     const bytes = typeof image === "string" ? imageFile(image) : image;
-    const machine = new Machine({
+    const machine = new VirtualMachine({
       memoryBytes: 16 << 20,
       output: (byte) => this.#output.push(byte),
       ...options,
@@ -63,7 +63,7 @@ export class TestMachine implements Disposable {
     while (performance.now() < deadline) {
       const outcome = this.machine.runFor(deadline - performance.now());
       if (outcome) return outcome;
-      await this.machine.settle();
+      await new Promise((resolve) => setTimeout(resolve, 0));
     }
     throw new Error(`the guest did not end; it printed ${JSON.stringify(this.output)}`);
   }

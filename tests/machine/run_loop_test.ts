@@ -14,65 +14,71 @@ import {
   KVM_RUN_MSR,
   KVM_RUN_SYSTEM_EVENT,
 } from "../../ffi/kvm_run.ts";
+import { errnoCell } from "../../ffi/libc.ts";
 import { MmioBus, PortBus } from "../../src/devices/bus.ts";
 import { DebugConsole } from "../../src/devices/debugcon.ts";
 import { DebugExit } from "../../src/devices/debug_exit.ts";
-import { ExitDecoder } from "../../src/exits/decode.ts";
-import { RunResult } from "../../src/kvm/run_result.ts";
+import type { FaultHandler } from "../../src/faults/handler.ts";
+import type { FaultOrigin } from "../../src/faults/origin.ts";
+import { ExitCycle } from "../../src/kvm/exit_cycle.ts";
+import { ExitPage } from "../../src/kvm/exit_page.ts";
 import type { Vcpu } from "../../src/kvm/vcpu.ts";
-import { MmioIo } from "../../src/machine/mmio_io.ts";
-import { PortIo } from "../../src/machine/port_io.ts";
-import type { FaultHandler, FaultOrigin } from "../../src/faults/handler.ts";
 import { NO_MSRS } from "../../src/machine/msr.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
-import { type RunContext, type RunControl, runLoop } from "../../src/machine/run_loop.ts";
+import type { RunContext, RunControl } from "../../src/machine/run_context.ts";
+import { runLoop } from "../../src/machine/run_loop.ts";
+import { serve } from "../../src/machine/serve.ts";
 import { RunStatistics } from "../../src/machine/statistics.ts";
 import type { GuestMemory } from "../../src/memory/guest_memory.ts";
+import type { SlotKind } from "../../src/memory/slots.ts";
 import { kvmRun, PORT_DATA } from "../exits/samples.ts";
 import { observer } from "../lib/machine.ts";
 
 /** A machine with one vCPU, about to run. */
 function control(): RunControl {
-  return { stop: undefined, waits: false, others: undefined };
+  return { outcome: undefined, secondaries: undefined, serve };
 }
 
-/** What one `KVM_RUN` comes back with: a page, or a result that is no exit. */
+/** What one `KVM_RUN` comes back with: a page, or -1 with an errno. */
 type Step = Uint8Array<ArrayBuffer> | Failure;
 
 interface Failure {
-  readonly result: RunResult;
   readonly errno: number;
-  /** What somebody else does while the guest runs. */
+  /** What the page says nevertheless. */
+  readonly page?: Uint8Array<ArrayBuffer>;
+  /** What happens while the guest runs. */
   meanwhile?(context: RunContext): void;
 }
 
+const [EINTR, EAGAIN, ENOMEM, EFAULT, EINVAL, EHWPOISON] = [4, 11, 12, 14, 22, 133];
 const HALT: Step = kvmRun(KVM_EXIT.HLT);
-const INTERRUPTED: Failure = { result: RunResult.interrupted, errno: 4 };
+const INTERRUPTED: Failure = { errno: EINTR };
 
 /** A vCPU that follows a script. */
-class ScriptedVcpu {
-  readonly id = 0;
-  readonly area = new Uint8Array(3 * 4096);
+class ScriptedCycle extends ExitCycle {
   context: RunContext | undefined;
-  lastErrno = 0;
   runs = 0;
+  readonly #bytes: Uint8Array;
+  readonly #steps: readonly Step[];
 
-  constructor(readonly steps: readonly Step[]) {}
-
-  get exitReason(): number {
-    return new DataView(this.area.buffer).getUint32(8, true);
+  constructor(steps: readonly Step[]) {
+    const bytes = new Uint8Array(3 * 4096);
+    super(new ExitPage(bytes), -1, "the vCPU");
+    this.#bytes = bytes;
+    this.#steps = steps;
   }
 
-  run(): RunResult {
-    const step = this.steps[this.runs++];
+  protected override enter(): number {
+    const step = this.#steps[this.runs++];
     assert(step, "the loop runs on behind the script's end");
     if (step instanceof Uint8Array) {
-      this.area.set(step);
-      return RunResult.exit;
+      this.#bytes.set(step);
+      return 0;
     }
-    this.lastErrno = step.errno;
+    if (step.page) this.#bytes.set(step.page);
     step.meanwhile?.(this.context!);
-    return step.result;
+    errnoCell[0] = step.errno;
+    return -1;
   }
 }
 
@@ -86,20 +92,22 @@ interface Run {
 }
 
 /** Lets the loop follow a script. Memory faults are none, whatever is taken for one. */
-function follow(steps: readonly Step[], changes: Partial<RunContext> = {}): Run {
-  const vcpu = new ScriptedVcpu(steps);
+function follow(
+  steps: readonly Step[],
+  changes: Partial<RunContext> = {},
+  slot?: SlotKind,
+): Run {
+  const cycle = new ScriptedCycle(steps);
   const ports = new PortBus();
   const output: number[] = [];
   ports.add({ start: 0xe9, size: 1 }, new DebugConsole((byte) => output.push(byte)));
   const seen: string[] = [];
   const origins: FaultOrigin[] = [];
   const context: RunContext = {
-    vcpu: vcpu as unknown as Vcpu,
-    decoder: new ExitDecoder(vcpu.area),
-    memory: { slots: [] } as unknown as GuestMemory,
-    io: new PortIo(vcpu.area),
+    vcpu: { id: 0, cycle, page: cycle.page } as unknown as Vcpu,
+    memory: { slotAt: () => slot && { kind: slot } } as unknown as GuestMemory,
     ports,
-    mmio: new MmioIo(vcpu.area, new MmioBus()),
+    mmio: new MmioBus(),
     msrs: NO_MSRS,
     faults: {
       handle(origin: FaultOrigin) {
@@ -115,18 +123,17 @@ function follow(steps: readonly Step[], changes: Partial<RunContext> = {}): Run 
     unclaimed: { port: () => false, gpa: () => false },
     debugged: () => undefined,
     control: control(),
-    pending: undefined,
     ...changes,
   };
   ports.add(
     { start: 0xf4, size: 1 },
     new DebugExit((value) => {
-      context.control.stop ??= { kind: "debug_exit", value };
+      context.control.outcome ??= { kind: "debug_exit", value };
     }),
   );
-  vcpu.context = context;
-  const outcome = runLoop(context);
-  return { outcome, context, seen, origins, output, runs: vcpu.runs };
+  cycle.context = context;
+  runLoop(context);
+  return { outcome: context.control.outcome, context, seen, origins, output, runs: cycle.runs };
 }
 
 function out(port: number, ...data: number[]): Step {
@@ -141,8 +148,12 @@ function out(port: number, ...data: number[]): Step {
   return area;
 }
 
-function mmio(gpa: bigint): Step {
-  return kvmRun(KVM_EXIT.MMIO, KVM_RUN_MMIO, { phys_addr: gpa, len: 4, is_write: 1 });
+function mmio(gpa: bigint, isWrite = true): Step {
+  return kvmRun(KVM_EXIT.MMIO, KVM_RUN_MMIO, {
+    phys_addr: gpa,
+    len: 4,
+    is_write: isWrite ? 1 : 0,
+  });
 }
 
 Deno.test("exits are served and counted until one ends the run", () => {
@@ -226,19 +237,19 @@ Deno.test("an interruption ends the run where somebody asked for that", () => {
   const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
   const { outcome } = follow([{
     ...INTERRUPTED,
-    meanwhile: (context) => context.control.stop = stop,
+    meanwhile: (context) => context.control.outcome = stop,
   }]);
   assertEquals(outcome, stop);
 });
 
 Deno.test("a run that was stopped before it began does not enter the guest", () => {
   const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
-  const { outcome, runs } = follow([], { control: { ...control(), stop } });
+  const { outcome, runs } = follow([], { control: { ...control(), outcome: stop } });
   assertEquals([outcome, runs], [stop, 0]);
 });
 
 Deno.test("a vCPU that is not runnable yet is run again, which is no exit", () => {
-  const waiting: Step = { result: RunResult.notRunnable, errno: 11 };
+  const waiting: Step = { errno: EAGAIN };
   const { outcome, context, runs } = follow([waiting, waiting, HALT]);
   assertEquals(outcome, { kind: "halt" });
   assertEquals([runs, context.statistics.exits], [3, 1]);
@@ -247,7 +258,7 @@ Deno.test("a vCPU that is not runnable yet is run again, which is no exit", () =
 Deno.test("R1: a KVM_RUN that failed ends the run with its errno, and nothing is decoded", () => {
   const { outcome, seen, origins, context } = follow([
     out(0xe9, 1),
-    { result: RunResult.failed, errno: 12 },
+    { errno: ENOMEM },
   ]);
   assertEquals(outcome, { kind: "run_failed", errno: 12 });
   assertEquals([seen.length, origins.length, context.statistics.exits], [1, 0, 1]);
@@ -285,3 +296,42 @@ Deno.test("a debug exit goes on or ends the run as the debugger says", () => {
   const { outcome, runs } = follow([debug, debug], { debugged: () => outcomes.shift() });
   assertEquals([outcome, runs], [{ kind: "reset" }, 2]);
 });
+
+/** A page with a reason that KVM left there, whatever it means. */
+function failed(errno: number, reason: number): Step {
+  return { errno, page: kvmRun(reason) };
+}
+
+/** What the loop takes a return of `KVM_RUN` for. */
+function taken(step: Step, slot?: SlotKind): string {
+  const { outcome, origins, context: { statistics } } = follow([step, HALT], {}, slot);
+  const [origin] = origins;
+  if (origin) return origin.disguise ? `fault disguised as ${origin.disguise}` : origin.shape;
+  if (outcome?.kind === "run_failed") return `failed with ${outcome.errno}`;
+  return statistics.exits > 1 ? "exit" : "no exit";
+}
+
+const GPA = 0x10_0000n;
+const ROWS: readonly [sentence: string, step: Step, slot: SlotKind | undefined, is: string][] = [
+  ["a return of 0 is an exit", out(0xe9, 1), undefined, "exit"],
+  ["EFAULT with MEMORY_FAULT is annotated", failed(EFAULT, 39), undefined, "annotated"],
+  ["EHWPOISON with MEMORY_FAULT is annotated", failed(EHWPOISON, 39), undefined, "annotated"],
+  ["EFAULT with UNKNOWN is unannotated", failed(EFAULT, 0), undefined, "unannotated"],
+  ["EHWPOISON with UNKNOWN is unannotated", failed(EHWPOISON, 0), undefined, "unannotated"],
+  ["EFAULT with a stale IO is unannotated", failed(EFAULT, 2), undefined, "unannotated"],
+  ["EFAULT with a stale MMIO is unannotated", failed(EFAULT, 6), undefined, "unannotated"],
+  ["ENOMEM with MEMORY_FAULT is fatal", failed(ENOMEM, 39), undefined, "failed with 12"],
+  ["EINVAL is fatal", failed(EINVAL, 0), undefined, "failed with 22"],
+  ["EAGAIN is no exit", failed(EAGAIN, 0), undefined, "no exit"],
+  ["a write of MMIO in no slot is an exit", mmio(GPA), undefined, "exit"],
+  ["a read of MMIO in no slot is an exit", mmio(GPA, false), undefined, "exit"],
+  ["MMIO in a slot is a fault", mmio(GPA), "ram", "fault disguised as mmio"],
+  ["a read of MMIO in a slot is a fault", mmio(GPA, false), "ram", "fault disguised as mmio"],
+  ["MMIO in a guest_memfd's slot is a fault", mmio(GPA), "gmem", "fault disguised as mmio"],
+  ["a write to a read-only slot is an exit", mmio(GPA), "rom", "exit"],
+  ["a read of a read-only slot is a fault", mmio(GPA, false), "rom", "fault disguised as mmio"],
+];
+
+for (const [sentence, step, slot, expected] of ROWS) {
+  Deno.test(`R1, R5: ${sentence}`, () => assertEquals(taken(step, slot), expected));
+}

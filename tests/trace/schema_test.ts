@@ -3,7 +3,8 @@ import { KVM_EXIT, KVM_EXIT_HYPERV } from "../../ffi/kvm_consts.ts";
 import * as run from "../../ffi/kvm_run.ts";
 import { encode } from "../../ffi/layout.ts";
 import { planBoot } from "../../src/boot/detect.ts";
-import { ExitDecoder } from "../../src/exits/decode.ts";
+import { decodeExit } from "../../src/exits/decode.ts";
+import { ExitPage } from "../../src/kvm/exit_page.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import { RunStatistics } from "../../src/machine/statistics.ts";
 import { HOLE_KINDS } from "../../src/memory/hole.ts";
@@ -56,7 +57,7 @@ Deno.test("whatever the payload holds, an exit fits the schema", () => {
           const io = { direction: fill & 1, size: 1, port: fill, count: 2, data_offset: 4096n };
           encode(run.KVM_RUN_IO, io, area, run.KVM_RUN_EXIT_OFFSET);
         }
-        assertValid(exitJson({ ...CIRCUMSTANCES, exit: new ExitDecoder(area).decode() }));
+        assertValid(exitJson({ ...CIRCUMSTANCES, exit: decodeExit(new ExitPage(area)) }));
       }
     }
   }

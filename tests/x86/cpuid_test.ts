@@ -3,7 +3,7 @@ import { KVM_CPUID_ENTRY2 } from "../../ffi/vcpu_structs.ts";
 import { decodeCounted, encodeCounted } from "../../src/kvm/counted.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";
 import { KvmUnavailableError } from "../../src/kvm/unavailable.ts";
-import type { CpuidEntry } from "../../src/kvm/vm.ts";
+import type { CpuidEntry } from "../../src/kvm/counted.ts";
 import type { CpuFeatures } from "../../src/x86/cpu_features.ts";
 import { cpuidFor, type CpuidOptions } from "../../src/x86/cpuid.ts";
 import { code, TestGuest } from "../lib/guest.ts";
@@ -219,7 +219,7 @@ kvmTest("a guest reads its x2APIC id with CPUID, behind the last level too", () 
   for (const level of [0n, 1n, 2n]) {
     guest.enterLong(code("0f a2 e6 80"), 0, { rax: 0xbn, rcx: level }); // cpuid; out 0x80, al
     assertEquals(guest.run().reason, "IO");
-    guest.vcpu.completePending();
+    guest.vcpu.cycle.completePending();
     const { rbx, rdx } = guest.vcpu.regs();
     assertEquals([rbx, rdx], [[1n, 6n, 0n][Number(level)], 5n]);
   }

@@ -10,7 +10,7 @@ import type { BootPlan } from "../../boot/plan.ts";
 import { portName } from "../../exits/port_names.ts";
 import { hex } from "../../hex.ts";
 import { KVM_DEVICE } from "../../kvm/kvm.ts";
-import { Machine, type MachineOptions } from "../../machine/machine.ts";
+import { VirtualMachine, type VirtualMachineOptions } from "../../machine/machine.ts";
 import { NO_MSRS } from "../../machine/msr.ts";
 import { exitCodeOf, type Outcome } from "../../machine/outcome.ts";
 import { runToEnd } from "../../machine/run.ts";
@@ -48,7 +48,7 @@ interface RunOptions {
   readonly wanted: Uint8Array;
   readonly verbose: boolean;
   readonly serial: readonly (SerialChoice | undefined)[];
-  readonly machine: Omit<MachineOptions, "memoryBytes" | "cpus">;
+  readonly machine: Omit<VirtualMachineOptions, "memoryBytes" | "cpus">;
 }
 
 /**
@@ -92,7 +92,7 @@ export async function run(parsed: ParsedOptions): Promise<number> {
   const serial = options.serial.map((choice) =>
     choice && ports.use(openSerial(choice, surroundings))
   );
-  const machineOptions: MachineOptions = {
+  const machineOptions: VirtualMachineOptions = {
     ...options.machine,
     type,
     memoryBytes,
@@ -103,7 +103,7 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     output,
     onUnclaimed: (space, address) => tracer.warn(unclaimedText(space, address)),
   };
-  using machine = withinHostMemory(memoryBytes, () => new Machine(machineOptions));
+  using machine = withinHostMemory(memoryBytes, () => new VirtualMachine(machineOptions));
   traceFile?.open(); // now that a guest can run, and not to lose an older trace before
   tracer.announce({
     version: config.version,
@@ -177,7 +177,7 @@ class TraceFile implements ByteStream, Disposable {
 
 /** Runs the guest to its end, with a turn for signals between slices. */
 async function runMachine(
-  machine: Machine,
+  machine: VirtualMachine,
   plan: BootPlan,
   tracer: Tracer,
   timeoutMs: number,

@@ -12,7 +12,7 @@
  */
 
 import type { Uart16550 } from "../../devices/uart16550.ts";
-import type { PortIo } from "../port_io.ts";
+import type { PortAccess, PortTarget } from "../../kvm/exit_page.ts";
 
 /** How many bytes wait at most; a power of two. Whoever finds no room has its exit served instead. */
 const QUEUE = 1 << 14;
@@ -46,8 +46,9 @@ export function postedPorts(
   return { words, uarts, consoles };
 }
 
-/** A vCPU's thread's end of it: a bus with what may be served there. */
-export class PortPoster {
+/** A vCPU thread's end of it: a bus with the ports that may be served there. */
+export class PortPoster implements PortTarget<undefined> {
+  readonly reader = undefined;
   readonly #words: Int32Array<SharedArrayBuffer>;
   /** By port: where the status is that says whether writes may be posted. */
   readonly #writes = new Map<number, number | undefined>();
@@ -67,12 +68,12 @@ export class PortPoster {
   }
 
   /** Serves a port exit if that can be done here. @returns whether it was */
-  serve(io: PortIo): boolean {
+  serve(io: PortAccess): boolean {
     if (io.sizeBytes !== 1) return false;
     return io.isOut ? this.#post(io) : this.#answer(io);
   }
 
-  #answer(io: PortIo): boolean {
+  #answer(io: PortAccess): boolean {
     const at = this.#reads.get(io.port);
     this.#status = at === undefined ? CLOSED : Atomics.load(this.#words, at);
     if (this.#status === CLOSED) return false;
@@ -80,7 +81,7 @@ export class PortPoster {
     return true;
   }
 
-  #post(io: PortIo): boolean {
+  #post(io: PortAccess): boolean {
     const { port, count } = io;
     const words = this.#words;
     if (!this.#writes.has(port)) return false;
@@ -103,7 +104,7 @@ export class PortPoster {
   }
 
   /** Posts one byte. */
-  write(port: number, _sizeBytes: number, byte: number): void {
+  write(port: number, _sizeBytes: number, byte: number): undefined {
     const at = HEADER + (this.#place++ & (QUEUE - 1));
     Atomics.store(this.#words, at, ENTRY.valid | this.#first | port << ENTRY.portShift | byte);
     this.#first = 0;

@@ -1,28 +1,29 @@
 /**
- * The threads of all vCPUs but the first, seen from the machine's thread: they
- * run guests in parallel, and their exits are served here, one after the other.
+ * The threads of all vCPUs but the first, seen from the machine's thread: they run guests in
+ * parallel, and their exits are served here, one after the other.
  *
  * @module
  */
 
 import { awaitKicks, kick, takeKick } from "../../kvm/kick.ts";
-import type { RunResult } from "../../kvm/run_result.ts";
+import { RunResult } from "../../kvm/run_result.ts";
 import type { Vcpu } from "../../kvm/vcpu.ts";
-import type { PostedPorts } from "./posted_ports.ts";
 import {
   COMMAND,
   MACHINE_WORD,
+  makeWords,
   STATE,
   THREAD_WORD,
-  THREAD_WORDS,
   type ThreadOrder,
+  type Words,
 } from "./mailbox.ts";
+import type { PostedPorts } from "./posted_ports.ts";
 
 /** A thread that has not started, or not stopped, by then never will. */
 const PATIENCE_MS = 30_000;
 /**
- * So many exits of others are served at most before the first vCPU has a turn:
- * they may come faster than they can be served.
+ * So many exits of others are served at most before the first vCPU has a turn: they may come
+ * faster than they can be served.
  */
 const SERVED_PER_TURN = 64;
 
@@ -30,7 +31,7 @@ const SERVED_PER_TURN = 64;
 interface VcpuThread {
   readonly vcpu: Vcpu;
   readonly worker: Worker;
-  readonly words: Int32Array<SharedArrayBuffer>;
+  readonly words: Words;
 }
 
 /**
@@ -53,35 +54,37 @@ interface VcpuThread {
  */
 export class VcpuThreads implements Disposable {
   readonly #threads: readonly VcpuThread[];
-  readonly #machine = sharedWords();
+  readonly #machine = makeWords();
+  /** How many exits were served in this turn, and where to look next. */
+  #served = 0;
+  #at = 0;
 
   /**
    * Starts the threads.
    *
-   * @param vcpus with a signal mask that lets kicks through
+   * @param vcpus in the order of their ids, with a signal mask that lets kicks through
    * @param posted what the threads may serve themselves
    */
   constructor(vcpus: readonly Vcpu[], posted?: PostedPorts) {
     const machineTid = awaitKicks();
     this.#threads = vcpus.map((vcpu) => {
-      const words = sharedWords();
+      const words = makeWords();
       const worker = new Worker(new URL("./vcpu_worker.ts", import.meta.url), {
         type: "module",
         name: vcpu.what,
       });
-      const { place } = vcpu.runArea;
+      const { place } = vcpu;
       const machine = this.#machine;
       worker.postMessage({ place, words, machine, machineTid, posted } satisfies ThreadOrder);
       return { vcpu, worker, words };
     });
   }
 
-  /** Ends the threads. Nobody runs these vCPUs from then on. */
+  /** Ends the threads. These vCPUs do not run any more. */
   [Symbol.dispose](): void {
     for (const { words } of this.#threads) {
       command(words, COMMAND.quit);
-      // Its exit is never served.
-      leaveState(words, STATE.asking);
+      leaveExited(words);
     }
     for (const { vcpu, words, worker } of this.#threads) {
       bringBack(words);
@@ -91,10 +94,11 @@ export class VcpuThreads implements Disposable {
     takeKick();
   }
 
-  /** Lets the vCPUs run. The first time, it waits until all threads are there. */
+  /** Lets the vCPUs run. The first time, it waits until all threads are up. */
   resume(): void {
     for (const { vcpu, words } of this.#threads) {
       awaitChange(vcpu, words, (state) => state !== STATE.starting);
+      if (Atomics.load(words, THREAD_WORD.state) !== STATE.exited) vcpu.cycle.entered();
       command(words, COMMAND.run);
     }
   }
@@ -107,86 +111,91 @@ export class VcpuThreads implements Disposable {
     }
     for (const { vcpu, words } of this.#threads) {
       awaitChange(vcpu, words, (state) => state !== STATE.running);
+      if (isExited(words)) arrive(vcpu, words);
+      else vcpu.cycle.cameOut(RunResult.interrupted, 0);
     }
   }
 
   /**
-   * Serves exits that wait, and makes ready to enter the first vCPU's guest: from
-   * here until {@linkcode left}, whoever has an exit brings this thread back.
-   *
-   * @param serve serves the exit of the vCPU at this place in the list; with false it says that
-   *   the exit has to wait, and with it all others
-   * @returns false when `serve` said so
+   * The next vCPU with an exit to serve. If there is none, or the first vCPU is due, a vCPU
+   * that exits kicks this thread from here until {@linkcode firstCameOut}.
    */
-  serveAll(serve: (place: number, result: RunResult) => boolean): boolean {
-    for (let served = 0, asked = true; asked;) {
-      asked = false;
-      for (let place = 0; place < this.#threads.length; place++) {
-        const { vcpu, words } = this.#threads[place]!;
-        if (Atomics.load(words, THREAD_WORD.state) !== STATE.asking) continue;
-        asked = true;
-        vcpu.runArea.lastErrno = words[THREAD_WORD.errno]!;
-        if (!serve(place, words[THREAD_WORD.result] as RunResult)) return false;
-        leaveState(words, STATE.asking);
-        served++;
+  next(): Vcpu | undefined {
+    for (;;) {
+      const count = this.#threads.length;
+      for (let looked = 0; looked < count && this.#served < SERVED_PER_TURN; looked++) {
+        const { vcpu, words } = this.#threads[this.#at]!;
+        this.#at = (this.#at + 1) % count;
+        if (!isExited(words)) continue;
+        arrive(vcpu, words);
+        this.#served++;
+        if (vcpu.cycle.state === "exited") return vcpu;
+        this.resumeOne(vcpu); // its exit was served while the threads were parked
+        looked = -1;
       }
-      if (!asked || served >= SERVED_PER_TURN) {
-        Atomics.store(this.#machine, MACHINE_WORD.inGuest, 1);
-        asked = served < SERVED_PER_TURN && this.isAsked;
-        if (asked) this.left();
+      Atomics.store(this.#machine, MACHINE_WORD.inGuest, 1);
+      if (this.#served >= SERVED_PER_TURN || !this.hasExits) {
+        this.#served = 0;
+        return undefined;
       }
+      this.firstCameOut();
     }
-    return true;
   }
 
-  /** The first vCPU's guest came out. */
-  left(): void {
+  /** The exit of a vCPU was served: it enters the guest again. */
+  resumeOne(vcpu: Vcpu): void {
+    const { words } = this.#threads[vcpu.id - this.#threads[0]!.vcpu.id]!;
+    vcpu.cycle.entered();
+    leaveExited(words);
+  }
+
+  /** The first vCPU came out of the guest. */
+  firstCameOut(): void {
     Atomics.store(this.#machine, MACHINE_WORD.inGuest, 0);
   }
 
-  /** Whether the vCPU at this place in the list is in the guest, or about to be. */
-  isRunning(place: number): boolean {
-    return Atomics.load(this.#threads[place]!.words, THREAD_WORD.state) === STATE.running;
+  /** Whether any exit waits. */
+  get hasExits(): boolean {
+    return this.#threads.some(({ words }) => isExited(words));
   }
 
-  /** Whether an exit waits. */
-  get isAsked(): boolean {
-    return this.#threads.some(({ words }) =>
-      Atomics.load(words, THREAD_WORD.state) === STATE.asking
-    );
-  }
-
-  /** Whether the first vCPU's guest came out because another has an exit. */
+  /** Whether the first vCPU came out because another one has an exit. */
   wasKicked(): boolean {
     return takeKick();
   }
 }
 
-function sharedWords(): Int32Array<SharedArrayBuffer> {
-  return new Int32Array(new SharedArrayBuffer(THREAD_WORDS * Int32Array.BYTES_PER_ELEMENT));
+function isExited(words: Words): boolean {
+  return Atomics.load(words, THREAD_WORD.state) === STATE.exited;
 }
 
-function command(words: Int32Array<SharedArrayBuffer>, order: number): void {
+/** Takes note of what a vCPU came out with, the first time that it is seen. */
+function arrive({ cycle }: Vcpu, words: Words): void {
+  if (cycle.state !== "running") return;
+  cycle.cameOut(words[THREAD_WORD.result] as RunResult, words[THREAD_WORD.errno]!);
+}
+
+function command(words: Words, order: number): void {
   Atomics.store(words, THREAD_WORD.command, order);
   Atomics.notify(words, THREAD_WORD.command);
 }
 
-/** Lets a thread go on that waits in this state. */
-function leaveState(words: Int32Array<SharedArrayBuffer>, state: number): void {
-  if (Atomics.compareExchange(words, THREAD_WORD.state, state, STATE.running) !== state) return;
-  Atomics.notify(words, THREAD_WORD.state);
+/** Lets a thread run on whose exit was served, or never will be. */
+function leaveExited(words: Words): void {
+  const { state } = THREAD_WORD;
+  if (Atomics.compareExchange(words, state, STATE.exited, STATE.running) !== STATE.exited) return;
+  Atomics.notify(words, state);
 }
 
 /** Brings a thread back from the guest, if it may be there. */
-function bringBack(words: Int32Array<SharedArrayBuffer>): void {
-  if (Atomics.load(words, THREAD_WORD.state) !== STATE.running) return;
-  kick(words[THREAD_WORD.tid]!);
+function bringBack(words: Words): void {
+  if (Atomics.load(words, THREAD_WORD.state) === STATE.running) kick(words[THREAD_WORD.tid]!);
 }
 
 /** Waits until a thread is in a state that it is about to come into. */
 function awaitChange(
   { what }: Vcpu,
-  words: Int32Array<SharedArrayBuffer>,
+  words: Words,
   isThere: (state: number) => boolean,
 ): void {
   for (;;) {

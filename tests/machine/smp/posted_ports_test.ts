@@ -9,7 +9,7 @@ import { assert, assertEquals, assertFalse } from "@std/assert";
 import { KVM_EXIT } from "../../../ffi/kvm_consts.ts";
 import { KVM_RUN_IO } from "../../../ffi/kvm_run.ts";
 import { Uart16550 } from "../../../src/devices/uart16550.ts";
-import { PortIo } from "../../../src/machine/port_io.ts";
+import { ExitPage, type PortAccess } from "../../../src/kvm/exit_page.ts";
 import {
   PortPoster,
   type PostedPorts,
@@ -31,13 +31,13 @@ function made(): { posted: PostedPorts; poster: PortPoster; uart: Uart16550 } {
   return { posted, poster: new PortPoster(posted), uart };
 }
 
-/** A port exit, and a look at its data. */
+/** A port exit. */
 function access(
   direction: number,
   port: number,
   data: readonly number[],
   size = 1,
-): PortIo & { data(): number[] } {
+): PortAccess {
   const area = kvmRun(KVM_EXIT.IO, KVM_RUN_IO, {
     direction,
     size,
@@ -46,12 +46,10 @@ function access(
     data_offset: BigInt(PORT_DATA),
   });
   area.set(data, PORT_DATA);
-  return Object.assign(new PortIo(area), {
-    data: () => [...area.subarray(PORT_DATA, PORT_DATA + data.length)],
-  });
+  return new ExitPage(area).io;
 }
 
-const out = (port: number, ...data: number[]): PortIo => access(1, port, data);
+const out = (port: number, ...data: number[]): PortAccess => access(1, port, data);
 
 /** All that waits: the port, the byte, whether an exit began with it. */
 function taken(posted: PostedPorts): [number, number, boolean][] {
@@ -102,12 +100,12 @@ Deno.test("the line status is answered from the copy, each item of a string", ()
   const { posted, poster, uart } = made();
   const area = access(0, LINE_STATUS, [0, 0]);
   assert(poster.serve(area));
-  assertEquals(area.data(), [0x60, 0x60], "ready to send");
+  assertEquals([...area.data], [0x60, 0x60], "ready to send");
   uart.receive(Uint8Array.of(1));
   showStatus(posted, [uart]);
   const next = access(0, LINE_STATUS, [0]);
   assert(poster.serve(next));
-  assertEquals(next.data(), [0x61], "and something has come in");
+  assertEquals([...next.data], [0x61], "and something has come in");
   assertFalse(poster.serve(access(0, COM1, [0])), "reading that takes it away");
 });
 

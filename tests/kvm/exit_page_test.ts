@@ -10,8 +10,7 @@ import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_EXIT_OFFSET, KVM_RUN_IO, KVM_RUN_MMIO } from "../../ffi/kvm_run.ts";
 import { MmioBus, PortBus } from "../../src/devices/bus.ts";
 import type { Device } from "../../src/devices/device.ts";
-import { MmioIo } from "../../src/machine/mmio_io.ts";
-import { PortIo } from "../../src/machine/port_io.ts";
+import { ExitPage } from "../../src/kvm/exit_page.ts";
 import { kvmRun, PORT_DATA } from "../exits/samples.ts";
 
 const PORT = 0x100;
@@ -51,9 +50,9 @@ function servePort(
     data_offset: BigInt(at),
   });
   area.set(data, at);
-  const io = new PortIo(area);
+  const { io } = new ExitPage(area);
   assertEquals(io.port, port);
-  io.serve(bus);
+  assertEquals(io.serve(bus), port === PORT ? device : undefined);
   return { written: device.written, area };
 }
 
@@ -113,9 +112,9 @@ function serveMmio(
     len,
     is_write: direction === "write" ? 1 : 0,
   });
-  const mmio = new MmioIo(area, bus);
+  const { mmio } = new ExitPage(area);
   assertEquals(mmio.isWrite, direction === "write");
-  mmio.serve();
+  mmio.serve(bus);
   const at = KVM_RUN_EXIT_OFFSET + KVM_RUN_MMIO.fields.data[0];
   return { written: device.written, data: [...area.subarray(at, at + 8)], gpa: mmio.gpa };
 }

@@ -1,0 +1,10 @@
+/**
+ * The names of what a KVM may or may not be able to do.
+ *
+ * @module
+ */
+
+import type { KVM_CAP } from "../../ffi/kvm_caps.ts";
+
+/** The name of a capability without its prefix: `"IRQCHIP"` for `KVM_CAP_IRQCHIP`. */
+export type Capability = keyof typeof KVM_CAP;
