@@ -102,11 +102,9 @@ async function run(image: string, hole: Hole): Promise<{ outcome: Outcome; outpu
 }
 
 /** Runs for a while: a guest whose stores are lost may not find its end. */
-async function runBriefly(image: string, hole: Hole): Promise<Outcome | undefined> {
+function runBriefly(image: string, hole: Hole): Outcome | undefined {
   using test = new TestMachine(image, { holes: [hole] });
-  const outcome = test.machine.runFor(300);
-  if (outcome) return outcome;
-  return test.machine.runFor(50);
+  return test.machine.runFor(350);
 }
 
 function assertNoFault(outcome: Outcome | undefined): void {
