@@ -1,6 +1,6 @@
 /**
- * The examples of the documentation, each run for real: those of the README and
- * of every module.
+ * The examples of the documentation, each run for real: those of the README,
+ * of docs/library.md and of every module.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What the program may do is what README.md says.
+ * What the program may do is what docs/cli.md says.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import config from "../deno.json" with { type: "json" };
 import { execute, PROJECT } from "./lib/vmexit.ts";
 import { kvmTest } from "./lib/kvm.ts";
 
-Deno.test("README.md shows the permissions of deno.json", () => {
-  const readme = Deno.readTextFileSync(`${PROJECT}README.md`);
-  const [, shown] = /^```jsonc\n(.*?)^```$/ms.exec(readme)!;
+Deno.test("docs/cli.md shows the permissions of deno.json", () => {
+  const page = Deno.readTextFileSync(`${PROJECT}docs/cli.md`);
+  const [, shown] = /^```jsonc\n(.*?)^```$/ms.exec(page)!;
   assertEquals(JSON.parse(shown!), config.permissions);
 });
 
