@@ -1,5 +1,6 @@
 /**
- * What an image is, and the plan to boot it.
+ * Detects an image's boot protocol and calls its loader: the way from an image file
+ * to a {@linkcode BootPlan}.
  *
  * @module
  */
@@ -23,10 +24,10 @@ const OTHER_FLAT_NAMES: readonly [RegExp, BootProtocol][] = [
 ];
 
 /**
- * Which protocol boots an image: by its headers, and for flat images by its name.
+ * An image's boot protocol, by its headers or, for flat images, its name.
  *
  * @param name the file's name
- * @throws {ImageError} when nothing fits
+ * @throws {ImageError} when there is none
  */
 export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   if (image.length === 0) throw new ImageError("the file is empty");

@@ -1,5 +1,5 @@
 /**
- * Flat images: bytes with no header, in one of three modes.
+ * Flat images: bytes without a header, entered in real, protected or long mode.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 /** The flat boot protocols. */
 export type FlatProtocol = "flat16" | "flat32" | "flat64";
 
-/** Where firmware loads a boot sector, and where its stack ends. */
+/** Where firmware loads a boot sector; the stack grows down from here. */
 const BOOT_SECTOR = 0x7c00n;
 /** The first address above the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
@@ -34,7 +34,7 @@ const MODES = {
 /**
  * Plans the boot of a flat image.
  *
- * @throws {ImageError} when it is empty or has no room in RAM
+ * @throws {ImageError} when it is empty or does not fit into RAM
  */
 export function planFlat(
   image: Uint8Array,

@@ -1,5 +1,6 @@
 /**
- * Files that a guest is handed beside the image, and strings for it.
+ * Files that a guest is handed beside the image (modules), and strings for the
+ * guest: what the Multiboot and PVH loaders share.
  *
  * @module
  */
@@ -9,22 +10,22 @@ import { PAGE_BYTES } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
 import type { BootModule, BootOptions, Placement } from "./plan.ts";
 
-/** Modules do not go into the PC's low megabyte. */
+/** Modules stay out of the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
-/** A string longer than this, its end included, is a mistake. */
+/** The longest string, with the zero behind it; a longer one is taken for a mistake. */
 const MAX_STRING_BYTES = 4096;
 
 /** A module in guest memory. */
 export interface PlacedModule {
   /** Its first byte. */
   readonly start: bigint;
-  /** The byte behind its last. */
+  /** The address behind its last byte. */
   readonly end: bigint;
   /** Its name, zero-terminated. */
   readonly text: Uint8Array;
 }
 
-/** Puts modules behind the kernel, each on pages of its own. @throws {ImageError} */
+/** Puts modules behind the kernel, each starting on a page of its own. @throws {ImageError} */
 export function placeModules(
   placement: Placement,
   modules: readonly BootModule[] = [],
@@ -37,7 +38,7 @@ export function placeModules(
 }
 
 /**
- * Where the next module goes: behind everything below 4 GiB, above the low megabyte.
+ * The next module's address: behind everything below 4 GiB, above the low megabyte.
  *
  * @param alignment a power of two up to 4096; default 4096
  */

@@ -85,7 +85,7 @@ export class RtcCalendar {
       day: now.getUTCDate(),
       month: now.getUTCMonth() + 1,
       year: year % 100,
-      century: Math.floor(year / 100) % 100, // so that no guest gets past the last date that JavaScript knows
+      century: Math.floor(year / 100) % 100, // or a guest gets past JavaScript's last date
     };
   }
 }

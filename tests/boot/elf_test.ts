@@ -111,7 +111,7 @@ Deno.test("position-independent executables and 32-bit x86-64 are executables", 
   assertEquals(parseElf(elf({ bits: 32, header: { e_machine: 62 } })).bits, 32);
 });
 
-Deno.test("options that an ELF image has no use for are named", () => {
+Deno.test("options without a meaning for an ELF image are named", () => {
   const options = { ...RAM, commandLine: "x", modules: [{ name: "m", bytes: HALT }] };
   assertEquals(planElf(elf(), { ...options, loadAddress: 0n, entry: 0n }).unused, [
     "commandLine",
@@ -122,7 +122,7 @@ Deno.test("options that an ELF image has no use for are named", () => {
   assertEquals(planElf(elf(), { ...RAM, commandLine: "", modules: [] }).unused, []);
 });
 
-Deno.test("a header that is not of an x86 executable is refused by field and value", () => {
+Deno.test("a header that is not an x86 executable's is refused by field and value", () => {
   const refused: [ElfOptions["header"] & object, string][] = [
     [{ magic: 0x464c_457e }, "not an ELF file"],
     [{ class: 3 }, "ELF header: e_ident class 0x3 is neither 1 nor 2"],
@@ -143,7 +143,7 @@ Deno.test("a header that is not of an x86 executable is refused by field and val
   );
 });
 
-Deno.test("a program header table outside of the file is refused, wherever it is said to be", () => {
+Deno.test("a program header table outside the file is refused, wherever e_phoff points", () => {
   const size = elf().length;
   for (const e_phoff of [BigInt(size - 55), BigInt(size), 1n << 63n, TOP - 1n]) {
     assertEquals(
@@ -174,7 +174,7 @@ Deno.test("a file that is cut short anywhere is refused", () => {
   }
 });
 
-Deno.test("a segment that makes no sense is refused by field and value", () => {
+Deno.test("an impossible segment is refused by field and value", () => {
   const refused: [ElfOptions, string][] = [
     [{ segments: [{ bytes: HALT, p_type: 4 }] }, "ELF: no PT_LOAD segment: nothing to load"],
     [{ segments: [{ p_memsz: 0n }] }, "ELF: no PT_LOAD segment: nothing to load"],
@@ -201,7 +201,7 @@ Deno.test("a segment that makes no sense is refused by field and value", () => {
   for (const [options, message] of refused) assertEquals(refusal(options), message);
 });
 
-Deno.test("a segment that is not within RAM is refused, also if its end wraps around", () => {
+Deno.test("a segment outside RAM is refused, even if its end wraps around", () => {
   const outside: [p_paddr: bigint, p_memsz: bigint][] = [
     [0x40_0000n, 1n],
     [0x3f_ffffn, 2n],

@@ -15,7 +15,7 @@ function refusal(protocol: FlatProtocol, options: Partial<BootOptions>, image = 
   return refusalOf(() => planFlat(image, protocol, { ...RAM, ...options }));
 }
 
-Deno.test("each form is loaded, entered and given a stack where it says", () => {
+Deno.test("each form has its load address, entry and stack", () => {
   const entries = PROTOCOLS.map((protocol) => {
     const { segments: [image], entry } = planFlat(HALT, protocol, RAM);
     return [protocol, entry.mode, image!.gpa, entry.rip, entry.rsp, entry.registers?.rdx];
@@ -56,7 +56,7 @@ Deno.test("an entry that the mode cannot reach is refused", () => {
   planFlat(HALT, "flat16", { ...RAM, loadAddress: 0x1_0000n, entry: 0xffffn });
 });
 
-Deno.test("an image that is empty or not within RAM is refused", () => {
+Deno.test("an empty image, or one outside RAM, is refused", () => {
   for (const protocol of PROTOCOLS) {
     assertEquals(refusal(protocol, {}, new Uint8Array()), "the image is empty");
     const top = (1n << 64n) - 1n;
@@ -138,7 +138,7 @@ Deno.test("tables are below 0x7000 where they fit, else at the end of RAM below 
   assertEquals(planFlat(HALT, "flat32", RAM).entry.gdt!.base, 0x1000n);
 });
 
-Deno.test("tables keep off the image, wherever it is loaded", () => {
+Deno.test("tables stay clear of the image, wherever it is loaded", () => {
   const size = 0x1_0000;
   for (const loadAddress of [0n, 0x1000n, 0x3000n, 0x3f_0000n, 0x3e_f000n, 0x10_0000n]) {
     const image = new Uint8Array(size);
@@ -165,7 +165,7 @@ Deno.test("a guest that is too small for the tables is refused", () => {
   );
 });
 
-Deno.test("options that a flat image has no use for are named", () => {
+Deno.test("options without a meaning for a flat image are named", () => {
   const options = { ...RAM, commandLine: "x", modules: [{ name: "m", bytes: HALT }] };
   assertEquals(planFlat(HALT, "flat16", options).unused, [
     "commandLine",

@@ -86,7 +86,7 @@ Deno.test("a command line that would reach 0x9a000 is refused where it may not",
   plan(fields, { ...RAM, commandLine: "x".repeat(2047) });
   assertEquals(
     refusal(fields, { ...RAM, commandLine: "x".repeat(2048) }),
-    "the command line has 2048 bytes; at most 2047 fit where protocol 2.06 has it [commandLine]",
+    "the command line has 2048 bytes; at most 2047 fit where protocol 2.06 puts it [commandLine]",
   );
 });
 

@@ -27,7 +27,7 @@ function refusal(
   return refusalOf(() => plan(fields, options, protocol));
 }
 
-/** What a kernel finds behind RSI. */
+/** What a kernel finds at RSI. */
 class BootParams {
   readonly memory: PlannedMemory;
   readonly at: bigint;
@@ -92,12 +92,12 @@ Deno.test("an entry may be forced, if the kernel has it", () => {
   );
   assertEquals(
     refusal({ loadflags: 0 }, RAM, "linux:32"),
-    "Linux setup header: loadflags without LOADED_HIGH (a zImage) leaves no entry in protected " +
-      "mode [boot linux:16]",
+    "Linux setup header: loadflags without LOADED_HIGH (a zImage) leaves no protected-mode " +
+      "entry [boot linux:16]",
   );
   assertEquals(
     refusal({ code32_start: 0 }, RAM, "linux:64"),
-    "Linux setup header: code32_start 0x0 leaves no entry in protected mode [boot linux:16]",
+    "Linux setup header: code32_start 0x0 leaves no protected-mode entry [boot linux:16]",
   );
 });
 
@@ -118,7 +118,7 @@ Deno.test("the 64-bit entry is 0x200 behind the start, in long mode, with Linux'
   assertEquals(
     assertThrows(() => planLinux(bzImage({}, new Uint8Array(0x200)), "linux", RAM), ImageError)
       .message,
-    "Linux kernel: the 64-bit entry 0x100200 lies behind its last byte",
+    "Linux kernel: the 64-bit entry 0x100200 lies past its last byte",
   );
 });
 
@@ -136,7 +136,7 @@ Deno.test("a relocatable kernel goes where it prefers, with the memory that it n
   assertEquals(made.warnings, []);
 });
 
-Deno.test("where RAM ends before, it goes to 1 MiB, up to where it moves itself, and a warning says so", () => {
+Deno.test("where that is not RAM, it goes to 1 MiB, with room to move itself, and a warning says so", () => {
   const fields = {
     relocatable_kernel: 1,
     kernel_alignment: 0x20_0000,
@@ -161,7 +161,7 @@ Deno.test("a kernel that is not relocatable is loaded at 1 MiB and moves to pref
   );
 });
 
-Deno.test("a kernel that needs more memory than there is is refused with the remedy", () => {
+Deno.test("a kernel that needs more memory than the guest has is refused with the remedy", () => {
   for (const fields of [{ init_size: 0xffff_ffff }, { pref_address: 1n << 63n }]) {
     const message = refusal(fields, { ram: ramLayout(5 * GIB) });
     assert(message.startsWith("Linux kernel at [0x100000, +0x"), message);
@@ -180,7 +180,7 @@ Deno.test("boot_params have the kernel's header, and nothing else of its first s
   assertEquals(params.byte(0x210), 0xff, "type_of_loader");
 });
 
-Deno.test("the memory map is in boot_params, with all tables in it", () => {
+Deno.test("boot_params have the memory map, with all tables in it", () => {
   const params = new BootParams(plan());
   const tables = params.map().at(-1)!;
   assertEquals([tables[0] + tables[1], tables[2]], [0x100_0000n, 2]);
@@ -189,7 +189,7 @@ Deno.test("the memory map is in boot_params, with all tables in it", () => {
   assertEquals(large.map().at(-1), [0x1_0000_0000n, 0x8000_0000n, 1]);
 });
 
-Deno.test("reserved ranges are in the map, and nothing is put there", () => {
+Deno.test("reserved ranges are in the map, and stay free", () => {
   const reserved = [{ gpa: 0xff_0000, sizeBytes: 0x1_0000, type: 3 }];
   const made = plan({}, { ...RAM, reserved });
   assertEquals(new BootParams(made).map().at(-1), [0xff_0000n, 0x1_0000n, 3]);
@@ -233,7 +233,7 @@ Deno.test("the initrd is as high as RAM and initrd_addr_max allow, on a page bou
   assertEquals(placed({}, "mem=4M quiet"), 0x3f_e000, "mem= is for loaders too");
 });
 
-Deno.test("an initrd that has no room is refused", () => {
+Deno.test("an initrd without room is refused", () => {
   const modules = [module("initrd", 15 * MIB)];
   assertEquals(
     refusal({}, { ...RAM, modules }),
@@ -246,7 +246,7 @@ Deno.test("an initrd that has no room is refused", () => {
   );
 });
 
-Deno.test("several files make one initrd, each at a multiple of four; an empty one is none", () => {
+Deno.test("several files make one initrd, each at a multiple of four; empty ones make none", () => {
   const modules = [module("a", "12345"), module("b", "xyz"), module("c", "!")];
   const params = new BootParams(plan({}, { ...RAM, modules }));
   const bytes = params.memory.read(BigInt(params.word(0x218)), params.word(0x21c));
@@ -255,7 +255,7 @@ Deno.test("several files make one initrd, each at a multiple of four; an empty o
   assertEquals([none.word(0x218), none.word(0x21c)], [0, 0]);
 });
 
-Deno.test("a seed is handed over to kernels that know of it", () => {
+Deno.test("a seed is handed over to kernels that take one", () => {
   const rngSeed = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
   const made = planLinux(imageFile("linux-info.bzimage"), "linux", { ...RAM, rngSeed });
   const params = new BootParams(made);
@@ -279,7 +279,7 @@ Deno.test("vga= sets the video mode", () => {
   assertEquals(mode("quiet"), 0xffff);
 });
 
-Deno.test("options that a Linux kernel has no use for are named", () => {
+Deno.test("options without a meaning for a Linux kernel are named", () => {
   const options = { ...RAM, commandLine: "x", loadAddress: 0n, entry: 0n };
   assertEquals(plan({}, options).unused, [
     "loadAddress",

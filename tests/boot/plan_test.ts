@@ -106,7 +106,7 @@ Deno.test("room below an address is found on page boundaries, as high as there i
   memory.put("data", 0x1f_f000n, BYTE, 0x1000);
   assertEquals(memory.findBelow(0x20_0000n, 0x1000n, 0n), 0x1f_e000n);
   assertEquals(memory.findBelow(0x20_0000n, 0x1000n, 0x1f_f000n), undefined);
-  assertEquals(memory.tablesStart, 4 * MIB, "that is no place of tables");
+  assertEquals(memory.tablesStart, 4 * MIB, "it does not count as a table");
 });
 
 Deno.test("the first instruction's address counts from CS's base in real mode only", () => {

@@ -18,7 +18,7 @@ function refusal(image: Uint8Array, options = RAM): string {
   return refusalOf(() => planPvh(image, options));
 }
 
-/** What a kernel finds behind EBX. */
+/** What a kernel finds at EBX. */
 class StartInfo {
   readonly memory: PlannedMemory;
   readonly at: bigint;
@@ -52,7 +52,7 @@ Deno.test("the kernel is entered in protected mode where its note says, with EBX
   }
 });
 
-Deno.test("what is no kernel with a PVH entry is refused", () => {
+Deno.test("a file without a PVH entry is refused", () => {
   assertEquals(refusal(HALT), "not an ELF file, so there is no PVH entry in it");
   assertEquals(
     refusal(elf()),
@@ -60,7 +60,7 @@ Deno.test("what is no kernel with a PVH entry is refused", () => {
   );
   assertEquals(
     refusal(kernel(0x10_0001)),
-    "ELF note Xen 18: the PVH entry 0x100001 lies in no segment",
+    "ELF note Xen 18: the PVH entry 0x100001 is in no segment",
   );
   const far = note("Xen", 18, new Uint8Array([0, 0, 0, 0, 1, 0, 0, 0]));
   assertEquals(
