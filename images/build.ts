@@ -1,9 +1,9 @@
 /**
  * Builds the guest images from their assembly sources with GNU `as` and `ld`.
  *
- * `images/NAME` is built from `images/src/NAME.S`, or from a source that serves several images;
- * {@linkcode images} says from which and in which form. The build is deterministic: it depends on the sources alone, not on the directory, the time or the host.
- * The built files are committed, so only somebody who changes a guest needs an assembler.
+ * `images/NAME` is built from `images/src/NAME.S`, or from a source that serves several images, in
+ * the form that {@linkcode images} says. The build is deterministic: it depends on the sources alone,
+ * not on the directory, the time or the host. The built files are committed, so an assembler is needed only to change a guest.
  *
  *     ./dev images            build every image
  *     ./dev images --check    build in memory and compare with the committed files

@@ -1,8 +1,8 @@
 # msr-gp.bin64
 #   does     reads MSR 0x12345, which no processor has, and writes reserved bits to IA32_EFER; a
-#            handler for the general-protection fault goes on behind either
-#   stdout   rdmsr #GP                      (the value, 8 digits, if somebody answers the read)
-#            wrmsr #GP                      (ok if somebody takes the write)
+#            handler for the general-protection fault resumes behind each
+#   stdout   rdmsr #GP                      (the value, 8 digits, if the read is answered)
+#            wrmsr #GP                      (ok if the write is taken)
 #            done
 #   ends     HLT: outcome halt, exit code 0
 #   exits    25 IO (OUT to 0x3f8), 1 HLT; 1 X86_RDMSR and 1 X86_WRMSR where the VMM asked for them
@@ -57,7 +57,7 @@ finish:
         puts    "\ndone\n"
         halt
 
-# There is no way back by IRETQ in every one of KVM's emulators: the frame is dropped.
+# Not every KVM emulates IRETQ, so the frame is dropped.
 on_fault:
         mov     rsp, IDT
         jmp     rbp

@@ -1,6 +1,6 @@
 /**
- * Unpacks the kernel in a bzImage on the host: gzip, xz, zstd, lz4
- * (Linux Documentation/arch/x86/boot.rst, `payload_offset`).
+ * Decompresses the kernel in a bzImage on the host, so that no guest time goes into
+ * it: gzip, xz, zstd, lz4 (Linux Documentation/arch/x86/boot.rst, `payload_offset`).
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { isElf } from "./elf.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { parseLinuxHeader } from "./linux_header.ts";
 
-/** Larger kernels are not believed. */
+/** No kernel is larger. */
 const MAX_KERNEL_BYTES = 2 ** 30;
-/** Behind all formats but gzip, which ends with it, stands the size of the kernel. */
+/** The kernel's size, appended to all formats but gzip, which ends with it anyway. */
 const SIZE_BYTES = 4;
-/** Every block of lz4's legacy format but the last unpacks to so much. */
+/** What every block of lz4's legacy format but the last decompresses to. */
 const LZ4_BLOCK_BYTES = 8 << 20;
 
 type Unpack = (packed: Uint8Array, sizeBytes: number) => Uint8Array | Promise<Uint8Array>;
@@ -22,7 +22,7 @@ type Unpack = (packed: Uint8Array, sizeBytes: number) => Uint8Array | Promise<Ui
 interface Format {
   readonly name: string;
   readonly magic: readonly number[];
-  /** How to unpack it; formats without are known, but not supported. */
+  /** Decompresses it; formats without are known but not supported. */
   readonly unpack?: Unpack;
 }
 
@@ -39,7 +39,7 @@ const FORMATS: readonly Format[] = [
 /**
  * The kernel in a bzImage: an ELF file.
  *
- * @throws {ImageError} when there is none, its format is not supported, or it is damaged
+ * @throws {ImageError} when there is none, or it is damaged or in an unsupported format
  *
  * @example
  * ```ts
@@ -52,7 +52,8 @@ export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
   const { payload } = parseLinuxHeader(image);
   if (!payload) {
     throw new ImageError(
-      "Linux setup header: payload_length 0x0: there is no packed kernel; leave out --decompress",
+      "Linux setup header: payload_length 0x0: there is no packed kernel",
+      { remedy: "decompress" },
     );
   }
   const format = payloadFormat(payload);
@@ -63,7 +64,7 @@ export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
       `the kernel is packed as ${
         known?.name ?? `unknown (${hexBytes(payload.subarray(0, 4))})`
       }; ` +
-        "--decompress knows gzip, xz, zstd and lz4",
+        "gzip, xz, zstd and lz4 can be unpacked",
     );
   }
   const what = `packed kernel (${format})`;
@@ -85,11 +86,11 @@ export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
       `${what}: unpacked it has ${hex(kernel.length)} bytes, but should have ${hex(size)}`,
     );
   }
-  if (!isElf(kernel)) throw new ImageError(`${what}: what is in it is no ELF file`);
+  if (!isElf(kernel)) throw new ImageError(`${what}: its content is not an ELF file`);
   return kernel;
 }
 
-/** How a kernel is packed: a format's name, `none` or `unknown`. */
+/** The payload's compression: a format's name, `none` or `unknown`. */
 export function payloadFormat(payload: Uint8Array): string {
   if (isElf(payload)) return "none";
   const format = FORMATS.find(({ magic }) => magic.every((byte, i) => payload[i] === byte));
@@ -106,12 +107,12 @@ async function unzstd(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array
   return plain(zstdDecompressSync(packed, { maxOutputLength: Math.max(sizeBytes, 1) }));
 }
 
-/** Node's buffers have a `slice` that does not copy. */
+/** A plain array: the `slice` of Node's buffers does not copy. */
 function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, length);
 }
 
-/** In pieces: a kernel's dictionary of 128 MiB leaves the decoder no room for all at once. */
+/** Streamed: with a kernel's dictionary of 128 MiB, the decoder has no room for all at once. */
 async function unxz(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
   const { createUnxz, initModule } = await import("./unpackers.ts");
   await initModule();
@@ -128,7 +129,7 @@ async function unxz(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> 
   return kernel.subarray(0, used);
 }
 
-/** The legacy frame format of lz4: blocks, each behind its packed size. */
+/** The legacy frame format of lz4: blocks, each preceded by its compressed size. */
 async function unlz4(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
   const { unpackLz4Block } = await import("./unpackers.ts");
   const reader = new ImageReader(packed, "packed kernel (lz4)");
@@ -138,7 +139,7 @@ async function unlz4(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array>
     const blockBytes = reader.u32(at, "block size");
     const block = reader.slice(BigInt(at) + 4n, BigInt(blockBytes), "block size");
     const unpackedBytes = Math.min(LZ4_BLOCK_BYTES, sizeBytes - used);
-    // The decoder wants to know beforehand what comes out.
+    // The decoder needs the decompressed size up front.
     const sized = new Uint8Array(4 + blockBytes);
     new DataView(sized.buffer).setUint32(0, unpackedBytes, true);
     sized.set(block, 4);

@@ -1,5 +1,6 @@
 /**
- * What an image is, and the plan to boot it.
+ * Detects an image's boot protocol and calls its loader: the way from an image file
+ * to a {@linkcode BootPlan}.
  *
  * @module
  */
@@ -23,10 +24,10 @@ const OTHER_FLAT_NAMES: readonly [RegExp, BootProtocol][] = [
 ];
 
 /**
- * Which protocol boots an image: by its headers, and for flat images by its name.
+ * An image's boot protocol, by its headers or, for flat images, its name.
  *
  * @param name the file's name
- * @throws {ImageError} when nothing fits
+ * @throws {ImageError} when there is none
  */
 export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   if (image.length === 0) throw new ImageError("the file is empty");
@@ -40,8 +41,9 @@ export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   const byName = OTHER_FLAT_NAMES.find(([pattern]) => pattern.test(name));
   if (byName) return byName[1];
   throw new ImageError(
-    "not a format that vmexit knows; if it is a flat binary, say how to enter it: --boot flat16, " +
+    "not a format that vmexit knows; if it is a flat binary, say how to enter it: as flat16, " +
       `flat32 or flat64 (all choices: auto, ${BOOT_PROTOCOLS.join(", ")})`,
+    { remedy: "boot" },
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * ELF executables, loaded by their program headers
- * (System V ABI, chapters 4 and 5; x86-64 psABI).
+ * ELF executables, loaded by their program headers (System V ABI, chapters 4 and 5;
+ * x86-64 psABI). Multiboot, PVH and Linux loaders place ELF kernels with it, too.
  *
  * @module
  */
@@ -19,10 +19,10 @@ const EM_386 = 3;
 const EM_X86_64 = 62;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
-/** More program headers than this are not an executable's. */
+/** No executable has more program headers. */
 const MAX_PROGRAM_HEADERS = 1024;
 
-/** A loadable segment of an ELF file, or one of notes. */
+/** A segment of an ELF file, loadable or with notes. */
 export interface ElfSegment {
   readonly index: number;
   readonly type: number;
@@ -34,12 +34,12 @@ export interface ElfSegment {
   readonly alignment: bigint;
 }
 
-/** What a loader needs of an ELF file. */
+/** What a loader needs to know of an ELF file. */
 export interface ElfImage {
   readonly bits: 32 | 64;
   readonly machine: number;
   readonly type: number;
-  /** The entry as the header gives it: a virtual address. */
+  /** The header's entry: a virtual address. */
   readonly entry: bigint;
   readonly segments: readonly ElfSegment[];
   /** The program headers that hold notes. */
@@ -138,7 +138,7 @@ function parseSegment(
   return { index, type, bytes, physicalAddress, virtualAddress, memorySizeBytes, alignment };
 }
 
-/** Puts an ELF file's segments where their physical addresses say. @throws {ImageError} */
+/** Puts an ELF file's segments at their physical addresses. @throws {ImageError} */
 export function placeElf(elf: ElfImage, placement: Placement): void {
   for (const { index, bytes, physicalAddress, memorySizeBytes } of elf.segments) {
     const name = `ELF program header ${index}: segment`;
@@ -147,8 +147,8 @@ export function placeElf(elf: ElfImage, placement: Placement): void {
 }
 
 /**
- * The entry as a physical address: where the segment that holds the virtual
- * entry was loaded; as it stands where no segment holds it but RAM does.
+ * The entry's physical address, by the segment that holds the virtual one; where
+ * none does, the entry is taken for physical.
  */
 export function physicalEntry(elf: ElfImage): bigint {
   const { entry } = elf;
@@ -198,6 +198,7 @@ export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: elfFacts(elf),
-    warnings: unusedOptions("elf", options, ["commandLine", "modules", "loadAddress", "entry"]),
+    warnings: [],
+    unused: unusedOptions(options, ["commandLine", "modules", "loadAddress", "entry"]),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Notes in ELF files: what a kernel says of itself to its loader
- * (System V ABI, chapter 5, "Note Section").
+ * Notes in ELF files, by which a kernel tells its loader how to boot it: the PVH
+ * entry, and that it is Linux (System V ABI, chapter 5, "Note Section").
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { hex } from "../hex.ts";
 import { type ElfImage, isElf, parseElf } from "./elf.ts";
 import { ImageError, ImageReader } from "./image.ts";
 
-/** A note: what `type` means is up to the owner. */
+/** A note. Its owner defines what `type` means. */
 export interface ElfNote {
   /** Who defines the type: `Xen`, `Linux`, `GNU`. */
   readonly owner: string;
@@ -64,7 +64,7 @@ function text(bytes: Uint8Array): string {
 /** Of the owner `Xen`: the 32-bit physical address of the PVH entry (XEN_ELFNOTE_PHYS32_ENTRY). */
 const PHYS32_ENTRY = 18;
 
-/** The notes that say how an ELF kernel wants to be booted. */
+/** How an ELF kernel's notes ask to be booted. */
 export interface KernelNotes {
   /** The entry of the PVH protocol, a physical address. */
   readonly pvhEntry?: bigint;
@@ -73,7 +73,7 @@ export interface KernelNotes {
 }
 
 /**
- * Looks for the notes of kernels.
+ * Finds the notes of kernels.
  *
  * @throws {ImageError} when the file or a note is malformed
  */
@@ -82,11 +82,13 @@ export function kernelNotes(elf: ElfImage): KernelNotes {
   const linux = notes.some((note) => note.owner === "Linux");
   const pvh = notes.find((note) => note.owner === "Xen" && note.type === PHYS32_ENTRY);
   if (!pvh) return { linux };
-  // Kernels of 64 bits write it as a pointer of theirs.
+  // 64-bit kernels write a pointer.
   const { length } = pvh.bytes;
   if (length !== 4 && length !== 8) {
     throw new ImageError(
-      `ELF note Xen ${PHYS32_ENTRY}: n_descsz ${hex(length)} is no size of an address (4 or 8)`,
+      `ELF note Xen ${PHYS32_ENTRY}: n_descsz ${
+        hex(length)
+      } is not the size of an address (4 or 8)`,
     );
   }
   const reader = new ImageReader(pvh.bytes, "ELF note Xen");

@@ -1,6 +1,6 @@
 /**
  * The section headers of ELF kernels, and the sections that no program header
- * loads: symbols and their names, which Multiboot loaders pass on
+ * loads: symbols and their names. Multiboot loaders hand them to the kernel
  * (System V ABI, chapter 4, "Sections").
  *
  * @module
@@ -15,7 +15,7 @@ import type { Placement } from "./plan.ts";
 
 const SHT_NULL = 0;
 const SHT_NOBITS = 8;
-/** More section headers than this are not a kernel's. */
+/** No kernel has more section headers. */
 const MAX_SECTIONS = 4096;
 
 /** Offsets in a section header, and its size. */
@@ -28,14 +28,14 @@ const FIELDS = {
 export interface PlacedSections {
   readonly count: number;
   readonly entrySize: number;
-  /** The index of the section that holds the sections' names. */
+  /** The index of the section with the section names. */
   readonly names: number;
-  /** The headers, with the addresses at which the sections lie. */
+  /** The headers, with the addresses of the sections. */
   readonly headers: Uint8Array;
 }
 
 /**
- * Puts the sections that have no address of their own behind the kernel.
+ * Puts the sections that have no address behind the kernel.
  *
  * @returns the headers with all addresses, or `undefined` where the file has none
  * @throws {ImageError}
@@ -77,7 +77,9 @@ export function placeSections(
     const what = `ELF section ${index}`;
     const alignment = word(field.alignment);
     if (alignment > PAGE_BYTES || (alignment & (alignment - 1n)) !== 0n) {
-      throw new ImageError(`${what}: sh_addralign ${hex(alignment)} is no power of two up to 4096`);
+      throw new ImageError(
+        `${what}: sh_addralign ${hex(alignment)} is not a power of two up to 4096`,
+      );
     }
     const bytes = new ImageReader(image, what).slice(
       word(field.offset),

@@ -1,6 +1,6 @@
 /**
- * The states in which guests start: the tables that a state needs, and the
- * registers that make it.
+ * The processor states in which guests start: the tables and registers of each.
+ * Loaders plan a state; {@linkcode enter} carries the whole plan out.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import { identityMap } from "../x86/page_tables.ts";
 import { encodeGdt, flatSegment, realModeSegment } from "../x86/segments.ts";
 import type { BootPlan, EntryState, Placement } from "./plan.ts";
 
-/** The selectors of CS and of the other segment registers. */
+/** The selectors for CS and for the other segment registers. */
 export type Selectors = EntryState["selectors"];
 
-/** Of guests that say nothing about selectors. */
+/** For guests whose protocol names none. */
 const SELECTORS: Selectors = { code: 0x08, data: 0x10 };
-/** Where the stack of protected-mode and long-mode guests ends. */
+/** The top of the stack in protected and long mode. */
 const STACK_END = 0x10_0000;
-/** RFLAGS with nothing set but bit 1, which always is (SDM volume 1, 3.4.3). */
+/** RFLAGS with only bit 1 set, which always is (SDM volume 1, 3.4.3). */
 const RFLAGS_RESET = 2n;
 
 function flatSegments(bits: 32 | 64, { code, data }: Selectors) {
@@ -47,7 +47,7 @@ function stackEnd(placement: Placement): bigint {
 /**
  * Real mode.
  *
- * @param rip counts from the code segment's start, as `rsp` does from the data segment's
+ * @param rip relative to the code segment, as `rsp` is to the data segment
  */
 export function realEntry(
   rip: bigint,
@@ -57,7 +57,7 @@ export function realEntry(
   return { mode: "real", rip, rsp, selectors };
 }
 
-/** Protected mode without paging, with flat 4 GiB segments; puts the GDT into memory. */
+/** Protected mode without paging, with flat 4 GiB segments. Puts the GDT into memory. */
 export function protectedEntry(
   placement: Placement,
   rip: bigint,
@@ -68,8 +68,8 @@ export function protectedEntry(
 }
 
 /**
- * Long mode at CPL 0: puts the GDT into memory, and page tables that map all RAM
- * and at least the first 4 GiB to itself, writable and user-accessible.
+ * Long mode at CPL 0. Puts the GDT into memory, and page tables that identity-map all
+ * RAM and at least the first 4 GiB, writable and user-accessible.
  */
 export function longEntry(
   placement: Placement,

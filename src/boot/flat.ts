@@ -1,5 +1,5 @@
 /**
- * Flat images: bytes with no header, in one of three modes.
+ * Flat images: bytes without a header, entered in real, protected or long mode.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 /** The flat boot protocols. */
 export type FlatProtocol = "flat16" | "flat32" | "flat64";
 
-/** Where firmware loads a boot sector, and where its stack ends. */
+/** Where firmware loads a boot sector; the stack grows down from here. */
 const BOOT_SECTOR = 0x7c00n;
 /** The first address above the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
@@ -34,7 +34,7 @@ const MODES = {
 /**
  * Plans the boot of a flat image.
  *
- * @throws {ImageError} when it is empty or has no room in RAM
+ * @throws {ImageError} when it is empty or does not fit into RAM
  */
 export function planFlat(
   image: Uint8Array,
@@ -47,7 +47,8 @@ export function planFlat(
   const rip = options.entry ?? gpa;
   if (rip >= reach) {
     throw new ImageError(
-      `entry ${hex(rip)} is out of reach of ${text}, which ends at ${hex(reach)}; set --entry`,
+      `entry ${hex(rip)} is out of reach of ${text}, which ends at ${hex(reach)}`,
+      { remedy: "entry" },
     );
   }
   const placement = new Placement(options.ram, options.reserved);
@@ -59,7 +60,8 @@ export function planFlat(
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: [["size", image.length], ["load_address", hex(gpa)]],
-    warnings: unusedOptions(protocol, options, ["commandLine", "modules"]),
+    warnings: [],
+    unused: unusedOptions(options, ["commandLine", "modules"]),
   };
 }
 

@@ -1,16 +1,38 @@
 /**
- * An image file as loaders read it: every read is checked, and every problem is
- * an {@linkcode ImageError} that names the field and its value.
+ * How loaders read an image file: every read is checked, and every problem is an
+ * {@linkcode ImageError} that names the field and its value.
  *
  * @module
  */
 
 import { hex } from "../hex.ts";
 
+/** The option to change so that an image boots; the caller words it for its users. */
+export interface Remedy {
+  /**
+   * `memory`: give the guest more. `boot`: name the protocol, `value` where there is only one.
+   * `entry`, `commandLine`, `decompress`: change it or leave it out.
+   */
+  readonly option: "memory" | "boot" | "entry" | "commandLine" | "decompress";
+  readonly value?: string;
+}
+
 /** An image that cannot be booted, and why. */
 export class ImageError extends Error {
   /** Its name. */
   override readonly name = "ImageError";
+  /** What would help, where one thing would. */
+  readonly remedy: Remedy | undefined;
+
+  /** @param options the error's cause, and its remedy: an option or its whole description */
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly remedy?: Remedy | Remedy["option"] } = {},
+  ) {
+    super(message, options);
+    const { remedy } = options;
+    this.remedy = typeof remedy === "string" ? { option: remedy } : remedy;
+  }
 }
 
 /**
@@ -27,7 +49,7 @@ export class ImageReader {
   readonly #view: DataView;
 
   /**
-   * @param bytes the file, or the part that offsets count from
+   * @param bytes the file, or the part that offsets are relative to
    * @param what what errors call it: `ELF header`
    */
   constructor(readonly bytes: Uint8Array, readonly what: string) {
@@ -52,7 +74,7 @@ export class ImageReader {
     return this.#view.getBigUint64(offset, true);
   }
 
-  /** A part of the file, where all of it is there. @throws {ImageError} */
+  /** A part of the file. @throws {ImageError} */
   slice(offset: bigint, sizeBytes: bigint, field: string): Uint8Array {
     if (offset + sizeBytes > BigInt(this.bytes.length)) {
       throw new ImageError(

@@ -1,6 +1,7 @@
 /**
- * Linux kernels by the Linux/x86 boot protocol: bzImage and zImage, and an ELF
- * vmlinux (Linux Documentation/arch/x86/boot.rst).
+ * Linux kernels by the Linux/x86 boot protocol: picks one of three entries for a
+ * bzImage or zImage, and plans the 32-bit and 64-bit ones; the real-mode entry and
+ * ELF kernels have files of their own (Linux Documentation/arch/x86/boot.rst).
  *
  * @module
  */
@@ -23,9 +24,9 @@ import { planRealMode } from "./linux_real.ts";
 import { type BootOptions, type BootPlan, Placement, unusedOptions } from "./plan.ts";
 import { planVmlinux } from "./vmlinux.ts";
 
-/** The 64-bit entry, from the start of the protected-mode code. */
+/** The 64-bit entry's offset in the protected-mode code. */
 const ENTRY_64 = 0x200n;
-/** The protocol version that came with the 32-bit entry. */
+/** The first protocol version with the 32-bit entry. */
 const FIRST_32 = 0x207;
 
 /**
@@ -60,7 +61,7 @@ export function planLinux(
   }
 }
 
-/** The entry that needs least of the machine: a kernel's own real-mode code needs a BIOS. */
+/** The entry that needs the least: a kernel's real-mode code needs a BIOS. */
 function fittingEntry(
   { xloadflags, version, loadedHigh, code32Start }: LinuxHeader,
 ): LinuxProtocol {
@@ -73,13 +74,15 @@ function planProtectedMode(header: LinuxHeader, bits: 32 | 64, options: BootOpti
     throw new ImageError(
       `Linux setup header: ${
         header.loadedHigh ? "code32_start 0x0" : "loadflags without LOADED_HIGH (a zImage)"
-      } leaves no entry in protected mode: --boot linux:16`,
+      } leaves no protected-mode entry`,
+      { remedy: { option: "boot", value: "linux:16" } },
     );
   }
   if (bits === 64 && !(header.xloadflags & XLOADFLAGS.XLF_KERNEL_64)) {
     throw new ImageError(
       `Linux setup header: xloadflags ${hex(header.xloadflags)} have no XLF_KERNEL_64: ` +
-        "the kernel has no 64-bit entry: --boot linux:32",
+        "the kernel has no 64-bit entry",
+      { remedy: { option: "boot", value: "linux:32" } },
     );
   }
   const placement = new Placement(options.ram, options.reserved);
@@ -89,7 +92,7 @@ function planProtectedMode(header: LinuxHeader, bits: 32 | 64, options: BootOpti
     : protectedEntry(placement, loadedAt, LINUX_SELECTORS);
   if (!placement.holds(entry.rip)) {
     throw new ImageError(
-      `Linux kernel: the 64-bit entry ${hex(entry.rip)} lies behind its last byte`,
+      `Linux kernel: the 64-bit entry ${hex(entry.rip)} lies past its last byte`,
     );
   }
   const kernel = { ...header, header: headerBytes(header), loadedAt };
@@ -103,6 +106,7 @@ function planProtectedMode(header: LinuxHeader, bits: 32 | 64, options: BootOpti
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: [...headerFacts(header), ["loaded_at", hex(loadedAt)], ...params.facts],
-    warnings: [...warnings, ...unusedOptions(protocol, options, ["loadAddress", "entry"])],
+    warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }

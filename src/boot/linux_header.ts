@@ -1,6 +1,6 @@
 /**
- * The setup header of Linux/x86 kernels, boot protocol 2.00 to 2.15
- * (Linux Documentation/arch/x86/boot.rst).
+ * The setup header of Linux/x86 kernels, boot protocol 2.00 to 2.15: one table of
+ * fields, by which it is read, written and shown (Linux Documentation/arch/x86/boot.rst).
  *
  * @module
  */
@@ -9,26 +9,26 @@ import { hex } from "../hex.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import type { Fact } from "./plan.ts";
 
-/** Where the setup header begins in the file. */
+/** The setup header's offset in the file. */
 export const SETUP_HEADER = 0x1f1;
-/** Where its field `header` begins, from which `jump` counts. */
+/** The offset of its field `header`, which `jump` is relative to. */
 const AFTER_JUMP = 0x202;
 const BOOT_FLAG = 0xaa55;
 /** `HdrS` */
 const MAGIC = 0x53726448;
 const SECTOR_BYTES = 512;
-/** The real-mode part has at most so many bytes. */
+/** The most bytes that the real-mode part has. */
 const MAX_SETUP_BYTES = 0x8000;
-/** What an absent `initrd_addr_max` means. */
+/** The default for `initrd_addr_max`. */
 const OLD_INITRD_MAX = 0x37ff_ffff;
-/** What an absent `cmdline_size` means. */
+/** The default for `cmdline_size`. */
 const OLD_COMMAND_LINE = 255;
 /** `LToP` */
 const KERNEL_INFO_MAGIC = 0x506f544c;
-/** Set in `setup_type_max` beside the number: indirect data are known too. */
+/** A flag in `setup_type_max`: the kernel takes indirect data, too. */
 const SETUP_INDIRECT = 0x8000_0000;
 const SHORT_JUMP = 0xeb;
-/** Where the header has to end so that `boot_params` can hold it. */
+/** Where the header must end to fit into `boot_params`. */
 const MAX_HEADER_END = 0x290;
 
 /** Bits of `loadflags`. */
@@ -55,7 +55,7 @@ interface Field {
   readonly name: string;
   readonly at: number;
   readonly size: 1 | 2 | 4 | 8;
-  /** The protocol version that has it first. */
+  /** The first protocol version with it. */
   readonly since: number;
   readonly meaning: string;
   readonly flags?: Readonly<Record<string, number>>;
@@ -119,7 +119,7 @@ const FIELDS: readonly Field[] = [
   field("kernel_info_offset", 0x268, 4, 0x20f, "the kernel_info structure in the kernel"),
 ];
 
-/** A kernel with a setup header, taken apart; what its protocol version lacks has its default. */
+/** A parsed kernel with a setup header; fields that its version lacks have their defaults. */
 export interface LinuxHeader {
   /** The file's first bytes: real-mode code, the header in it. */
   readonly setup: Uint8Array;
@@ -134,7 +134,7 @@ export interface LinuxHeader {
   readonly relocatable: boolean;
   readonly xloadflags: number;
   readonly cmdlineSize: number;
-  /** The compressed kernel, where the header says which part it is. */
+  /** The compressed kernel, where the header locates it. */
   readonly payload: Uint8Array | undefined;
   readonly prefAddress: bigint;
   readonly initSize: number;
@@ -142,7 +142,7 @@ export interface LinuxHeader {
   readonly setupTypeMax: number;
 }
 
-/** Whether a file has a setup header where Linux kernels have it. */
+/** Whether a file has a setup header in its place. */
 export function isLinux(image: Uint8Array): boolean {
   return image.length >= AFTER_JUMP + 6 &&
     new ImageReader(image, "").u32(AFTER_JUMP, "") === MAGIC;
@@ -168,7 +168,7 @@ export function parseLinuxHeader(image: Uint8Array): LinuxHeader {
   const version = reader.u16(0x206, "version");
   if (version >> 8 !== 2) {
     throw new ImageError(
-      `Linux setup header: version ${hex(version)} is none of the boot protocols 2.00 to 2.15`,
+      `Linux setup header: version ${hex(version)} is not one of the boot protocols 2.00 to 2.15`,
     );
   }
   const read = (name: string, otherwise = 0): number => {
@@ -251,7 +251,7 @@ function readField(
   }
 }
 
-/** From `kernel_info`, where the kernel has one. */
+/** From `kernel_info`, if the kernel has one. */
 function setupTypeMax(kernel: Uint8Array, offset: number): number {
   const reader = new ImageReader(kernel, "Linux kernel_info");
   if (offset === 0 || reader.u32(offset, "header") !== KERNEL_INFO_MAGIC) return 0;
@@ -261,10 +261,10 @@ function setupTypeMax(kernel: Uint8Array, offset: number): number {
 }
 
 /**
- * The header as a kernel without real-mode code gets it: the bytes from
- * {@linkcode SETUP_HEADER} on, as many as `jump` says.
+ * The header for `boot_params`: the bytes from {@linkcode SETUP_HEADER} up to the
+ * end that `jump` gives.
  *
- * @throws {ImageError} when that is less than the version has, or more than there is room for
+ * @throws {ImageError} when that is less than the version has, or does not fit
  */
 export function headerBytes({ setup, version }: LinuxHeader): Uint8Array {
   const [opcode, length] = setup.subarray(0x200);
@@ -280,13 +280,13 @@ export function headerBytes({ setup, version }: LinuxHeader): Uint8Array {
   return setup.subarray(SETUP_HEADER, end);
 }
 
-/** Fields that a loader writes, and their values. */
+/** Values for fields, by their names. */
 export type HeaderValues = Readonly<Record<string, number | bigint>>;
 
 /**
- * Writes fields of the header, those that the protocol version has.
+ * Writes those of the fields that the protocol version has.
  *
- * @param bytes where the header stands at its offset in the file, as in `boot_params`
+ * @param bytes the header at the offset that it has in the file and in `boot_params`
  */
 export function writeHeader(bytes: Uint8Array, version: number, values: HeaderValues): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -305,7 +305,7 @@ export function versionText(version: number): string {
   return `${version >> 8}.${String(version & 0xff).padStart(2, "0")}`;
 }
 
-/** Every field of the header with its meaning, as its protocol version has them. */
+/** Every field of the header that its protocol version has, with its meaning. */
 export function headerFacts({ setup, version, setupTypeMax }: LinuxHeader): Fact[] {
   const reader = new ImageReader(setup, "Linux setup header");
   const facts = FIELDS.filter((f) => f.since <= version).map((f): Fact => {
@@ -324,7 +324,7 @@ export function headerFacts({ setup, version, setupTypeMax }: LinuxHeader): Fact
   return facts;
 }
 
-/** The version text, as much of it as can be printed. */
+/** The version text, up to the first byte that is not printable. */
 function kernelRelease({ bytes }: ImageReader): string | undefined {
   const offset = bytes[0x20e]! | bytes[0x20f]! << 8;
   if (offset === 0 || offset + 0x200 >= bytes.length) return undefined;

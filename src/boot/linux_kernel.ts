@@ -1,5 +1,5 @@
 /**
- * Where the protected-mode code of a Linux kernel goes
+ * Places the protected-mode code of a Linux kernel, for all three entries
  * (Linux Documentation/arch/x86/boot.rst, "Loading The Rest of The Kernel").
  *
  * @module
@@ -11,13 +11,13 @@ import { ImageError } from "./image.ts";
 import type { LinuxHeader } from "./linux_header.ts";
 import type { Placement } from "./plan.ts";
 
-/** Where a bzImage is loaded that is not relocatable. */
+/** Where a bzImage that is not relocatable is loaded. */
 const HIGH_MEMORY = 0x10_0000n;
 const FOUR_GIB = 1n << 32n;
 
 /**
- * Puts the protected-mode code of a bzImage where it wants to be, else where it can
- * be, with the memory behind it that it needs to start.
+ * Puts the protected-mode code of a bzImage at its preferred address, or else at
+ * 1 MiB, with the memory behind it that it needs to start.
  *
  * @throws {ImageError}
  */
@@ -46,7 +46,7 @@ export function placeKernel(
   const warnings = relocatable && prefAddress !== 0n && !preferred
     ? [
       `the kernel prefers to be loaded at ${hex(prefAddress)} with ${hex(needs)} bytes of RAM ` +
-      `there, and may not run at ${hex(loadedAt)}; give the guest more with --memory`,
+      `there, and may not run at ${hex(loadedAt)}; give the guest more memory`,
     ]
     : [];
   return { loadedAt, warnings };

@@ -1,6 +1,6 @@
 /**
- * What every entry of a Linux kernel is handed: the command line, the initrd and
- * `boot_params`, the "zero page" (Linux Documentation/arch/x86/boot.rst and
+ * What every entry of a Linux kernel is handed: command line, initrd, setup_data,
+ * and `boot_params`, the "zero page" (Linux Documentation/arch/x86/boot.rst and
  * zero-page.rst, `asm/bootparam.h`).
  *
  * @module
@@ -11,7 +11,7 @@ import type { Selectors } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import { type HeaderValues, SETUP_HEADER, writeHeader } from "./linux_header.ts";
 import { E820_ENTRY_BYTES, encodeE820 } from "../firmware/memory_map.ts";
-import { guestString } from "./modules.ts";
+import { commandLineString } from "./modules.ts";
 import { type BootModule, type BootOptions, type Fact, mapFact, type Placement } from "./plan.ts";
 
 /** The protocols of Linux kernels; `linux` lets the kernel's header choose. */
@@ -20,22 +20,22 @@ export type LinuxProtocol = "linux" | "linux:16" | "linux:32" | "linux:64";
 /** `__BOOT_CS` and `__BOOT_DS` */
 export const LINUX_SELECTORS: Selectors = { code: 0x10, data: 0x18 };
 
-/** Offsets in `boot_params` outside of the setup header, and its size. */
+/** Offsets in `boot_params` outside the setup header. */
 const AT = { acpiRsdp: 0x070, e820Entries: 0x1e8, e820Table: 0x2d0 } as const;
 const PARAMS_BYTES = 4096;
 /** `E820_MAX_ENTRIES_ZEROPAGE` */
 const MAX_E820_ENTRIES = 128;
-/** A loader without a number of its own. */
+/** A loader without an assigned number. */
 export const TYPE_OF_LOADER = 0xff;
-/** The `setup_data` type of a seed for the random number generator, and a node's header. */
+/** The `setup_data` type of a random seed, and the size of a node's header. */
 const SETUP_RNG_SEED = 9;
 const SETUP_DATA_BYTES = 16;
 /** The initrd stays above the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
-/** Archives in one initrd begin at multiples of this. */
+/** Archives in an initrd are aligned to this. */
 const ARCHIVE_ALIGNMENT = 4;
 
-/** What a kernel says of what it can be handed. */
+/** A kernel's limits on what it is handed. */
 export interface LinuxLimits {
   /** The boot protocol's version. */
   readonly version: number;
@@ -44,16 +44,13 @@ export interface LinuxLimits {
   readonly setupTypeMax: number;
 }
 
-/** The command line, zero-terminated. @throws {ImageError} when the kernel does not take so much */
-export function linuxCommandLine(
-  { commandLine = "" }: BootOptions,
-  { cmdlineSize }: LinuxLimits,
-): Uint8Array {
-  return guestString("command line (--append)", commandLine, cmdlineSize + 1);
+/** The command line, zero-terminated. @throws {ImageError} when it is too long */
+export function linuxCommandLine(options: BootOptions, { cmdlineSize }: LinuxLimits): Uint8Array {
+  return commandLineString(options, cmdlineSize + 1);
 }
 
 /**
- * What `vga=` says, for `vid_mode` (boot.rst, "Special Command Line Options").
+ * The value of `vga=`, for `vid_mode` (boot.rst, "Special Command Line Options").
  *
  * @example
  * ```ts
@@ -70,9 +67,9 @@ export function videoMode(commandLine = ""): number {
 }
 
 /**
- * What `mem=` says: where memory ends for the kernel, in bytes; loaders heed it too.
+ * The value of `mem=`, where memory ends for the kernel, in bytes. Loaders heed it, too.
  *
- * @returns `undefined` where nothing of the kind is said
+ * @returns `undefined` where it is not given
  */
 export function memoryEnd(commandLine = ""): bigint | undefined {
   const match = /^(0x[0-9a-f]+|\d+)([kmgtpe]?)$/i.exec(lastParameter(commandLine, "mem") ?? "");
@@ -93,8 +90,8 @@ export interface PlacedInitrd {
 }
 
 /**
- * Puts the initrd as high as the kernel, `mem=` and RAM allow. Several files make
- * one initrd: the kernel unpacks archives that follow each other.
+ * Puts the initrd as high as the kernel, `mem=` and RAM allow. Several files become
+ * one initrd: the kernel unpacks concatenated archives.
  *
  * @throws {ImageError} when there is no room
  */
@@ -112,8 +109,8 @@ export function placeInitrd(
   if (gpa === undefined) {
     throw new ImageError(
       `the initrd of ${hex(bytes.length)} bytes has no room in RAM below ${hex(end)} ` +
-        `(initrd_addr_max ${hex(initrdAddrMax)}${memory === undefined ? "" : ", mem="}); ` +
-        "give the guest more with --memory",
+        `(initrd_addr_max ${hex(initrdAddrMax)}${memory === undefined ? "" : ", mem="})`,
+      { remedy: "memory" },
     );
   }
   placement.put("initrd", gpa, bytes);
@@ -134,12 +131,12 @@ function joined(modules: readonly BootModule[]): Uint8Array {
 
 /** What a kernel is handed, in guest memory. */
 export interface HandedOver {
-  /** The fields of the setup header that say where it is. */
+  /** The setup header's fields that point to it. */
   readonly values: HeaderValues;
   readonly facts: readonly Fact[];
 }
 
-/** Puts the initrd and a seed in place, and says what goes into the setup header for them. */
+/** Puts the initrd and the seed in place, and fills in the setup header's fields for them. */
 export function handOver(
   placement: Placement,
   limits: LinuxLimits,
@@ -179,7 +176,7 @@ function setupData(type: number, content: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** A kernel that gets `boot_params` from its loader. */
+/** A kernel entered with `boot_params`. */
 export interface ParamsKernel extends LinuxLimits {
   /** The setup header from {@linkcode SETUP_HEADER} on. */
   readonly header: Uint8Array;
@@ -188,8 +185,8 @@ export interface ParamsKernel extends LinuxLimits {
 }
 
 /**
- * Puts `boot_params` and all that they point to in place. The memory map in them
- * has the tables that were placed before, so this comes last.
+ * Puts `boot_params` and all that they point to in place. Call it last: the memory
+ * map in them must cover every table.
  *
  * @throws {ImageError}
  */

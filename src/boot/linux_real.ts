@@ -1,6 +1,6 @@
 /**
- * Linux kernels by their real-mode entry: zImage and old kernels, and images that
- * only look like Linux to be loaded so (Linux Documentation/arch/x86/boot.rst,
+ * Linux kernels by their real-mode entry: zImage, old kernels, and other programs
+ * that use this format to be loadable (Linux Documentation/arch/x86/boot.rst,
  * "Memory Layout of The Real-Mode Code").
  *
  * @module
@@ -21,22 +21,23 @@ import { placeKernel } from "./linux_kernel.ts";
 import { handOver, linuxCommandLine } from "./linux_params.ts";
 import { type BootOptions, type BootPlan, mapFact, Placement, unusedOptions } from "./plan.ts";
 
-/** Where the real-mode code goes, and where its heap ends and the command line begins. */
+/** Where the real-mode code goes, and the offset at which its heap ends and the command line
+ * begins. */
 interface Layout {
   readonly base: number;
   readonly heapEnd: number;
 }
-/** Of bzImages since protocol 2.02, anywhere in low memory. */
+/** For bzImages since protocol 2.02, which may go anywhere in low memory. */
 const MODERN: Layout = { base: 0x1_0000, heapEnd: 0xe000 };
-/** Of all others: nothing above 0x9a000 may be used. */
+/** For all others: nothing above 0x9a000 may be used. */
 const TRADITIONAL: Layout = { base: 0x9_0000, heapEnd: 0x9800 };
 const TRADITIONAL_END = 0x9_a000;
 const FIRST_MODERN = 0x202;
-/** Where a zImage is loaded: from here up to the real-mode code. */
+/** Where a zImage is loaded, up to the real-mode code. */
 const LOW_LOAD = 0x1_0000n;
 /** The command line of protocols before 2.02. */
 const OLD_COMMAND_LINE = { magicAt: 0x20, magic: 0xa33f, offsetAt: 0x22 } as const;
-/** The entry is so many bytes behind the real-mode code's start. */
+/** The entry's offset in the real-mode code. */
 const ENTRY = 0x200;
 
 /**
@@ -59,8 +60,9 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
   const commandLineAt = base + heapEnd;
   if (!modern && commandLineAt + commandLine.length > TRADITIONAL_END) {
     throw new ImageError(
-      `the command line (--append) has ${commandLine.length - 1} bytes; at most ` +
-        `${TRADITIONAL_END - commandLineAt - 1} fit where protocol ${versionText(version)} has it`,
+      `the command line has ${commandLine.length - 1} bytes; at most ` +
+        `${TRADITIONAL_END - commandLineAt - 1} fit where protocol ${versionText(version)} puts it`,
+      { remedy: "commandLine" },
     );
   }
   const { values, facts } = handOver(placement, header, options, BigInt(commandLineAt));
@@ -96,7 +98,8 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
       ...facts,
       mapFact("e820", map),
     ],
-    warnings: [...warnings, ...unusedOptions("linux:16", options, ["loadAddress", "entry"])],
+    warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 

@@ -1,29 +1,31 @@
 /**
- * Files that a guest is handed beside the image, and strings for it.
+ * Files that a guest is handed beside the image (modules), and strings for the
+ * guest: what the Multiboot and PVH loaders share.
  *
  * @module
  */
 
+import { cString } from "../../ffi/libc.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
-import type { BootModule, Placement } from "./plan.ts";
+import type { BootModule, BootOptions, Placement } from "./plan.ts";
 
-/** Modules do not go into the PC's low megabyte. */
+/** Modules stay out of the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
-/** A string longer than this, its end included, is a mistake. */
+/** The longest string, with the zero behind it; a longer one is taken for a mistake. */
 const MAX_STRING_BYTES = 4096;
 
 /** A module in guest memory. */
 export interface PlacedModule {
   /** Its first byte. */
   readonly start: bigint;
-  /** The byte behind its last. */
+  /** The address behind its last byte. */
   readonly end: bigint;
   /** Its name, zero-terminated. */
   readonly text: Uint8Array;
 }
 
-/** Puts modules behind the kernel, each on pages of its own. @throws {ImageError} */
+/** Puts modules behind the kernel, each starting on a page of its own. @throws {ImageError} */
 export function placeModules(
   placement: Placement,
   modules: readonly BootModule[] = [],
@@ -36,7 +38,7 @@ export function placeModules(
 }
 
 /**
- * Where the next module goes: behind everything below 4 GiB, above the low megabyte.
+ * The next module's address: behind everything below 4 GiB, above the low megabyte.
  *
  * @param alignment a power of two up to 4096; default 4096
  */
@@ -45,23 +47,33 @@ export function modulePlace(placement: Placement, alignment = BigInt(PAGE_BYTES)
   return end < HIGH_MEMORY ? HIGH_MEMORY : end;
 }
 
+/** The kernel's command line, zero-terminated. @throws {ImageError} as {@linkcode guestString} */
+export function commandLineString(
+  { commandLine = "" }: BootOptions,
+  maxBytes?: number,
+): Uint8Array {
+  return guestString("command line", commandLine, maxBytes, { remedy: "commandLine" });
+}
+
 /**
- * A zero-terminated string, in UTF-8.
+ * A zero-terminated string for the guest, in UTF-8.
  *
  * @param what what errors call it
- * @throws {ImageError} when it is too long, or has a zero of its own
+ * @param maxBytes with the zero behind it
+ * @throws {ImageError} when it is too long, or contains a zero
  */
 export function guestString(
   what: string,
   text: string,
   maxBytes: number = MAX_STRING_BYTES,
+  options: { readonly remedy?: "commandLine" } = {},
 ): Uint8Array {
-  const bytes = new TextEncoder().encode(text + "\0");
-  if (bytes.length > maxBytes) {
-    throw new ImageError(`the ${what} has ${bytes.length - 1} bytes; at most ${maxBytes - 1} fit`);
-  }
-  if (bytes.indexOf(0) < bytes.length - 1) {
-    throw new ImageError(`the ${what} has a zero byte at ${bytes.indexOf(0)}, where it would end`);
-  }
+  const bytes = cString(text);
+  const fail = (why: string): never => {
+    throw new ImageError(`the ${what} has ${why}`, options);
+  };
+  if (bytes.length > maxBytes) fail(`${bytes.length - 1} bytes; at most ${maxBytes - 1} fit`);
+  const end = bytes.indexOf(0);
+  if (end < bytes.length - 1) fail(`a zero byte at ${end}, where it would end`);
   return bytes;
 }

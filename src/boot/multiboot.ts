@@ -1,7 +1,6 @@
 /**
- * Multiboot 1 kernels (specification version 0.6.96): the header in the first
- * 8 KiB, loading by ELF or by the header's own addresses, and the information
- * structure.
+ * Multiboot 1 kernels (specification version 0.6.96): finds the header, loads by ELF
+ * or by the header's addresses, and hands over the information structure.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import type { PlacedSections } from "./elf_sections.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { encodeE820, type MemoryMapEntry, MemoryType } from "../firmware/memory_map.ts";
-import { guestString, type PlacedModule, placeModules } from "./modules.ts";
+import { commandLineString, guestString, type PlacedModule, placeModules } from "./modules.ts";
 import { loadByAddresses, type LoadedKernel, loadElf, requireEntry } from "./multiboot_load.ts";
 import {
   type BootOptions,
@@ -23,9 +22,9 @@ import {
 } from "./plan.ts";
 
 const HEADER_MAGIC = 0x1badb002;
-/** What EAX holds when the kernel is entered. */
+/** EAX at the kernel's entry. */
 const LOADER_MAGIC = 0x2badb002n;
-/** The header lies within so many bytes of the file, 4-byte aligned. */
+/** The header lies within the file's first bytes, 4-byte aligned. */
 const SEARCH_BYTES = 8192;
 const WHAT = "Multiboot header";
 
@@ -36,13 +35,13 @@ const HEADER_FLAGS = {
   WANT_VIDEO: 1 << 2,
   HAS_ADDRESSES: 1 << 16,
 } as const;
-/** A loader that does not know one of these flags must not boot the kernel. */
+/** A loader must not boot a kernel with one of these flags that it does not know. */
 const MANDATORY = 0xffff;
 const KNOWN = HEADER_FLAGS.ALIGN_MODULES | HEADER_FLAGS.WANT_MEMORY | HEADER_FLAGS.WANT_VIDEO;
 
 /**
- * Information flags (section 3.3): which fields are valid. Those of boot device,
- * drives, ROM configuration, APM and video stay clear: there is none of that.
+ * Information flags (section 3.3): which fields are valid. There is no boot device,
+ * drive, ROM configuration, APM or video, so their flags stay clear.
  */
 const INFO = {
   memory: 1 << 0,
@@ -68,7 +67,7 @@ const AT = {
 const INFO_BYTES = 116;
 const MODULE_BYTES = 16;
 const MAP_ENTRY_BYTES = 24;
-/** What kernels are told that the loader is called. */
+/** The loader name that kernels are told. */
 export const LOADER_NAME = "vmexit";
 
 interface Header {
@@ -76,7 +75,7 @@ interface Header {
   readonly flags: number;
 }
 
-/** The Multiboot header's place in a file, or `undefined` where there is none. */
+/** Finds the Multiboot header in a file. */
 export function findMultibootHeader(image: Uint8Array): Header | undefined {
   const reader = new ImageReader(image, WHAT);
   const last = Math.min(image.length, SEARCH_BYTES) - 12;
@@ -115,9 +114,9 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
   const modules = placeModules(placement, options.modules);
   const entry = protectedEntry(placement, rip);
   const info = putInformation(placement, kernel.sections, modules, options);
-  const warnings = unusedOptions("multiboot", options, ["loadAddress", "entry"]);
+  const warnings: string[] = [];
   if (header.flags & HEADER_FLAGS.WANT_VIDEO) {
-    warnings.push("the kernel asks for a video mode; there is no display, so it is told of none");
+    warnings.push("the kernel asks for a video mode; there is no display, so it gets none");
   }
   const flags = Object.entries(HEADER_FLAGS).filter(([, bit]) => header.flags & bit);
   return {
@@ -137,6 +136,7 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
       ...info.facts,
     ],
     warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 
@@ -154,14 +154,14 @@ function placeByAddresses(image: Uint8Array, header: Header, placement: Placemen
   return { ...kernel, entry, facts: [...kernel.facts, ["entry", hex(entry)]] };
 }
 
-/** Puts the information structure and all that it points to into low memory. */
+/** Puts the information structure and all that it points to in place. */
 function putInformation(
   placement: Placement,
   sections: PlacedSections | undefined,
   modules: readonly PlacedModule[],
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: readonly Fact[] } {
-  const commandLine = guestString("command line (--append)", options.commandLine ?? "");
+  const commandLine = commandLineString(options);
   const loaderName = guestString("loader name", LOADER_NAME);
   const mapAt = INFO_BYTES;
   const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;
@@ -171,7 +171,7 @@ function putInformation(
   const total = strings.reduce((sum, text) => sum + text.length, stringsAt);
   const bytes = new Uint8Array(total);
   const base = placement.putTable("Multiboot information", bytes);
-  // The map has to know where all tables are, itself included.
+  // The map must cover all tables, this one included.
   const map = placement.memoryMap();
   const view = new DataView(bytes.buffer);
   const put = (at: number, ...values: (number | bigint)[]): void =>
@@ -211,7 +211,7 @@ function putInformation(
   };
 }
 
-/** What kernels of either version are told. */
+/** What `inspect` shows of the information, for both versions. */
 export function handedOverFacts(
   map: readonly MemoryMapEntry[],
   modules: readonly PlacedModule[],
@@ -226,7 +226,7 @@ export function handedOverFacts(
   ];
 }
 
-/** How much RAM there is from an address on, up to what is no RAM. */
+/** RAM from an address up to the first gap, in KiB. */
 export function ramKiB(map: readonly MemoryMapEntry[], gpa: number): number {
   const entry = map.find((e) => e.type === MemoryType.ram && e.gpa === gpa);
   return Math.floor((entry?.sizeBytes ?? 0) / 1024);

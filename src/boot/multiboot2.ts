@@ -1,6 +1,6 @@
 /**
- * Multiboot 2 kernels (specification version 2.0): the header in the first 32 KiB
- * and its tags. What the kernel is handed is in multiboot2_info.ts.
+ * Multiboot 2 kernels (specification version 2.0): finds the header, heeds its tags
+ * and loads the kernel; multiboot2_info.ts has the boot information.
  *
  * @module
  */
@@ -14,21 +14,21 @@ import { loadByAddresses, type LoadedKernel, loadElf, requireEntry } from "./mul
 import { type BootOptions, type BootPlan, type Fact, Placement, unusedOptions } from "./plan.ts";
 
 const HEADER_MAGIC = 0xe852_50d6;
-/** What EAX holds when the kernel is entered. */
+/** EAX at the kernel's entry. */
 const LOADER_MAGIC = 0x36d7_6289n;
-/** The header lies within so many bytes of the file, 8-byte aligned. */
+/** The header lies within the file's first bytes, 8-byte aligned. */
 const SEARCH_BYTES = 32768;
 const HEADER_BYTES = 16;
 const TAG_BYTES = 8;
-/** i386, which on this machine is the only architecture there is. */
+/** i386, the only architecture that this machine can be. */
 const ARCHITECTURE_I386 = 0;
-/** A tag's flag: a loader that cannot do as it says may boot the kernel all the same. */
+/** A tag's flag: a loader may ignore the tag. */
 const OPTIONAL = 1;
-/** The last type of tag that the specification defines for the information structure. */
+/** The last tag type that the specification defines for the boot information. */
 const LAST_INFORMATION_TYPE = 21;
 const WHAT = "Multiboot 2 header";
 
-/** Tags in the header, and the least size of each. */
+/** Tags in the header, with their minimum sizes. */
 const TAGS = {
   0: { name: "end", size: 8 },
   1: { name: "information request", size: 8 },
@@ -54,11 +54,11 @@ interface Tag {
   readonly type: number;
   readonly name: string;
   readonly optional: boolean;
-  /** The tag's bytes, its first eight included. */
+  /** The whole tag, its first eight bytes included. */
   readonly reader: ImageReader;
 }
 
-/** The Multiboot 2 header's place in a file, or `undefined` where there is none. */
+/** Finds the Multiboot 2 header in a file. */
 export function findMultiboot2Header(image: Uint8Array): Header | undefined {
   const reader = new ImageReader(image, WHAT);
   const last = Math.min(image.length, SEARCH_BYTES) - HEADER_BYTES;
@@ -137,14 +137,12 @@ export function planMultiboot2(image: Uint8Array, options: BootOptions): BootPla
       ["entry_address", hex(rip), entryTag ? "from tag 3" : "from the file"],
       ...information.facts,
     ],
-    warnings: [
-      ...warnings,
-      ...unusedOptions("multiboot2", options, ["loadAddress", "entry"]),
-    ],
+    warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 
-/** All tags but the last. @throws {ImageError} */
+/** All tags but the end tag. @throws {ImageError} */
 function readTags(image: Uint8Array, { offset, length }: Header): Tag[] {
   const header = new ImageReader(image, WHAT).slice(
     BigInt(offset),
@@ -180,10 +178,10 @@ function readTags(image: Uint8Array, { offset, length }: Header): Tag[] {
 }
 
 /**
- * What the kernel wants that there is not.
+ * What the kernel asks for and does not get.
  *
  * @returns warnings
- * @throws {ImageError} when it insists
+ * @throws {ImageError} when it is not optional
  */
 function answer({ type, optional, reader }: Tag): string[] {
   switch (type) {
@@ -210,7 +208,7 @@ function answer({ type, optional, reader }: Tag): string[] {
       const [width, height, depth] = [8, 12, 16].map((at) => reader.u32(at, "framebuffer"));
       const size = width && height ? ` of ${width}x${height}x${depth}` : "";
       return [
-        `the kernel asks for a framebuffer${size}; there is no display, so it is told of none`,
+        `the kernel asks for a framebuffer${size}; there is no display, so it gets none`,
       ];
     }
     default:
@@ -228,7 +226,7 @@ function placeByAddresses(
   const loadAddress = BigInt(reader.u32(12, "load_addr"));
   return loadByAddresses(image, WHAT, offset, {
     headerAddress,
-    // All ones: the file is loaded from its beginning.
+    // All ones: load the file from its beginning.
     loadAddress: loadAddress === 0xffff_ffffn ? headerAddress - BigInt(offset) : loadAddress,
     loadEnd: BigInt(reader.u32(16, "load_end_addr")),
     bssEnd: BigInt(reader.u32(20, "bss_end_addr")),

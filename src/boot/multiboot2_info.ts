@@ -1,7 +1,7 @@
 /**
- * The boot information of Multiboot 2 (specification version 2.0, section 3.6):
- * one structure of tags. There is none for what the machine does not have: a
- * framebuffer, a boot device, APM, EFI, a network.
+ * The boot information of Multiboot 2 (specification version 2.0, section 3.6): one
+ * structure of tags. The machine has no framebuffer, boot device, APM, EFI or
+ * network, so it has no tags for these.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { concat } from "../bytes.ts";
 import { hex } from "../hex.ts";
 import type { PlacedSections } from "./elf_sections.ts";
 import { encodeE820 } from "../firmware/memory_map.ts";
-import { guestString, type PlacedModule } from "./modules.ts";
+import { commandLineString, guestString, type PlacedModule } from "./modules.ts";
 import { handedOverFacts, LOADER_NAME, ramKiB } from "./multiboot.ts";
 import type { BootOptions, Fact, Placement } from "./plan.ts";
 
@@ -32,7 +32,7 @@ const MAP_ENTRY_BYTES = 24;
 /** The size of the root pointer of ACPI 1.0. */
 const OLD_RSDP_BYTES = 20;
 
-/** What the kernel is to be told. */
+/** What the boot information is made from. */
 export interface Information {
   readonly modules: readonly PlacedModule[];
   readonly options: BootOptions;
@@ -50,7 +50,7 @@ export function putInformation(
     const map = placement.memoryMap();
     const rsdp = options.rsdp?.bytes;
     return structure([
-      tag(TAG.commandLine, guestString("command line (--append)", options.commandLine ?? "")),
+      tag(TAG.commandLine, commandLineString(options)),
       tag(TAG.loaderName, guestString("loader name", LOADER_NAME)),
       ...modules.map(({ start, end, text }) => tag(TAG.module, words(start, end), text)),
       tag(TAG.memory, words(ramKiB(map, 0), ramKiB(map, 0x10_0000))),
@@ -67,7 +67,7 @@ export function putInformation(
       tag(TAG.end),
     ]);
   };
-  // Where the information goes can change the map in it, by two entries at most.
+  // The information's place can change the map in it, by two entries at most.
   const sizeBytes = build().length + 2 * MAP_ENTRY_BYTES;
   const gpa = placement.findPages("Multiboot 2 information", sizeBytes);
   const map = placement.memoryMap();
@@ -88,7 +88,7 @@ function words(...values: (number | bigint)[]): Uint8Array {
   return new Uint8Array(new Uint32Array(values.map(Number)).buffer);
 }
 
-/** A tag, its size in it, padded as the next one's place demands. */
+/** A tag with its size, padded to the next one's alignment. */
 function tag(type: number, ...parts: Uint8Array[]): Uint8Array {
   const content = concat(parts);
   const size = TAG_HEADER_BYTES + content.length;
@@ -98,7 +98,7 @@ function tag(type: number, ...parts: Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** All tags behind the total size. */
+/** The total size and all tags. */
 function structure(tags: readonly Uint8Array[]): Uint8Array {
   const content = concat(tags);
   const totalSize = 8 + content.length;

@@ -1,5 +1,5 @@
 /**
- * Loading Multiboot kernels of either version: by ELF, or by addresses in the
+ * Loads Multiboot kernels of both versions: by ELF, or by the addresses in the
  * header, the "a.out kludge" (Multiboot 0.6.96 section 3.1.3, Multiboot 2 section
  * 3.1.5).
  *
@@ -14,7 +14,7 @@ import type { Fact, Placement } from "./plan.ts";
 
 /** A kernel in guest memory. */
 export interface LoadedKernel {
-  /** The entry that the file names, a physical address, if it names one. */
+  /** The file's entry, a physical address, if it has one. */
   readonly entry: bigint | undefined;
   /** The section headers of an ELF file. */
   readonly sections: PlacedSections | undefined;
@@ -36,12 +36,12 @@ export interface LoadAddresses {
 /**
  * Puts an ELF kernel and its sections in place.
  *
- * @param why what in the header makes it be ELF
+ * @param why why the header requires ELF
  * @throws {ImageError}
  */
 export function loadElf(image: Uint8Array, why: string, placement: Placement): LoadedKernel {
   if (!isElf(image)) {
-    throw new ImageError(`${why}, so the file must be ELF, which it is not`);
+    throw new ImageError(`${why}, so the file must be ELF, but it is not`);
   }
   const elf = parseElf(image);
   placeElf(elf, placement);
@@ -100,7 +100,7 @@ export function loadByAddresses(
   };
 }
 
-/** Checks an entry. @returns it @throws {ImageError} when 32-bit code is not there */
+/** Checks an entry and returns it. @throws {ImageError} when 32-bit code cannot start there */
 export function requireEntry(entry: bigint, placement: Placement): bigint {
   if (entry >= 1n << 32n) {
     throw new ImageError(`Multiboot: entry ${hex(entry)} is above 4 GiB, where 32-bit code ends`);

@@ -1,7 +1,7 @@
 /**
- * A boot plan: what goes where in guest memory, and the state in which the
- * processor starts. A loader turns an image into a plan without touching a
- * guest; {@linkcode enter} carries the plan out.
+ * A boot plan: the contents of guest memory and the state in which the processor
+ * starts. A loader turns an image into a plan without a guest; `enter` of entry.ts
+ * carries it out. {@linkcode Placement} finds room while a plan is made.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import { isRam, PAGE_BYTES, type RamRange } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
 
 /**
- * The boot protocols that an image can be booted by. `linux` is whichever of its
- * three entries fits best, `multiboot` is version 1 or else version 2.
+ * The boot protocols. `linux` picks the best of its three entries, `multiboot` is
+ * version 1 or, where there is no such header, version 2.
  */
 export const BOOT_PROTOCOLS = [
   "flat16",
@@ -34,9 +34,9 @@ export const BOOT_PROTOCOLS = [
 /** One of {@linkcode BOOT_PROTOCOLS}. */
 export type BootProtocol = typeof BOOT_PROTOCOLS[number];
 
-/** A file that is handed to the guest beside the image. */
+/** A file for the guest beside the image. */
 export interface BootModule {
-  /** What the guest is told it is called, where it is told. */
+  /** Its name, for protocols that hand it over. */
   readonly name: string;
   /** Its content. */
   readonly bytes: Uint8Array;
@@ -48,7 +48,7 @@ export interface BootOptions extends FirmwareOptions {
   readonly ram: readonly RamRange[];
   /** Random bytes for a kernel that takes a seed from its loader. */
   readonly rngSeed?: Uint8Array;
-  /** The kernel that was unpacked from a bzImage, to be booted in its place. */
+  /** The kernel unpacked from a bzImage, to boot in its place. */
   readonly payload?: Uint8Array;
   /** The kernel's command line. */
   readonly commandLine?: string;
@@ -69,10 +69,10 @@ export interface Segment {
   readonly sizeBytes: number;
 }
 
-/** A range of guest memory that something was put into. */
+/** A range of guest memory with an image's or a table's content. */
 export type LoadedRange = Omit<Segment, "bytes">;
 
-/** What a plan puts where in ascending order, neighbours of one name as one: page tables, say. */
+/** A plan's ranges in ascending order, adjacent ones with the same name merged. */
 export function loadedRanges(segments: readonly LoadedRange[]): LoadedRange[] {
   const merged: { name: string; gpa: bigint; sizeBytes: number }[] = [];
   for (const { name, gpa, sizeBytes } of segments.toSorted((a, b) => a.gpa < b.gpa ? -1 : 1)) {
@@ -92,9 +92,9 @@ export interface EntryState {
   readonly mode: "real" | "protected" | "long";
   readonly rip: bigint;
   readonly rsp: bigint;
-  /** Further general registers; the others are 0. */
+  /** Other general registers; those not named are 0. */
   readonly registers?: Readonly<Partial<Record<"rax" | "rbx" | "rdx" | "rsi", bigint>>>;
-  /** What CS and the other segment registers hold; RIP counts from CS's base. */
+  /** The selectors in CS and the other segment registers; RIP is relative to CS's base. */
   readonly selectors: { readonly code: number; readonly data: number };
   /** The global descriptor table, except in real mode. */
   readonly gdt?: { readonly base: bigint; readonly limit: number };
@@ -107,10 +107,10 @@ export function entryAddress({ mode, rip, selectors }: EntryState): bigint {
   return mode === "real" ? (BigInt(selectors.code) << 4n) + rip : rip;
 }
 
-/** A field of an image or of what is made for it, for `inspect`, and what it says. */
+/** A field of an image or of its tables, with its value and meaning, for `inspect`. */
 export type Fact = readonly [name: string, value: Json, meaning?: string];
 
-/** A memory map as `inspect` shows it. */
+/** A memory map, for `inspect`. */
 export function mapFact(name: string, map: readonly MemoryMapEntry[]): Fact {
   return [
     name,
@@ -118,26 +118,31 @@ export function mapFact(name: string, map: readonly MemoryMapEntry[]): Fact {
   ];
 }
 
-/** What is to be done to boot an image. */
+/** An option that some protocols have no use for. */
+export type UnusedOption = "commandLine" | "modules" | "loadAddress" | "entry";
+
+/** How to boot an image. */
 export interface BootPlan {
   readonly protocol: BootProtocol;
   /** The image in a few words: `ELF64 executable for x86-64`. */
   readonly description: string;
   readonly segments: readonly Segment[];
   readonly entry: EntryState;
-  /** What memory is, in ascending order: the tables and all reserved ranges are in it. */
+  /** The memory map in ascending order, with the tables and all reserved ranges. */
   readonly memoryMap: readonly MemoryMapEntry[];
   readonly facts: readonly Fact[];
-  /** What the user asked for and this image has no use for. */
+  /** What the image asks for and does not get. */
   readonly warnings: readonly string[];
+  /** Options that were given and have no meaning for the image. */
+  readonly unused: readonly UnusedOption[];
 }
 
-/** Tables made for an image go below this address if they fit. */
+/** Where tables made for an image go if they fit. */
 const LOW_TABLES = { start: 0x1000n, end: 0x7000n } as const;
 const PAGE = BigInt(PAGE_BYTES);
 
 /**
- * Keeps track of what is where in guest memory while a plan is made.
+ * Guest memory while a plan is made: what lies where, and where there is room.
  */
 export class Placement {
   readonly segments: Segment[] = [];
@@ -145,23 +150,23 @@ export class Placement {
 
   readonly #reserved: readonly MemoryMapEntry[];
 
-  /** @param reserved where nothing may be put */
+  /** @param reserved ranges to keep free */
   constructor(readonly ram: readonly RamRange[], reserved: readonly MemoryMapEntry[] = []) {
     this.#reserved = reserved;
     this.#tablesStart = ram[0]!.sizeBytes;
   }
 
-  /** Where tables at the end of RAM below 4 GiB begin: the end of that RAM if there are none. */
+  /** Where the tables at the end of RAM below 4 GiB begin; without any, that RAM's end. */
   get tablesStart(): number {
     return this.#tablesStart;
   }
 
-  /** The memory map, the tables that were placed so far and all reserved ranges in it. */
+  /** The memory map with the tables placed so far and all reserved ranges. */
   memoryMap(): MemoryMapEntry[] {
     return pcMemoryMap(this.ram, this.#tablesStart, this.#reserved);
   }
 
-  /** How many entries the memory map has at most, wherever tables go. */
+  /** The most entries that the memory map can have, wherever tables go. */
   get maxMapEntries(): number {
     return MAX_MAP_ENTRIES + 2 * this.#reserved.length;
   }
@@ -169,16 +174,16 @@ export class Placement {
   /**
    * Puts bytes at an address.
    *
-   * @param sizeBytes the memory it takes; the rest is zeros
-   * @throws {ImageError} when that is not RAM or not free
+   * @param sizeBytes the memory that it takes, zeros behind the bytes
+   * @throws {ImageError} when that memory is not RAM or not free
    */
   put(name: string, gpa: bigint, bytes: Uint8Array, sizeBytes = bytes.length): void {
     if (sizeBytes === 0) return;
     if (!isRam(this.ram, gpa, sizeBytes)) {
       const ends = this.ram.map((r) => `${hex(r.gpa)}..${hex(r.gpa + r.sizeBytes)}`).join(", ");
       throw new ImageError(
-        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) is not within guest RAM (${ends}); ` +
-          "give the guest more with --memory",
+        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) is not within guest RAM (${ends})`,
+        { remedy: "memory" },
       );
     }
     const other = this.#overlap(gpa, BigInt(sizeBytes));
@@ -206,7 +211,8 @@ export class Placement {
     const gpa = this.findBelow(lowEnd, size, LOW_TABLES.end);
     if (gpa === undefined) {
       throw new ImageError(
-        `no room in guest RAM for ${name} (${hex(size)} bytes); give the guest more with --memory`,
+        `no room in guest RAM for ${name} (${hex(size)} bytes)`,
+        { remedy: "memory" },
       );
     }
     this.#tablesStart = Math.min(this.#tablesStart, Number(gpa));
@@ -216,8 +222,8 @@ export class Placement {
   /**
    * The highest free pages that end at or below an address, in RAM below 4 GiB.
    *
-   * @param floor they do not start below here
-   * @returns their address, or `undefined` where there are none
+   * @param floor the lowest address they may have
+   * @returns their address, or `undefined` where there is no room
    */
   findBelow(end: bigint, sizeBytes: bigint, floor: bigint): bigint | undefined {
     const lowEnd = BigInt(this.ram[0]!.sizeBytes);
@@ -229,14 +235,14 @@ export class Placement {
     return undefined;
   }
 
-  /** Puts bytes wherever tables go. @returns the address */
+  /** Puts a table where there is room. @returns its address */
   putTable(name: string, bytes: Uint8Array): bigint {
     const gpa = this.findPages(name, bytes.length);
     this.put(name, gpa, bytes);
     return gpa;
   }
 
-  /** Whether something was put where this address is. */
+  /** Whether an address lies in a segment. */
   holds(gpa: bigint): boolean {
     return this.segments.some((s) => gpa >= s.gpa && gpa < s.gpa + BigInt(s.sizeBytes));
   }
@@ -244,7 +250,7 @@ export class Placement {
   /**
    * The first page boundary behind everything that lies below 4 GiB.
    *
-   * @param alignment another boundary than a page's: a power of two, or 0
+   * @param alignment a power of two, or 0 for none; default: a page
    */
   endOfLowSegments(alignment = PAGE): bigint {
     let end = 0n;
@@ -264,22 +270,13 @@ export class Placement {
   }
 }
 
-/** Warnings for options that an image has no use for. */
+/** Those of the named options that were given, for protocols that have no use for them. */
 export function unusedOptions(
-  protocol: BootProtocol,
   options: BootOptions,
-  names: readonly ("commandLine" | "modules" | "loadAddress" | "entry")[],
-): string[] {
-  const flags = {
-    commandLine: "--append",
-    modules: "--initrd",
-    loadAddress: "--load-address",
-    entry: "--entry",
-  } as const;
-  return names
-    .filter((name) => {
-      const given = options[name];
-      return given !== undefined && (typeof given === "bigint" || given.length > 0);
-    })
-    .map((name) => `${flags[name]} has no meaning for ${protocol} images`);
+  names: readonly UnusedOption[],
+): UnusedOption[] {
+  return names.filter((name) => {
+    const given = options[name];
+    return given !== undefined && (typeof given === "bigint" || given.length > 0);
+  });
 }

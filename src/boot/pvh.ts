@@ -1,6 +1,6 @@
 /**
- * Kernels with a PVH entry, which an ELF note names
- * (Xen docs/misc/pvh.pandoc; `xen/include/public/arch-x86/hvm/start_info.h`).
+ * ELF kernels with a PVH entry, which a note names: protected mode with
+ * `hvm_start_info` (Xen docs/misc/pvh.pandoc; `xen/include/public/arch-x86/hvm/start_info.h`).
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { kernelNotes } from "./elf_notes.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import { encodeE820 } from "../firmware/memory_map.ts";
-import { guestString, type PlacedModule, placeModules } from "./modules.ts";
+import { commandLineString, type PlacedModule, placeModules } from "./modules.ts";
 import {
   type BootOptions,
   type BootPlan,
@@ -23,12 +23,12 @@ import {
 
 /** `xEn3`, with bit 7 of the `E` set. */
 const START_MAGIC = 0x336e_c578;
-/** The version of the structure that has a memory map. */
+/** The first version of the structure with a memory map. */
 const START_VERSION = 1;
 const START_BYTES = 56;
 const MODULE_BYTES = 32;
 const MAP_ENTRY_BYTES = 24;
-/** Longer command lines are a mistake; Linux takes 2047 bytes. */
+/** The longest command line, with its end; Linux takes 2047 bytes. */
 const MAX_COMMAND_LINE = 4096;
 
 /**
@@ -58,7 +58,7 @@ export function planPvh(image: Uint8Array, options: BootOptions): BootPlan {
   const placement = new Placement(options.ram, options.reserved);
   placeElf(elf, placement);
   if (!placement.holds(pvhEntry)) {
-    throw new ImageError(`ELF note Xen 18: the PVH entry ${hex(pvhEntry)} lies in no segment`);
+    throw new ImageError(`ELF note Xen 18: the PVH entry ${hex(pvhEntry)} is in no segment`);
   }
   const modules = placeModules(placement, options.modules);
   const entry = protectedEntry(placement, pvhEntry);
@@ -74,7 +74,8 @@ export function planPvh(image: Uint8Array, options: BootOptions): BootPlan {
       ["pvh_entry", hex(pvhEntry), "from the ELF note Xen 18"],
       ...info.facts,
     ],
-    warnings: unusedOptions("pvh", options, ["loadAddress", "entry"]),
+    warnings: [],
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 
@@ -84,11 +85,7 @@ function putStartInfo(
   modules: readonly PlacedModule[],
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: Fact[] } {
-  const commandLine = guestString(
-    "command line (--append)",
-    options.commandLine ?? "",
-    MAX_COMMAND_LINE,
-  );
+  const commandLine = commandLineString(options, MAX_COMMAND_LINE);
   const mapAt = START_BYTES;
   const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;
   const stringsAt = modulesAt + modules.length * MODULE_BYTES;
@@ -96,7 +93,7 @@ function putStartInfo(
   const total = strings.reduce((sum, text) => sum + text.length, stringsAt);
   const bytes = new Uint8Array(total);
   const base = placement.putTable("hvm_start_info", bytes);
-  // The map has to know where all tables are, itself included.
+  // The map must cover all tables, this one included.
   const map = placement.memoryMap();
 
   const view = new DataView(bytes.buffer);

@@ -1,6 +1,6 @@
 /**
- * The packages that unpack xz and lz4, in a module of their own, so that their
- * WebAssembly is loaded when it is needed.
+ * The packages that decompress xz and lz4, in a module of their own so that their
+ * WebAssembly is loaded only when it is needed.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Linux kernels as the linker left them: ELF, entered with `boot_params` as the
- * decompressor of a bzImage enters them (Linux Documentation/arch/x86/boot.rst).
+ * ELF Linux kernels (vmlinux), entered with `boot_params` as the decompressor of a
+ * bzImage enters them (Linux Documentation/arch/x86/boot.rst).
  *
  * @module
  */
@@ -25,7 +25,7 @@ import {
 } from "./linux_params.ts";
 import { type BootOptions, type BootPlan, Placement, unusedOptions } from "./plan.ts";
 
-/** What is assumed of a kernel without a setup header: what all have had since version 2.12. */
+/** The limits of a kernel without a setup header: what kernels have had since version 2.12. */
 const WITHOUT_HEADER: LinuxLimits = {
   version: 0x20f,
   cmdlineSize: 2047,
@@ -35,9 +35,9 @@ const WITHOUT_HEADER: LinuxLimits = {
 const HEADER_END = 0x26c;
 
 /**
- * Plans the boot of an ELF kernel, in the mode that its class implies.
+ * Plans the boot of an ELF kernel, in the mode of its class.
  *
- * @param header the setup header of the bzImage that the kernel came from
+ * @param header the setup header of the bzImage that the kernel was unpacked from
  * @throws {ImageError}
  */
 export function planVmlinux(
@@ -50,7 +50,8 @@ export function planVmlinux(
   const chosen = `linux:${elf.bits}` as const;
   if (protocol !== "linux" && protocol !== chosen) {
     throw new ImageError(
-      `an ELF${elf.bits} kernel has only a ${elf.bits}-bit entry: --boot ${chosen}`,
+      `an ELF${elf.bits} kernel has only a ${elf.bits}-bit entry`,
+      { remedy: { option: "boot", value: chosen } },
     );
   }
   const placement = new Placement(options.ram, options.reserved);
@@ -60,7 +61,9 @@ export function planVmlinux(
     throw new ImageError(`ELF header: e_entry ${hex(elf.entry)} lies in no loaded segment`);
   }
   if (elf.bits === 32 && rip >= 1n << 32n) {
-    throw new ImageError(`ELF header: e_entry ${hex(elf.entry)} is out of reach of 32-bit code`);
+    throw new ImageError(
+      `ELF header: e_entry ${hex(elf.entry)} is above 4 GiB, where 32-bit code ends`,
+    );
   }
   const entry = elf.bits === 64
     ? longEntry(placement, rip, LINUX_SELECTORS)
@@ -78,11 +81,12 @@ export function planVmlinux(
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: [...(header ? headerFacts(header) : []), ...elfFacts(elf), ...params.facts],
-    warnings: unusedOptions(chosen, options, ["loadAddress", "entry"]),
+    warnings: [],
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 
-/** A setup header for a kernel that has none of its own. */
+/** A setup header for a kernel without one. */
 function plainHeader(): Uint8Array {
   const { version, cmdlineSize, initrdAddrMax } = WITHOUT_HEADER;
   const bytes = new Uint8Array(HEADER_END);

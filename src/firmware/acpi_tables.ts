@@ -1,6 +1,6 @@
 /**
- * ACPI tables of the PC: RSDP, RSDT, XSDT, FADT, FACS, MADT and DSDT (ACPI 6.5,
- * section 5.2).
+ * The PC's ACPI tables: RSDP, RSDT, XSDT, FADT, FACS, MADT and DSDT (ACPI 6.5,
+ * section 5.2). They describe the devices of src/devices to a kernel.
  *
  * @module
  */
@@ -50,7 +50,7 @@ const RSDP = layout("acpi_rsdp", 36, {
   xsdt: [24, "u64"],
   extended_checksum: [32, "u8"],
 });
-/** The part of the RSDP that its first checksum is of. */
+/** The part of the RSDP that its first checksum covers. */
 const RSDP_V1_BYTES = 20;
 const GAS = layout("acpi_generic_address", 12, {
   space: [0, "u8"],
@@ -88,23 +88,23 @@ const FACS = layout("acpi_facs", 64, {
   version: [32, "u8"],
 });
 const FADT_REVISION = { major: 6, minor: 5 };
-/** FADT boot flags: there are devices of the ISA age, an 8042, and no VGA. */
+/** FADT boot flags: legacy devices, an 8042, no VGA. */
 const BOOT_ARCH = 0x0007;
-/** FADT flags: WBINVD, C1, no fixed power, sleep or wake-up hardware, 32-bit timer, reset register. */
+/** FADT flags: WBINVD, C1, no buttons, no RTC wake-up, 32-bit timer, reset register. */
 const FADT_FLAGS = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10;
-/** FADT: latencies so long mean that there is no C2 and no C3. */
+/** FADT: with such latencies there is no C2 and no C3. */
 const NO_C_STATE = 0xffff;
 const SYSTEM_IO = 1;
 
-/** MADT flags: there are two 8259 PICs too. */
+/** MADT flags: there is also a pair of 8259 PICs. */
 const PCAT_COMPAT = 1;
 const ENABLED = 1;
 /** MPS INTI flags: active high, level-triggered. */
 const ACTIVE_HIGH_LEVEL = 0x0d;
-/** Processors from this APIC id on need entries of the x2APIC kind. */
+/** From this APIC id on, a processor needs an x2APIC entry. */
 const FIRST_X2APIC_ID = 255;
 
-/** Bytes of a table with its header made out of the rest. */
+/** A table: its header, filled in from the rest, and its body. */
 function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + body.length);
   bytes.set(body, HEADER_BYTES);
@@ -130,7 +130,7 @@ function finish(
   return bytes;
 }
 
-/** A register in port space, as a generic address. */
+/** A register in port space, as a generic address structure. */
 function port({ start, size }: { start: number; size: number }): PartialStruct<typeof GAS> {
   const access_size = { 1: 1, 2: 2, 4: 3 }[size] ?? 0;
   return { space: SYSTEM_IO, bit_width: size * 8, access_size, address: BigInt(start) };
@@ -201,7 +201,7 @@ function fadt(facsGpa: number, dsdtGpa: number): Uint8Array {
   return finish("FACP", FADT_REVISION.major, bytes);
 }
 
-/** An entry of the MADT: type and length come first (section 5.2.12). */
+/** An entry of the MADT: type, length, then the fields (section 5.2.12). */
 function entry<L extends Layout>(
   type: number,
   shape: L,
@@ -282,11 +282,11 @@ function rsdp(rsdt: number, xsdt: number): Uint8Array {
 }
 
 /**
- * The tables, one behind the other, the RSDP first: where `gpa` lies between
- * 0xe0000 and 0xfffff kernels find it by themselves.
+ * The tables, one after the other, the RSDP first: kernels that search for it look
+ * between 0xe0000 and 0xfffff.
  *
  * @param gpa a multiple of 64, below 4 GiB
- * @param cpus how many vCPUs; their APIC ids count from 0
+ * @param cpus how many vCPUs, with APIC ids from 0
  *
  * @example
  * ```ts
@@ -305,7 +305,7 @@ export function acpiTables(gpa: number, cpus: number): FirmwareTable[] {
     return at;
   };
   const facs = add(
-    "FACS", // right behind the RSDP, since it has to be 64-byte aligned
+    "FACS", // right behind the RSDP: it must be 64-byte aligned
     encode(FACS, { signature: ascii("FACS"), length: FACS.size, version: 2 }),
   );
   const described = add("DSDT", dsdt());

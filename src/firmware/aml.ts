@@ -1,6 +1,6 @@
 /**
- * ACPI machine language by hand: the few terms that describe devices which never
- * change (ACPI 6.5, chapter 20; resources: section 6.4).
+ * An ACPI machine language (AML) encoder with the few terms that describe fixed
+ * devices, for the DSDT (ACPI 6.5, chapter 20; resources: section 6.4).
  *
  * @module
  */
@@ -27,11 +27,11 @@ function ascii(text: string): number[] {
   return [...text].map((char) => char.charCodeAt(0));
 }
 
-/** A term whose length, its own bytes included, comes before its content. */
+/** A term with a package length, which counts its own bytes, before its content. */
 function sized(opcode: Aml, content: Aml): Aml {
   const bytes = content.length + 1;
   if (bytes < 0x40) return [...opcode, bytes, ...content];
-  const longer = content.length + 2; // of at most 12 bits: these tables are small
+  const longer = content.length + 2; // 12 bits are enough: these tables are small
   return [...opcode, 0x40 | (longer & 0x0f), longer >> 4, ...content];
 }
 

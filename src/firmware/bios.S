@@ -1,6 +1,6 @@
 # The few BIOS services that real-mode setup code of a Linux kernel asks for: memory sizes and map,
 # and text output, which goes to the debug console. Everything else fails at once, as a call that
-# the BIOS does not know: carry set. Zero is set too: to whoever asks, no key was pressed.
+# the BIOS does not know: carry set. Zero is set, too, which says that no key was pressed.
 #
 # bios.ts has the code in hexadecimal and puts it at E000:0000, the numbers that it reads behind it.
 # Once assembled for GNU as and ld:

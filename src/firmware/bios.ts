@@ -1,7 +1,7 @@
 /**
- * The few BIOS services that real-mode setup code of a Linux kernel asks for.
- * bios.S is the source of the code; interrupt vectors are as on a PC (IBM PC/AT
- * technical reference; ACPI 6.5 section 15.1 for E820).
+ * The few BIOS services that the real-mode setup code of a Linux kernel calls:
+ * code, interrupt vectors and data area. bios.S is the source of the code (IBM
+ * PC/AT technical reference; ACPI 6.5 section 15.1 for E820).
  *
  * @module
  */
@@ -17,13 +17,13 @@ const CODE =
   "ac0089daebbb6681fa50414d5375a96683f91472a32e3b1eae00739c56571e0e1f6bf31481c6b000b91400fc" +
   "f3a41f5f5e66b91400000066b850414d53432e3b1eae000f827aff6631dbe974ff90";
 
-/** Below the BIOS area itself, where the machine's tables are. */
+/** Below the 64 KiB at 0xf0000, where the firmware's tables are. */
 const BIOS_GPA = 0xe_0000;
 const BIOS_SEGMENT = 0xe000;
 const VECTORS = 256;
-/** Interrupts with a service, and where bios.S has it; all others are unknown to it. */
+/** Interrupts with a service, and its offset in bios.S; all others are unknown. */
 const SERVICES: Readonly<Record<number, number>> = { 0x10: 4, 0x12: 8, 0x15: 12 };
-/** Low memory that a BIOS owns: vectors and data area. */
+/** The low memory that a BIOS owns: vectors and data area. */
 const LOW_BYTES = 0x500;
 
 const KIB = 1024;
@@ -61,12 +61,12 @@ export function biosTables(map: readonly MemoryMapEntry[]): FirmwareTable[] {
   ];
 }
 
-/** The code of the services, as bios.S says it. */
+/** The code of the services, assembled from bios.S. */
 export function biosCode(): Uint8Array {
   return Uint8Array.from(CODE.match(/../g)!, (digits) => parseInt(digits, 16));
 }
 
-/** How many bytes of RAM there are from an address on. */
+/** How many bytes of RAM there are from an address up. */
 function ramFrom(map: readonly MemoryMapEntry[], gpa: number): number {
   return map.find((entry) => entry.type === MemoryType.ram && entry.gpa === gpa)?.sizeBytes ?? 0;
 }

@@ -1,15 +1,14 @@
 /**
- * The BIOS data area, from GPA 0x400 on: what a PC's firmware has found out about
- * the machine. Kernels look there for the serial ports and for the end of
- * conventional memory, whatever protocol booted them (IBM PC/AT technical
- * reference, section 5).
+ * The BIOS data area at GPA 0x400, in which a PC's firmware leaves what it found.
+ * Kernels look there for the serial ports and the end of conventional memory,
+ * whatever protocol booted them (IBM PC/AT technical reference, section 5).
  *
  * @module
  */
 
 import { COM_PORTS } from "../devices/uart16550.ts";
 
-/** Where it is. */
+/** Its GPA. */
 export const BIOS_DATA_GPA = 0x400;
 const SIZE_BYTES = 0x100;
 
@@ -20,15 +19,15 @@ const AT = {
   equipment: 0x10,
   conventionalKiB: 0x13,
 } as const;
-/** In the equipment word, bits 9 to 11 count the serial ports. */
+/** Equipment word: bits 9 to 11 count the serial ports. */
 const SERIAL_COUNT_SHIFT = 9;
-/** The last KiB below 640 KiB, which the memory map reserves. */
+/** The extended BIOS data area: the last KiB below 640 KiB, reserved in the memory map. */
 const EBDA_SEGMENT = 0x9fc0;
 
 /**
  * The area's bytes.
  *
- * @param conventionalKiB how much RAM there is from 0 on
+ * @param conventionalKiB RAM from GPA 0 up, in KiB
  *
  * @example
  * ```ts

@@ -1,14 +1,14 @@
 /**
- * The items that fw_cfg offers: selector numbers, the files' directory, and the
- * contents (QEMU's fw_cfg specification; the numbers are those of Linux's
- * `<linux/qemu_fw_cfg.h>`).
+ * The items that fw_cfg offers: selectors, the file directory, and the contents
+ * (QEMU's fw_cfg specification; numbers as in Linux's `<linux/qemu_fw_cfg.h>`).
+ * The device that serves them is src/devices/fw_cfg.ts.
  *
  * @module
  */
 
 import { hex } from "../hex.ts";
 
-/** Selectors of items that are no files. */
+/** Selectors of the items that are not files. */
 export const FW_CFG = {
   SIGNATURE: 0x00,
   ID: 0x01,
@@ -29,24 +29,24 @@ export const FW_CFG = {
   IRQ0_OVERRIDE: 0x8002,
 } as const;
 
-/** Selectors from here on mean something else: write mode. */
+/** From here on, bits of a selector have other meanings: write mode, architecture. */
 const SELECTORS_END = 0x4000;
 /** A file's name with the NUL behind it. */
 const NAME_BYTES = 56;
 const DIRECTORY_ENTRY_BYTES = 64;
 /** ID bits: the port interface, DMA. */
 const FEATURES = 0x3;
-/** The file of the memory map. */
+/** The file with the memory map. */
 export const E820_FILE = "etc/e820";
 
-/** A file that the guest finds by its name. */
+/** A file, which the guest finds by its name. */
 export interface FwCfgFile {
   /** At most 55 ASCII characters, as `opt/org.example/answer`. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
-/** Something that the guest was handed in its memory, and the selectors of what tells of it. */
+/** A part of the loaded kernel in guest memory, and the selectors that describe it. */
 export interface FwCfgPiece {
   /** Below 4 GiB. */
   readonly gpa: bigint;
@@ -56,12 +56,12 @@ export interface FwCfgPiece {
   readonly data?: number;
 }
 
-/** What the guest is to find. */
+/** What the items are made from. */
 export interface FwCfgContent {
   readonly cpus: number;
   /** All RAM, in bytes. */
   readonly memoryBytes: number;
-  /** The memory map, as BIOS call E820 gives it: base, length, type, 20 bytes each. */
+  /** The memory map as BIOS call E820 returns it: base, length, type, 20 bytes each. */
   readonly e820: Uint8Array;
   /** The kernel's command line. */
   readonly commandLine: string;
@@ -78,7 +78,7 @@ export class FwCfgError extends Error {
 /**
  * All items by their selectors.
  *
- * @throws {FwCfgError} for names that are too long, not plain, or given twice
+ * @throws {FwCfgError} for names that are too long, not plain ASCII, or duplicate
  *
  * @example
  * ```ts
@@ -125,10 +125,10 @@ export function fwCfgItems(content: FwCfgContent): Map<number, Uint8Array> {
 function checkName({ name }: FwCfgFile, index: number, all: readonly FwCfgFile[]): void {
   if (name.length >= NAME_BYTES || !/^[\x21-\x7e]+$/.test(name)) {
     throw new FwCfgError(
-      `"${name}" is no file name: up to ${NAME_BYTES - 1} ASCII characters, no spaces`,
+      `"${name}" is not a file name: up to ${NAME_BYTES - 1} ASCII characters, no spaces`,
     );
   }
-  if (all[index + 1]?.name === name) throw new FwCfgError(`"${name}" is there twice`);
+  if (all[index + 1]?.name === name) throw new FwCfgError(`"${name}" is given twice`);
 }
 
 /** The directory is big-endian: a count, then size, selector and name of each file. */

@@ -1,5 +1,6 @@
 /**
- * The memory map that a PC's firmware would report (E820, ACPI 6.5 chapter 15).
+ * The memory map that a PC's firmware reports (E820, ACPI 6.5 chapter 15), for
+ * loaders to hand to kernels and for fw_cfg.
  *
  * @module
  */
@@ -9,7 +10,7 @@ import type { RamRange } from "../memory/ram.ts";
 /** Address range types (ACPI 6.5 table 15.2). */
 export const MemoryType = { ram: 1, reserved: 2, acpi: 3, nvs: 4 } as const;
 
-/** A range of guest physical memory and what it is. */
+/** A range of guest physical memory and its type. */
 export interface MemoryMapEntry extends RamRange {
   /** One of {@linkcode MemoryType}. */
   readonly type: number;
@@ -17,23 +18,23 @@ export interface MemoryMapEntry extends RamRange {
 
 /** Where conventional memory ends and the extended BIOS data area begins. */
 export const CONVENTIONAL_END = 0x9_fc00;
-/** Where the video window begins, up to which the area is reserved. */
+/** Where the video window begins; the extended BIOS data area ends here. */
 const VIDEO_START = 0xa_0000;
 /** Where the BIOS's own 64 KiB begin. */
 const BIOS_START = 0xf_0000;
 /** The end of the low megabyte. */
 const HIGH_MEMORY = 0x10_0000;
 
-/** No map has more entries, but for two more with each reserved range. */
+/** The most entries that a map has, plus two for each reserved range. */
 export const MAX_MAP_ENTRIES = 8;
 
 /**
- * RAM as a guest may use it: the low megabyte has the PC's reserved parts, and
- * what lies between 640 KiB and the BIOS is not mentioned.
+ * RAM as a guest may use it: the low megabyte has the PC's reserved parts, and the
+ * map says nothing about 640 KiB up to the BIOS.
  *
- * @param tablesStart from here to the end of RAM below 4 GiB there are tables
- *   made for the guest: reserved. Default: that RAM's end
- * @param reserved ranges that are something else, whatever is there otherwise
+ * @param tablesStart where tables made for the guest begin; they reach to the
+ *   end of RAM below 4 GiB and are reserved. Default: that end, for no tables
+ * @param reserved ranges that override what lies there
  *
  * @example
  * ```ts
@@ -70,7 +71,7 @@ export function pcMemoryMap(
   return map.sort((a, b) => a.gpa - b.gpa);
 }
 
-/** What is left of an entry when a range is cut out of it. */
+/** The parts of an entry around a range that is cut out of it. */
 function without(entry: MemoryMapEntry, { gpa, sizeBytes }: RamRange): MemoryMapEntry[] {
   const entryEnd = entry.gpa + entry.sizeBytes;
   const pieces = [
@@ -88,10 +89,10 @@ function without(entry: MemoryMapEntry, { gpa, sizeBytes }: RamRange): MemoryMap
 export const E820_ENTRY_BYTES = 20;
 
 /**
- * Entries as the firmware's E820 call returns them, in a table of any entry size.
+ * Entries as the firmware's E820 call returns them, in a table with any stride.
  *
  * @param strideBytes from one entry to the next, at least {@linkcode E820_ENTRY_BYTES}
- * @param offset where in each entry the base address stands
+ * @param offset the base address's offset in each entry
  */
 export function encodeE820(
   map: readonly MemoryMapEntry[],

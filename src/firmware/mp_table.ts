@@ -71,12 +71,12 @@ const ISA_BUS = 0;
 const ENABLED = 1;
 const BOOT_PROCESSOR = 2;
 const LOCAL_APIC_VERSION = 0x14;
-/** The P6 family, with an FPU and a local APIC: all that the table asks for; CPUID tells the rest. */
+/** P6 family, with an FPU and a local APIC: all that the table needs; CPUID has the rest. */
 const CPU = { signature: 0x600, features: 0x201 } as const;
 /** Active high, level-triggered. */
 const ACTIVE_HIGH_LEVEL = 0x0d;
 const ALL_APICS = 0xff;
-/** APIC ids have 8 bits, and the last one means all. */
+/** APIC ids have 8 bits, and 0xff means all. */
 const MAX_CPUS = 255;
 
 function entries(cpus: number): Uint8Array<ArrayBuffer>[] {
@@ -120,11 +120,11 @@ function entries(cpus: number): Uint8Array<ArrayBuffer>[] {
 }
 
 /**
- * The two structures, one behind the other: where `gpa` lies between 0xf0000 and
- * 0xfffff kernels find the pointer by themselves.
+ * The two structures, one after the other: kernels search for the pointer between
+ * 0xf0000 and 0xfffff.
  *
  * @param gpa a multiple of 16, below 4 GiB
- * @param cpus how many vCPUs; the first 255 are told of
+ * @param cpus how many vCPUs; the table has the first 255
  *
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /**
- * What a PC's firmware leaves in memory for the kernel: the ACPI tables and the
- * MP table, in the BIOS area below 1 MiB, which the memory map reserves; and the
- * BIOS data area, which only the kernel's own image overwrites.
+ * What a PC's firmware leaves in memory for the kernel: the ACPI and MP tables in
+ * the BIOS area below 1 MiB, which the memory map reserves, and the BIOS data area,
+ * which a kernel's image may overwrite. The machine writes them before the image.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import type { FirmwareTable } from "./firmware_table.ts";
 import { CONVENTIONAL_END, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
 import { mpTable } from "./mp_table.ts";
 
-/** Where the ACPI tables begin, with the RSDP. */
+/** The RSDP, and the other ACPI tables behind it. */
 export const RSDP_GPA = 0xf_0000;
-/** Where the MP table's pointer is. */
+/** The MP floating pointer structure. */
 export const MP_POINTER_GPA = 0xf_8000;
 /** The BIOS area. */
 const AREA = { gpa: 0xf_0000n, sizeBytes: 0x1_0000 } as const;
 
 /**
- * All tables; none where there is no RAM to hold them.
+ * All tables; none where there is no RAM for them.
  *
  * @param cpus how many vCPUs, at most 1024
  */

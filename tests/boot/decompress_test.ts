@@ -2,11 +2,11 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { payloadFormat, unpackKernel } from "../../src/boot/decompress.ts";
 import { ImageError } from "../../src/boot/image.ts";
-import { elf } from "../lib/images.ts";
+import { elf, explain } from "../lib/images.ts";
 import { bzImage, packedImage } from "../lib/linux.ts";
 import { Random } from "../lib/random.ts";
 
-/** An ELF file in which every format has something to do. */
+/** An ELF file with something to compress for every format. */
 const random = new Random(7);
 const KERNEL = elf({
   segments: [{ bytes: Uint8Array.from({ length: 5000 }, () => random.below(4)) }],
@@ -20,7 +20,7 @@ function words(...values: number[]): Uint8Array {
   return new Uint8Array(new Uint32Array(values).buffer);
 }
 
-/** With the size behind that the kernel's build puts there. */
+/** With the size appended, as the kernel's build does. */
 function sized(packed: Uint8Array, size = KERNEL.length): Uint8Array {
   return new Uint8Array([...packed, ...words(size)]);
 }
@@ -55,7 +55,7 @@ const XZ = hexBytes(
 );
 
 async function refusal(image: Uint8Array): Promise<string> {
-  return (await assertRejects(() => unpackKernel(image), ImageError)).message;
+  return explain(await assertRejects(() => unpackKernel(image), ImageError));
 }
 
 Deno.test("gzip, zstd and lz4 are unpacked to the kernel", async () => {
@@ -68,7 +68,7 @@ Deno.test("xz is unpacked, with the filter for x86 code that kernels are packed 
   assertEquals(await unpackKernel(packedImage(sized(XZ, 64))), XZ_CONTENT);
 });
 
-Deno.test("a kernel that is not packed is what it is", async () => {
+Deno.test("an uncompressed kernel is passed through", async () => {
   assertEquals(await unpackKernel(packedImage(KERNEL)), KERNEL);
 });
 
@@ -95,18 +95,18 @@ Deno.test("formats are known by their first bytes", () => {
 Deno.test("a format that cannot be unpacked is named", async () => {
   assertEquals(
     await refusal(packedImage(hexBytes("425a683931415926"))),
-    "the kernel is packed as bzip2; --decompress knows gzip, xz, zstd and lz4",
+    "the kernel is packed as bzip2; gzip, xz, zstd and lz4 can be unpacked",
   );
   assertEquals(
     await refusal(packedImage(hexBytes("0102030405"))),
-    "the kernel is packed as unknown (01020304); --decompress knows gzip, xz, zstd and lz4",
+    "the kernel is packed as unknown (01020304); gzip, xz, zstd and lz4 can be unpacked",
   );
 });
 
 Deno.test("an image without a packed kernel is refused", async () => {
   assertEquals(
     await refusal(bzImage()),
-    "Linux setup header: payload_length 0x0: there is no packed kernel; leave out --decompress",
+    "Linux setup header: payload_length 0x0: there is no packed kernel [decompress]",
   );
   assertEquals(
     await refusal(KERNEL),
@@ -114,15 +114,15 @@ Deno.test("an image without a packed kernel is refused", async () => {
   );
 });
 
-Deno.test("what is packed has to be an ELF file", async () => {
+Deno.test("a payload that is not ELF is refused", async () => {
   const text = new Uint8Array(100).fill(0x20);
   assertEquals(
     await refusal(packedImage(gzip(text))),
-    "packed kernel (gzip): what is in it is no ELF file",
+    "packed kernel (gzip): its content is not an ELF file",
   );
 });
 
-Deno.test("a size that is not that of the kernel is refused", async () => {
+Deno.test("a kernel of another size than the payload says is refused", async () => {
   for (
     const [name, packed] of [["zstd", zstd(KERNEL)], ["lz4", lz4(KERNEL)], ["xz", XZ]] as const
   ) {
@@ -137,7 +137,7 @@ Deno.test("a size that is not that of the kernel is refused", async () => {
   );
 });
 
-Deno.test("damaged kernels are unpacked to an error or to as much as they should be", async () => {
+Deno.test("a damaged payload is an error, or decompresses to the right size", async () => {
   const formats = [gzip(KERNEL), sized(zstd(KERNEL)), sized(lz4(KERNEL)), sized(XZ, 64)];
   for (let i = 0; i < 400; i++) {
     const payload = random.of(formats).slice();

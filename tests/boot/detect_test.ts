@@ -33,14 +33,14 @@ Deno.test("the built images are what their names say", () => {
   }
 });
 
-Deno.test("a header counts for more than a name", () => {
+Deno.test("a header overrides a name", () => {
   assertEquals(detectProtocol(elf(), "kernel.bin16"), "elf");
   assertEquals(detectProtocol(multiboot(), "kernel.bin64"), "multiboot");
   const both = elf({ bits: 32, segments: [{ bytes: multibootHeader() }] });
   assertEquals(detectProtocol(both, "kernel"), "multiboot", "a Multiboot kernel may be ELF");
 });
 
-Deno.test("an ELF kernel's notes say how it is booted, an entry more than a name", () => {
+Deno.test("an ELF kernel's notes decide how it is booted: a PVH entry before Linux", () => {
   const kernel = (...notes: Uint8Array[]) =>
     elf({
       segments: [{ bytes: HALT }, ...notes.map((bytes) => ({ bytes, p_type: 4 }))],
@@ -52,7 +52,7 @@ Deno.test("an ELF kernel's notes say how it is booted, an entry more than a name
   assertEquals(detectProtocol(kernel(note("GNU", 3, new Uint8Array(20))), "a.out"), "elf");
 });
 
-Deno.test("an unpacked kernel is booted in the place of its bzImage", () => {
+Deno.test("an unpacked kernel is booted in place of its bzImage", () => {
   const payload = imageFile("pvh-info.pvh");
   const options = { ...RAM, payload };
   assertEquals(planBoot(bzImage(), "bzImage", "pvh", options).protocol, "pvh");
@@ -60,7 +60,7 @@ Deno.test("an unpacked kernel is booted in the place of its bzImage", () => {
   assertEquals(planBoot(bzImage(), "bzImage", "auto", RAM).protocol, "linux:64");
 });
 
-Deno.test("a boot sector is known by its size and signature, or by its name", () => {
+Deno.test("a boot sector is recognized by its size and signature, or by its name", () => {
   assertEquals(detectProtocol(bootSector(), "disk.img"), "flat16");
   assertEquals(detectProtocol(HALT, "sector.boot"), "flat16");
   const unsigned = bootSector().fill(0, 510);
@@ -82,7 +82,7 @@ Deno.test("an empty file is refused, whatever its name", () => {
   assertThrows(() => detectProtocol(new Uint8Array(), "a.bin16"), ImageError, "the file is empty");
 });
 
-Deno.test("a plan is made by what is detected, or as told", () => {
+Deno.test("the plan follows what is detected, or the protocol given", () => {
   assertEquals(planBoot(HALT, "halt.bin32", "auto", RAM).protocol, "flat32");
   assertEquals(planBoot(HALT, "halt.bin32", "flat64", RAM).protocol, "flat64");
   assertEquals(planBoot(elf(), "kernel", "flat16", RAM).protocol, "flat16");

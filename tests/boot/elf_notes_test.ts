@@ -27,12 +27,12 @@ Deno.test("notes are read one after the other, owner and content each padded", (
   );
 });
 
-Deno.test("a segment that is aligned to 8 has notes that are", () => {
+Deno.test("notes in a segment aligned to 8 are padded to 8", () => {
   const bytes = new Uint8Array([...note("GNU", 5, HALT, 8), ...note("GNU", 6, HALT, 8)]);
   assertEquals(elfNotes(notesIn(bytes, 8n)).map(({ type }) => type), [5, 6]);
 });
 
-Deno.test("a note that reaches beyond its segment is refused, less than a note's header left out", () => {
+Deno.test("a note beyond its segment is refused, a rest shorter than a header ignored", () => {
   const whole = note("Xen", 18, new Uint8Array(4));
   assertEquals(elfNotes(notesIn(new Uint8Array([...whole, 0, 0, 0]))).length, 1);
   for (const [offset, field] of [[0, "n_namesz"], [4, "n_descsz"]] as const) {
@@ -48,7 +48,11 @@ Deno.test("the PVH entry is a note of 4 or 8 bytes", () => {
     kernelNotes(notesIn(note("Xen", 18, new Uint8Array(bytes)))).pvhEntry;
   assertEquals(entry(0x78, 0x56, 0x34, 0x12), 0x1234_5678n);
   assertEquals(entry(0x78, 0x56, 0x34, 0x12, 0, 0, 0, 1), 0x100_0000_1234_5678n);
-  assertThrows(() => entry(1, 2), ImageError, "n_descsz 0x2 is no size of an address (4 or 8)");
+  assertThrows(
+    () => entry(1, 2),
+    ImageError,
+    "n_descsz 0x2 is not the size of an address (4 or 8)",
+  );
 });
 
 Deno.test("other notes name no PVH entry, and those of Linux a Linux kernel", () => {

@@ -18,7 +18,7 @@ interface Entered {
   readonly sregs: Sregs;
 }
 
-/** Enters a plan on a real vCPU and looks at what that made. */
+/** Enters a plan on a real vCPU and reads the state back. */
 function look(image: Uint8Array, protocol: BootProtocol, at: (entered: Entered) => void): void {
   using kvm = Kvm.open();
   using memory = new GuestMemory(4 << 20);

@@ -1,6 +1,6 @@
 /**
  * Damaged images: whatever is wrong with one, planning its boot gives a plan that
- * is sound or an `ImageError`, and running the plan harms nobody but the guest.
+ * is sound or an `ImageError`, and running the plan harms only the guest.
  *
  * @module
  */
@@ -50,7 +50,7 @@ const IMAGES: readonly Uint8Array[] = [
   }),
 ];
 
-/** Values at which arithmetic goes wrong, if it does. */
+/** Values at which arithmetic tends to overflow. */
 const EXTREMES = [0n, 1n, 0x7fn, 0x1000n, 0x7000n, 0xf_ffffn, 0x10_0000n, 0x40_0000n, 0x7fff_ffffn]
   .flatMap((
     value,
@@ -119,7 +119,7 @@ function randomOptions(random: Random, sizes: readonly number[]): BootOptions {
   };
 }
 
-/** A plan of a damaged image, or `undefined` where it was refused. */
+/** A damaged image's plan, or `undefined` where it was refused. */
 function tryPlan(
   image: Uint8Array,
   protocol: BootProtocol | "auto",
@@ -151,7 +151,7 @@ function assertSound({ segments, entry, protocol }: BootPlan, { ram }: BootOptio
 }
 
 for (const protocol of [...BOOT_PROTOCOLS, "auto"] as const) {
-  Deno.test(`thousands of damaged images make sound plans or none: ${protocol}`, () => {
+  Deno.test(`thousands of damaged images give sound plans or errors: ${protocol}`, () => {
     const random = new Random(0x5eed);
     const made = IMAGES.filter((image) => tryPlan(image, protocol, { ram: ramLayout(5 * GIB) }));
     let plans = 0;
@@ -168,7 +168,7 @@ for (const protocol of [...BOOT_PROTOCOLS, "auto"] as const) {
   });
 }
 
-/** A machine that is as unusual as a plan. */
+/** A machine with unusual options. */
 function randomMachine(random: Random, memoryBytes: number, plan: BootPlan): VirtualMachine {
   let described = 0;
   return new VirtualMachine({
@@ -183,7 +183,7 @@ function randomMachine(random: Random, memoryBytes: number, plan: BootPlan): Vir
   });
 }
 
-kvmTest("hundreds of damaged guests run and harm nobody but themselves", () => {
+kvmTest("hundreds of damaged guests run and harm only themselves", () => {
   const random = new Random(0xbad);
   const kinds = new Set<string>();
   for (let guests = 0; guests < 400;) {

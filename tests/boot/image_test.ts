@@ -12,11 +12,11 @@ Deno.test("fields are little-endian, at any offset", () => {
   assertEquals(reader.slice(9n, 0n, "field").length, 0);
 });
 
-Deno.test("offsets count from the start of the part that is read", () => {
+Deno.test("offsets are relative to the part that is read", () => {
   assertEquals(new ImageReader(BYTES.subarray(4), "a part").u16(0, "field"), 0x0605);
 });
 
-Deno.test("a field that reaches past the end is refused by what it needs", () => {
+Deno.test("a field past the end is refused with the bytes that it needs", () => {
   const reader = new ImageReader(BYTES, "a header");
   const message = (needs: string) =>
     `a header: field needs bytes ${needs}, but the file ends at 0x9; it is truncated or damaged`;

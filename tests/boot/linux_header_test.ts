@@ -8,14 +8,14 @@ import {
   versionText,
   writeHeader,
 } from "../../src/boot/linux_header.ts";
-import { imageFile } from "../lib/images.ts";
+import { imageFile, refusalOf } from "../lib/images.ts";
 import { bzImage, type SetupHeader } from "../lib/linux.ts";
 
 function refusal(fields: SetupHeader, kernel?: Uint8Array): string {
-  return assertThrows(() => parseLinuxHeader(bzImage(fields, kernel)), ImageError).message;
+  return refusalOf(() => parseLinuxHeader(bzImage(fields, kernel)));
 }
 
-Deno.test("the header's fields are read, and the file taken apart behind the real-mode code", () => {
+Deno.test("the header's fields are read, and the file is split behind the real-mode code", () => {
   const image = bzImage({ setup_sects: 1, initrd_addr_max: 0x1234_5678, init_size: 0x9999 });
   const header = parseLinuxHeader(image);
   assertEquals(header.setup, image.subarray(0, 1024));
@@ -24,7 +24,7 @@ Deno.test("the header's fields are read, and the file taken apart behind the rea
   assertEquals([header.initrdAddrMax, header.initSize], [0x1234_5678, 0x9999]);
 });
 
-Deno.test("a Linux kernel is known by HdrS at 0x202 and nothing else", () => {
+Deno.test("a Linux kernel is recognized by HdrS at 0x202 alone", () => {
   assertEquals(isLinux(bzImage()), true);
   assertEquals(isLinux(bzImage({ header: 0x5372_6449 })), false);
   assertEquals(isLinux(bzImage().subarray(0, 0x207)), false);
@@ -41,14 +41,14 @@ Deno.test("protocols 2.00 to 2.15 and later ones of major version 2 are read, ot
   for (const version of [0, 0x1ff, 0x300, 0xffff]) {
     assertEquals(
       refusal({ version }),
-      `Linux setup header: version 0x${version.toString(16)} is none of the boot protocols ` +
+      `Linux setup header: version 0x${version.toString(16)} is not one of the boot protocols ` +
         "2.00 to 2.15",
     );
   }
   assertEquals(versionText(0x20f), "2.15");
 });
 
-Deno.test("what a version does not have yet has its default, whatever is in its place", () => {
+Deno.test("a field that the version lacks has its default, whatever its bytes are", () => {
   const fields: SetupHeader = {
     initrd_addr_max: 1,
     kernel_alignment: 3,
@@ -75,7 +75,7 @@ Deno.test("setup_sects 0 means 4", () => {
   assertEquals(header.setup.length, 5 * 512);
 });
 
-Deno.test("fields that cannot be are refused by name and value", () => {
+Deno.test("impossible fields are refused by name and value", () => {
   const refused: [SetupHeader, string][] = [
     [{ boot_flag: 0xaa54 }, "boot_flag 0xaa54 is not 0xaa55"],
     [{ setup_sects: 64 }, "setup_sects 0x40 is more than 32 KiB of real-mode code"],
@@ -118,7 +118,7 @@ Deno.test("syssize may be rounded up to the next 16 bytes, and the file longer",
   assertThrows(() => parseLinuxHeader(bzImage({ syssize: 0x40 }, new Uint8Array(0x3f0))));
 });
 
-Deno.test("before protocol 2.04 syssize does not count", () => {
+Deno.test("before protocol 2.04 syssize is ignored", () => {
   parseLinuxHeader(bzImage({ version: 0x203, syssize: 0xffff_ffff }));
 });
 
@@ -155,7 +155,7 @@ Deno.test("the header that a kernel gets is as long as its jump says, within wha
   headerBytes(parseLinuxHeader(bzImage({ version: 0x207, jump: 0x46eb })));
 });
 
-Deno.test("fields are written where they are read, but none that the version does not have", () => {
+Deno.test("fields are written where they are read, except those that the version lacks", () => {
   const bytes = new Uint8Array(4096);
   const values = { type_of_loader: 0xff, cmd_line_ptr: 0x1234_5678, setup_data: 0x9n, vid_mode: 3 };
   writeHeader(bytes, 0x201, values);
@@ -179,7 +179,7 @@ Deno.test("inspect gets every field of the version, flags by name, the release a
   assertEquals(old.some(([name]) => name === "cmd_line_ptr" || name === "init_size"), false);
 });
 
-Deno.test("a version text that is not there or not text is left out", () => {
+Deno.test("a missing or unprintable version text is left out", () => {
   for (const kernel_version of [0, 0x200, 0xffff]) {
     const facts = headerFacts(parseLinuxHeader(bzImage({ kernel_version })));
     assertEquals(facts.some(([name]) => name === "release"), false);

@@ -4,7 +4,7 @@ import { planLinux } from "../../src/boot/linux.ts";
 import type { LinuxProtocol } from "../../src/boot/linux_params.ts";
 import type { BootModule, BootOptions, BootPlan } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
-import { imageFile, PlannedMemory } from "../lib/images.ts";
+import { imageFile, PlannedMemory, refusalOf } from "../lib/images.ts";
 import { bzImage, type SetupHeader } from "../lib/linux.ts";
 
 const MIB = 2 ** 20;
@@ -24,10 +24,10 @@ function refusal(
   options: BootOptions = RAM,
   protocol: LinuxProtocol = "linux",
 ): string {
-  return assertThrows(() => plan(fields, options, protocol), ImageError).message;
+  return refusalOf(() => plan(fields, options, protocol));
 }
 
-/** What a kernel finds behind RSI. */
+/** What a kernel finds at RSI. */
 class BootParams {
   readonly memory: PlannedMemory;
   readonly at: bigint;
@@ -87,17 +87,17 @@ Deno.test("an entry may be forced, if the kernel has it", () => {
   }
   assertEquals(
     refusal({ xloadflags: 2 }, RAM, "linux:64"),
-    "Linux setup header: xloadflags 0x2 have no XLF_KERNEL_64: the kernel has no 64-bit entry: " +
-      "--boot linux:32",
+    "Linux setup header: xloadflags 0x2 have no XLF_KERNEL_64: the kernel has no 64-bit entry " +
+      "[boot linux:32]",
   );
   assertEquals(
     refusal({ loadflags: 0 }, RAM, "linux:32"),
-    "Linux setup header: loadflags without LOADED_HIGH (a zImage) leaves no entry in protected " +
-      "mode: --boot linux:16",
+    "Linux setup header: loadflags without LOADED_HIGH (a zImage) leaves no protected-mode " +
+      "entry [boot linux:16]",
   );
   assertEquals(
     refusal({ code32_start: 0 }, RAM, "linux:64"),
-    "Linux setup header: code32_start 0x0 leaves no entry in protected mode: --boot linux:16",
+    "Linux setup header: code32_start 0x0 leaves no protected-mode entry [boot linux:16]",
   );
 });
 
@@ -118,7 +118,7 @@ Deno.test("the 64-bit entry is 0x200 behind the start, in long mode, with Linux'
   assertEquals(
     assertThrows(() => planLinux(bzImage({}, new Uint8Array(0x200)), "linux", RAM), ImageError)
       .message,
-    "Linux kernel: the 64-bit entry 0x100200 lies behind its last byte",
+    "Linux kernel: the 64-bit entry 0x100200 lies past its last byte",
   );
 });
 
@@ -136,7 +136,7 @@ Deno.test("a relocatable kernel goes where it prefers, with the memory that it n
   assertEquals(made.warnings, []);
 });
 
-Deno.test("where RAM ends before, it goes to 1 MiB, up to where it moves itself, and a warning says so", () => {
+Deno.test("where that is not RAM, it goes to 1 MiB, with room to move itself, and a warning says so", () => {
   const fields = {
     relocatable_kernel: 1,
     kernel_alignment: 0x20_0000,
@@ -147,7 +147,7 @@ Deno.test("where RAM ends before, it goes to 1 MiB, up to where it moves itself,
   assertEquals(kernelOf(made), [0x10_0000n, 0x40_0000]);
   assertEquals(made.warnings, [
     "the kernel prefers to be loaded at 0x1000000 with 0x300000 bytes of RAM there, and may not " +
-    "run at 0x100000; give the guest more with --memory",
+    "run at 0x100000; give the guest more memory",
   ]);
 });
 
@@ -161,11 +161,11 @@ Deno.test("a kernel that is not relocatable is loaded at 1 MiB and moves to pref
   );
 });
 
-Deno.test("a kernel that needs more memory than there is is refused with the remedy", () => {
+Deno.test("a kernel that needs more memory than the guest has is refused with the remedy", () => {
   for (const fields of [{ init_size: 0xffff_ffff }, { pref_address: 1n << 63n }]) {
     const message = refusal(fields, { ram: ramLayout(5 * GIB) });
     assert(message.startsWith("Linux kernel at [0x100000, +0x"), message);
-    assert(message.endsWith("give the guest more with --memory"), message);
+    assert(message.endsWith("[memory]"), message);
   }
 });
 
@@ -180,7 +180,7 @@ Deno.test("boot_params have the kernel's header, and nothing else of its first s
   assertEquals(params.byte(0x210), 0xff, "type_of_loader");
 });
 
-Deno.test("the memory map is in boot_params, with all tables in it", () => {
+Deno.test("boot_params have the memory map, with all tables in it", () => {
   const params = new BootParams(plan());
   const tables = params.map().at(-1)!;
   assertEquals([tables[0] + tables[1], tables[2]], [0x100_0000n, 2]);
@@ -189,7 +189,7 @@ Deno.test("the memory map is in boot_params, with all tables in it", () => {
   assertEquals(large.map().at(-1), [0x1_0000_0000n, 0x8000_0000n, 1]);
 });
 
-Deno.test("reserved ranges are in the map, and nothing is put there", () => {
+Deno.test("reserved ranges are in the map, and stay free", () => {
   const reserved = [{ gpa: 0xff_0000, sizeBytes: 0x1_0000, type: 3 }];
   const made = plan({}, { ...RAM, reserved });
   assertEquals(new BootParams(made).map().at(-1), [0xff_0000n, 0x1_0000n, 3]);
@@ -206,15 +206,15 @@ Deno.test("the command line is passed on, up to the kernel's limit", () => {
   assertEquals(passed("x".repeat(2047), { cmdline_size: 2047 }).length, 2047);
   assertEquals(
     refusal({ cmdline_size: 10 }, { ...RAM, commandLine: "x".repeat(11) }),
-    "the command line (--append) has 11 bytes; at most 10 fit",
+    "the command line has 11 bytes; at most 10 fit [commandLine]",
   );
   assertEquals(
     refusal({ version: 0x205 }, { ...RAM, commandLine: "x".repeat(256) }, "linux:32"),
-    "the command line (--append) has 256 bytes; at most 255 fit",
+    "the command line has 256 bytes; at most 255 fit [commandLine]",
   );
   assertEquals(
     refusal({}, { ...RAM, commandLine: "a\0b" }),
-    "the command line (--append) has a zero byte at 1, where it would end",
+    "the command line has a zero byte at 1, where it would end [commandLine]",
   );
 });
 
@@ -233,21 +233,20 @@ Deno.test("the initrd is as high as RAM and initrd_addr_max allow, on a page bou
   assertEquals(placed({}, "mem=4M quiet"), 0x3f_e000, "mem= is for loaders too");
 });
 
-Deno.test("an initrd that has no room is refused", () => {
+Deno.test("an initrd without room is refused", () => {
   const modules = [module("initrd", 15 * MIB)];
   assertEquals(
     refusal({}, { ...RAM, modules }),
     "the initrd of 0xf00000 bytes has no room in RAM below 0x80000000 " +
-      "(initrd_addr_max 0x7fffffff); give the guest more with --memory",
+      "(initrd_addr_max 0x7fffffff) [memory]",
   );
   assertEquals(
     refusal({ initrd_addr_max: 0xf_ffff }, { ...RAM, modules: [module("initrd", 1)] }),
-    "the initrd of 0x1 bytes has no room in RAM below 0x100000 (initrd_addr_max 0xfffff); " +
-      "give the guest more with --memory",
+    "the initrd of 0x1 bytes has no room in RAM below 0x100000 (initrd_addr_max 0xfffff) [memory]",
   );
 });
 
-Deno.test("several files make one initrd, each at a multiple of four; an empty one is none", () => {
+Deno.test("several files make one initrd, each at a multiple of four; empty ones make none", () => {
   const modules = [module("a", "12345"), module("b", "xyz"), module("c", "!")];
   const params = new BootParams(plan({}, { ...RAM, modules }));
   const bytes = params.memory.read(BigInt(params.word(0x218)), params.word(0x21c));
@@ -256,7 +255,7 @@ Deno.test("several files make one initrd, each at a multiple of four; an empty o
   assertEquals([none.word(0x218), none.word(0x21c)], [0, 0]);
 });
 
-Deno.test("a seed is handed over to kernels that know of it", () => {
+Deno.test("a seed is handed over to kernels that take one", () => {
   const rngSeed = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
   const made = planLinux(imageFile("linux-info.bzimage"), "linux", { ...RAM, rngSeed });
   const params = new BootParams(made);
@@ -280,10 +279,10 @@ Deno.test("vga= sets the video mode", () => {
   assertEquals(mode("quiet"), 0xffff);
 });
 
-Deno.test("options that a Linux kernel has no use for are warned of", () => {
+Deno.test("options without a meaning for a Linux kernel are named", () => {
   const options = { ...RAM, commandLine: "x", loadAddress: 0n, entry: 0n };
-  assertEquals(plan({}, options).warnings, [
-    "--load-address has no meaning for linux:64 images",
-    "--entry has no meaning for linux:64 images",
+  assertEquals(plan({}, options).unused, [
+    "loadAddress",
+    "entry",
   ]);
 });

@@ -11,12 +11,13 @@ import {
   LOAD_ADDRESS,
   multibootHeader,
   PlannedMemory,
+  refusalOf,
 } from "../lib/images.ts";
 
 const MIB = 2 ** 20;
 const RAM: BootOptions = { ram: ramLayout(4 * MIB) };
 const LOAD = Number(LOAD_ADDRESS);
-/** What puts the first segment of an ELF32 file at a multiple of eight. */
+/** Padding that puts the first segment of an ELF32 file at a multiple of eight. */
 const ALIGN = 4;
 const END: Tag = [0, 0, []];
 
@@ -51,10 +52,10 @@ function flatKernel(addresses: readonly number[], ...tags: Tag[]): Uint8Array<Ar
 }
 
 function refusal(image: Uint8Array, options: BootOptions = RAM): string {
-  return assertThrows(() => planMultiboot2(image, options), ImageError).message;
+  return refusalOf(() => planMultiboot2(image, options));
 }
 
-/** What a kernel finds behind EBX: its tags, the last one included. */
+/** What a kernel finds at EBX: its tags, the end tag included. */
 function information(plan: BootPlan): Map<number, DataView[]> {
   const memory = new PlannedMemory(plan);
   const at = plan.entry.registers!.rbx!;
@@ -135,7 +136,7 @@ Deno.test("a flat kernel is loaded and entered by the addresses in its tags", ()
   assertEquals(planMultiboot2(whole, RAM).segments[0]!.bytes, whole, "-1: from the file's start");
 });
 
-Deno.test("addresses that make no sense are refused by field and value", () => {
+Deno.test("impossible addresses are refused by field and value", () => {
   const refused: [number[], string][] = [
     [[LOAD, LOAD + 1, 0, 0], "header_addr 0x100000 is below load_addr 0x100001"],
     [[LOAD + 8, LOAD, 0, 0], "load_addr 0x100000 lies 0x8 bytes before the start of the file"],
@@ -159,11 +160,11 @@ Deno.test("addresses that make no sense are refused by field and value", () => {
 Deno.test("without tag 2 the file must be ELF", () => {
   assertEquals(
     refusal(header([])),
-    "Multiboot 2 header: there is no tag 2 (address), so the file must be ELF, which it is not",
+    "Multiboot 2 header: there is no tag 2 (address), so the file must be ELF, but it is not",
   );
 });
 
-Deno.test("only i386 kernels are booted", () => {
+Deno.test("kernels for other architectures than i386 are refused", () => {
   assertEquals(refusal(header([], 4)), "Multiboot 2 header: architecture 0x4 is not i386 (0)");
 });
 
@@ -175,7 +176,7 @@ Deno.test("tags that are unknown are refused, unless they are optional", () => {
   );
 });
 
-Deno.test("tags that are too small or reach beyond the header are refused", () => {
+Deno.test("tags that are too small or run past the header are refused", () => {
   assertEquals(
     refusal(kernel([2, 0, [1]])),
     "Multiboot 2 header: tag 2 at 0x10: size 0xc is too small",
@@ -188,7 +189,7 @@ Deno.test("tags that are too small or reach beyond the header are refused", () =
   assert(refusal(endless).startsWith("Multiboot 2 header: tag type needs bytes 0x18"));
 });
 
-Deno.test("information that the specification does not know is refused, unless it is optional", () => {
+Deno.test("a request for undefined information is refused, unless it is optional", () => {
   planMultiboot2(kernel([1, 0, [1, 5, 8, 21]]), RAM);
   planMultiboot2(kernel([1, 1, [99]]), RAM);
   assertEquals(
@@ -198,16 +199,16 @@ Deno.test("information that the specification does not know is refused, unless i
   );
 });
 
-Deno.test("a framebuffer is asked for in vain: a warning says so, and there is no tag for it", () => {
+Deno.test("a kernel that wants a framebuffer gets a warning and no tag", () => {
   const plan = planMultiboot2(kernel([5, 0, [1024, 768, 32]], [5, 1, [0, 0, 0]]), RAM);
   assertEquals(plan.warnings, [
-    "the kernel asks for a framebuffer of 1024x768x32; there is no display, so it is told of none",
-    "the kernel asks for a framebuffer; there is no display, so it is told of none",
+    "the kernel asks for a framebuffer of 1024x768x32; there is no display, so it gets none",
+    "the kernel asks for a framebuffer; there is no display, so it gets none",
   ]);
   assertEquals(information(plan).has(8), false);
 });
 
-Deno.test("a kernel that insists on a console is refused", () => {
+Deno.test("a kernel that requires a console is refused", () => {
   planMultiboot2(kernel([4, 0, [2]], [4, 1, [1]]), RAM);
   assertEquals(
     refusal(kernel([4, 0, [3]])),
@@ -265,7 +266,7 @@ Deno.test("ELF sections are all in memory, and the headers say where", () => {
   assertEquals(new TextDecoder().decode(strings), "\0.shstrtab\0.text\0");
 });
 
-Deno.test("information that outgrows low memory is at the end of RAM, and reserved", () => {
+Deno.test("information too large for low memory is at the end of RAM, and reserved", () => {
   const modules = Array.from({ length: 10 }, (_, i) => ({
     name: `${i}`.repeat(4000),
     bytes: new Uint8Array(1),

@@ -3,7 +3,7 @@ import { ImageError } from "../../src/boot/image.ts";
 import type { BootOptions, BootPlan } from "../../src/boot/plan.ts";
 import { planPvh } from "../../src/boot/pvh.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
-import { elf, HALT, note, PlannedMemory } from "../lib/images.ts";
+import { elf, HALT, note, PlannedMemory, refusalOf } from "../lib/images.ts";
 
 const RAM: BootOptions = { ram: ramLayout(4 << 20) };
 
@@ -15,10 +15,10 @@ function kernel(entry = 0x10_0000, bits: 32 | 64 = 32): Uint8Array {
 }
 
 function refusal(image: Uint8Array, options = RAM): string {
-  return assertThrows(() => planPvh(image, options), ImageError).message;
+  return refusalOf(() => planPvh(image, options));
 }
 
-/** What a kernel finds behind EBX. */
+/** What a kernel finds at EBX. */
 class StartInfo {
   readonly memory: PlannedMemory;
   readonly at: bigint;
@@ -52,7 +52,7 @@ Deno.test("the kernel is entered in protected mode where its note says, with EBX
   }
 });
 
-Deno.test("what is no kernel with a PVH entry is refused", () => {
+Deno.test("a file without a PVH entry is refused", () => {
   assertEquals(refusal(HALT), "not an ELF file, so there is no PVH entry in it");
   assertEquals(
     refusal(elf()),
@@ -60,7 +60,7 @@ Deno.test("what is no kernel with a PVH entry is refused", () => {
   );
   assertEquals(
     refusal(kernel(0x10_0001)),
-    "ELF note Xen 18: the PVH entry 0x100001 lies in no segment",
+    "ELF note Xen 18: the PVH entry 0x100001 is in no segment",
   );
   const far = note("Xen", 18, new Uint8Array([0, 0, 0, 0, 1, 0, 0, 0]));
   assertEquals(

@@ -130,7 +130,7 @@ kvmTest("files that fw_cfg cannot offer are refused", async () => {
   assertStringIncludes(stderr, 'vmexit: --fw-cfg: "opt/x" is no file; write it as');
   assertEquals(await attempt("a,string=", "a,string="), [
     2,
-    'vmexit: --fw-cfg: "a" is there twice\n',
+    'vmexit: --fw-cfg: "a" is given twice\n',
   ]);
   assertEquals((await attempt("a,file=/nonexistent"))[0], 4);
   assertEquals((await attempt(`${"x".repeat(56)},string=`))[0], 2);

@@ -4,7 +4,7 @@ import { PortBus } from "../../src/devices/bus.ts";
 import type { MachineEvent } from "../../src/devices/device.ts";
 
 const [STATUS, ENABLE, CONTROL, TIMER] = [0x600, 0x602, 0x604, 0x608] as const;
-/** The timer's top bit changes every so often. */
+/** The period of the timer's top bit. */
 const HALF_TURN_MS = 2 ** 31 / 3579.545;
 
 function pm() {
@@ -19,7 +19,7 @@ function pm() {
   return { bus, clock, events, device, sci: () => level };
 }
 
-Deno.test("the timer counts 3,579,545 times a second and turns over after 32 bits", () => {
+Deno.test("the timer counts 3,579,545 times a second and wraps at 32 bits", () => {
   const { bus, clock } = pm();
   assertEquals(bus.read(TIMER, 4), 0);
   clock.ms += 1_000;
@@ -46,7 +46,7 @@ Deno.test("the timer's status is set when its top bit changes, until it is clear
   assertEquals(bus.read(STATUS, 2), 1);
 });
 
-Deno.test("the timer interrupts if that is enabled", () => {
+Deno.test("the timer interrupts if enabled", () => {
   const { bus, clock, device, sci } = pm();
   bus.write(ENABLE, 2, 0xffff);
   assertEquals(bus.read(ENABLE, 2), 0x0721, "the bits that exist");
@@ -63,14 +63,14 @@ Deno.test("the timer interrupts if that is enabled", () => {
   assertEquals([bus.read(STATUS, 2), sci()], [1, false]);
 });
 
-Deno.test("ACPI is on, and control keeps the sleep type but not the order to sleep", () => {
+Deno.test("ACPI is enabled, and control keeps the sleep type but not the enable bit", () => {
   const { bus, events } = pm();
   assertEquals(bus.read(CONTROL, 2), 0x0001);
   bus.write(CONTROL, 2, 0x1c02);
   assertEquals(bus.read(CONTROL, 2), 0x1c03);
   bus.write(CONTROL, 2, 0x3400);
   assertEquals(bus.read(CONTROL, 2), 0x1401);
-  assertEquals(events, [], "there is no such sleep");
+  assertEquals(events, [], "no such sleep type");
 });
 
 Deno.test("soft-off turns the machine off, by a word or by its upper byte", () => {

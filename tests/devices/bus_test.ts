@@ -52,7 +52,7 @@ Deno.test("an access that the device understands reaches it whole, by its offset
   assertEquals(device.log, ["read 4/4", "write 0/4 deadbeef", "write 6/2 1234"]);
 });
 
-Deno.test("a wider access than the device understands is cut into bytes, lowest first", () => {
+Deno.test("a wider access than the device understands is split into bytes, lowest first", () => {
   const device = new Recorder(1);
   const bus = portBus(device, 0x100, 8);
   assertEquals(bus.read(0x102, 4), 0xa5a4_a3a2);
@@ -67,7 +67,7 @@ Deno.test("a wider access than the device understands is cut into bytes, lowest 
   ]);
 });
 
-Deno.test("an access across a device's end is cut; what is beyond reads as all ones", () => {
+Deno.test("an access across a device's end is split; what is beyond reads as all ones", () => {
   const device = new Recorder(4);
   const bus = portBus(device, 0x100, 4);
   assertEquals(bus.read(0x103, 2), 0xffa3);
@@ -189,7 +189,7 @@ Deno.test("an MMIO access that the device understands reaches it whole, little-e
   assertEquals(device.log, ["read 4/4", "write 8/4 deadbeef"]);
 });
 
-Deno.test("an MMIO access that is too wide or crosses the end is cut into bytes", () => {
+Deno.test("an MMIO access that is too wide or crosses the end is split into bytes", () => {
   const device = new Recorder(2);
   const bus = mmioBus(device, 0x1000, 4);
   assertEquals(mmioRead(bus, 0x1002, 4), [0xa2, 0xa3, 0xff, 0xff]);
@@ -225,7 +225,7 @@ Deno.test("two devices cannot claim one GPA", () => {
   bus.add({ start: 0x2000, size: 1 }, new Recorder(1, "behind"));
 });
 
-Deno.test("GPAs that no number can tell cannot be claimed", () => {
+Deno.test("GPAs that are not exact numbers cannot be claimed", () => {
   const bus = new MmioBus();
   for (const [start, size] of [[-1, 2], [0, 0], [2 ** 53, 1], [2 ** 53 - 2, 2]] as const) {
     assertThrows(() => bus.add({ start, size }, new Recorder(1)), RangeError, "no such addresses");

@@ -25,7 +25,7 @@ function cmos(options: { memoryBytes?: number; cpus?: number; at?: string } = {}
   return { device, time, read, write, date };
 }
 
-Deno.test("the clock shows the time in BCD and 24 hours, and goes on", () => {
+Deno.test("the clock shows the time in BCD and 24 hours, and runs", () => {
   const { date, read, time } = cmos();
   assertEquals(date(), "20 26 11 21 17 04 05");
   assertEquals(read(6), 7, "a Saturday");
@@ -52,7 +52,7 @@ Deno.test("status B chooses binary numbers and the 12-hour clock", () => {
   }
 });
 
-Deno.test("a guest sets the clock while it stands still, in any mode, and it goes on from there", () => {
+Deno.test("a guest sets the stopped clock, in any mode, and it runs on from there", () => {
   for (const mode of [HOURS_24, BINARY | HOURS_24, 0, BINARY]) {
     const { date, write, time } = cmos();
     const encode = (n: number): number => mode & BINARY ? n : Math.floor(n / 10) * 16 + n % 10;
@@ -76,7 +76,7 @@ Deno.test("a guest sets the clock while it stands still, in any mode, and it goe
   }
 });
 
-Deno.test("a running clock can be set too, and nonsense does no harm", () => {
+Deno.test("a running clock can be set, too, and nonsense does no harm", () => {
   const { date, write, read } = cmos();
   write(2, 0x30);
   assertEquals(date(), "20 26 11 21 17 30 05");
@@ -87,7 +87,7 @@ Deno.test("a running clock can be set too, and nonsense does no harm", () => {
   }
 });
 
-Deno.test("the last moment of a second has an update in progress, but not while the clock stands", () => {
+Deno.test("the last moment of a second has an update in progress, unless the clock is stopped", () => {
   const { read, write, time } = cmos();
   assertEquals(read(A), 0x26);
   time.ms += 899;
@@ -98,7 +98,7 @@ Deno.test("the last moment of a second has an update in progress, but not while 
   assertEquals(read(A), 0x7f);
 });
 
-Deno.test("register C tells once of updates and periods, and whether they would interrupt", () => {
+Deno.test("register C reports updates and periods once, and whether they would interrupt", () => {
   const { read, write, time } = cmos();
   assertEquals(read(C), 0);
   time.ms += 1_000;
@@ -114,7 +114,7 @@ Deno.test("register C tells once of updates and periods, and whether they would 
   assertEquals(read(C) & 0x40, 0);
 });
 
-Deno.test("the memory is valid, RAM but for what the clock needs, and the index cannot be read", () => {
+Deno.test("the memory is valid, RAM except for the clock's registers, and the index cannot be read", () => {
   const { device, read, write } = cmos();
   assertEquals(read(D), 0x80);
   write(D, 0);
@@ -154,11 +154,11 @@ for (
   });
 }
 
-Deno.test("the number of processors is there, less one", () => {
+Deno.test("the RAM has the number of processors, less one", () => {
   for (const cpus of [1, 4, 256]) assertEquals(cmos({ cpus }).read(0x5f), cpus - 1);
 });
 
-/** The time of day 17:04:05.100, and what the interrupt's line has done. */
+/** The time of day 17:04:05.100, and the interrupt line's changes. */
 function interrupting() {
   const time = { ms: Date.parse("2026-11-21T17:04:05.100Z") };
   const levels: boolean[] = [];
@@ -178,7 +178,7 @@ function interrupting() {
   return { device, time, levels, read, write, changes: () => changes };
 }
 
-Deno.test("the end of an update interrupts if it may, until register C is read", () => {
+Deno.test("the end of an update interrupts if enabled, until register C is read", () => {
   const { device, time, levels, read, write, changes } = interrupting();
   assertEquals(device.dueInMs, Infinity);
   write(B, HOURS_24 | 0x10);
@@ -195,7 +195,7 @@ Deno.test("the end of an update interrupts if it may, until register C is read",
   assertEquals([levels, device.dueInMs], [[true, false], 1000]);
 });
 
-Deno.test("periods interrupt at the rate of register A, and are due no more often than the host can", () => {
+Deno.test("periods interrupt at the rate of register A, and are due no more often than the host can serve", () => {
   const { device, time, levels, read, write } = interrupting();
   write(A, 0x2a); // 64 Hz
   write(B, HOURS_24 | 0x40);
@@ -210,7 +210,7 @@ Deno.test("periods interrupt at the rate of register A, and are due no more ofte
   assertEquals(device.dueInMs, 0.5);
 });
 
-Deno.test("an event that was there before it may interrupt does so at once", () => {
+Deno.test("a pending event interrupts as soon as it is enabled", () => {
   const { device, time, levels, write } = interrupting();
   time.ms += 1000;
   write(B, HOURS_24 | 0x10);
@@ -229,7 +229,7 @@ for (
     ["never", HOURS_24, [0x17, 0x61, 0xff], Infinity],
   ] as const
 ) {
-  Deno.test(`an alarm ${what} is due when it should be`, () => {
+  Deno.test(`an alarm ${what} is due on time`, () => {
     const { device, time, levels, read, write } = interrupting();
     write(B, mode | 0x20);
     [5, 3, 1].forEach((register, i) => write(register, alarm[i]!));
@@ -245,7 +245,7 @@ for (
   });
 }
 
-Deno.test("a clock that stands still has neither updates nor alarms", () => {
+Deno.test("a stopped clock has neither updates nor alarms", () => {
   const { device, time, levels, read, write } = interrupting();
   [5, 3, 1].forEach((register) => write(register, 0xff));
   write(B, HOURS_24 | SET | 0x30);

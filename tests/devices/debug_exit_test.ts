@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DebugExit, debugExitCode } from "../../src/devices/debug_exit.ts";
 
-Deno.test("a write tells its value, a read is 0 and tells nothing", () => {
+Deno.test("a write passes its value on, a read is 0 and has no effect", () => {
   const values: number[] = [];
   const device = new DebugExit((value) => values.push(value));
   device.write(0, 1, 0x21);

@@ -32,7 +32,7 @@ const DEVICE_ROWS = ADDRESS_MAP.filter(({ device }) => device !== "kernel");
 const PORTS = DEVICE_ROWS.filter(({ space }) => space === "port");
 const [TEST_MEMORY] = DEVICE_ROWS.filter(({ space }) => space === "gpa");
 
-/** All devices of a PC, in a time and with input that chance decides on. */
+/** All devices of a PC, with random time and input. */
 function devices(random: Random, memory: GuestMemory) {
   const time = { ms: random.below(2) * 1.7e12 };
   const now = (): Date => new Date(time.ms);
@@ -100,7 +100,7 @@ function number(random: Random, sizeBytes: number): number {
 
 for (let run = 0; run < 4; run++) {
   const [seed] = crypto.getRandomValues(new Uint32Array(1));
-  Deno.test(`no device throws or answers nonsense, part ${run + 1}`, () => {
+  Deno.test(`no device throws or returns nonsense, part ${run + 1}`, () => {
     const random = new Random(seed! || 1);
     using memory = new GuestMemory(1 << 20);
     const { byName, pass } = devices(random, memory);

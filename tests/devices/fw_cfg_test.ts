@@ -56,12 +56,12 @@ function fwCfg(items: [number, number[]][]) {
 
 const ITEMS: [number, number[]][] = [[0, [81, 69, 77, 85]], [5, [1, 2, 3, 4]]];
 
-Deno.test("an item is read byte by byte, and zeros behind its end", () => {
+Deno.test("an item is read byte by byte, and zeros past its end", () => {
   const { bus, take } = fwCfg(ITEMS);
   bus.write(SELECTOR, 2, 5);
   assertEquals(take(6), [1, 2, 3, 4, 0, 0]);
   bus.write(SELECTOR, 2, 5);
-  assertEquals(take(2), [1, 2], "selecting begins anew");
+  assertEquals(take(2), [1, 2], "selecting starts over");
   bus.write(SELECTOR, 2, 0x77);
   assertEquals(take(2), [0, 0], "there is no such item");
 });
@@ -75,14 +75,14 @@ Deno.test("the selector takes 16 bits and cannot be read; data cannot be written
   assertEquals(take(4), [1, 2, 3, 4]);
 });
 
-Deno.test("the DMA register says that it is there", () => {
+Deno.test("the DMA register has its signature", () => {
   const { bus } = fwCfg(ITEMS);
   const bytes = Array.from({ length: 8 }, (_, i) => bus.read(DMA_HIGH + i, 1));
   assertEquals(String.fromCharCode(...bytes), "QEMU CFG");
   assertEquals(bus.read(DMA_HIGH, 4), 0x554d_4551, "in memory order");
 });
 
-Deno.test("DMA selects and reads in one request, and goes on in the next", () => {
+Deno.test("DMA selects and reads in one request, and continues in the next", () => {
   const { dma, buffer, take } = fwCfg(ITEMS);
   assertEquals(dma(5 << 16 | CONTROL.select | CONTROL.read, 2), 0);
   assertEquals(buffer(3), [1, 2, 0xee]);
@@ -90,7 +90,7 @@ Deno.test("DMA selects and reads in one request, and goes on in the next", () =>
   assertEquals([buffer(2), take(1)], [[3, 2], [4]]);
 });
 
-Deno.test("DMA reads zeros behind an item's end, and skips", () => {
+Deno.test("DMA reads zeros past an item's end, and skips", () => {
   const { dma, buffer } = fwCfg(ITEMS);
   dma(5 << 16 | CONTROL.select, 0);
   assertEquals(dma(CONTROL.skip, 3), 0);
@@ -149,13 +149,13 @@ Deno.test("a request's address has 64 bits, of which the upper half is used once
   assertEquals(buffer(1), [1]);
 });
 
-Deno.test("narrow writes to the DMA register are none", () => {
+Deno.test("narrow writes to the DMA register are ignored", () => {
   const { bus, memory } = fwCfg(ITEMS);
   for (const size of [1, 2]) bus.write(DMA_LOW, size, 0);
   assertEquals(memory.bytes.every((byte) => byte === 0xee), true);
 });
 
-Deno.test("no request gets endless zeros, and a string of requests comes to its end", () => {
+Deno.test("the zeros of a request and the requests of an exit are bounded", () => {
   const MIB = 1 << 20;
   const writes: number[] = [];
   const request = new Uint8Array(16);
@@ -185,7 +185,7 @@ Deno.test("no request gets endless zeros, and a string of requests comes to its 
   assertEquals(ask(1), CONTROL.error);
 });
 
-Deno.test("a guest that skips on for ever stays at the item's end", () => {
+Deno.test("endless skips stop at the item's end", () => {
   const { dma, take } = fwCfg(ITEMS);
   for (let i = 0; i < 100; i++) assertEquals(dma(5 << 16 | CONTROL.skip, 0xffff_ffff), 0);
   assertEquals(take(2), [0, 0]);

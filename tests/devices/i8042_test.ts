@@ -21,7 +21,7 @@ function controller() {
   };
 }
 
-Deno.test("the controller is ready for a command, has nothing to say, and passed its test", () => {
+Deno.test("the controller is ready for a command, has no output, and passed its self-test", () => {
   assertEquals(controller().status(), 0x14);
 });
 
@@ -52,7 +52,7 @@ for (
   });
 }
 
-Deno.test("the configuration is what was written, and keyboard and mouse have a bit in it", () => {
+Deno.test("the configuration keeps what was written, and keyboard and mouse have a bit in it", () => {
   const { command, send, take } = controller();
   const configuration = (): number => {
     command(0x20);
@@ -69,7 +69,7 @@ Deno.test("the configuration is what was written, and keyboard and mouse have a 
   assertEquals(configuration(), 0x46);
 });
 
-Deno.test("another command takes the place of one that waits for data", () => {
+Deno.test("a command replaces one that awaits its data", () => {
   const { command, send, take } = controller();
   command(0x60);
   command(0xaa);
@@ -78,7 +78,7 @@ Deno.test("another command takes the place of one that waits for data", () => {
   assertEquals(take(), 0x34, "still the configuration after reset");
 });
 
-Deno.test("an answer interrupts if the configuration says so", () => {
+Deno.test("a reply interrupts if the configuration enables it", () => {
   const { command, send, take, levels } = controller();
   command(0x60);
   send(0x01);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { IrqLine } from "../../src/devices/irq_line.ts";
 
-Deno.test("a shared line is high while anybody drives it, and tells of changes only", () => {
+Deno.test("a shared line is high while any input drives it, and reports only changes", () => {
   const levels: boolean[] = [];
   const line = new IrqLine((level) => levels.push(level));
   const [first, second] = [line.input(), line.input()];

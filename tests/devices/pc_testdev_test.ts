@@ -41,7 +41,7 @@ Deno.test("a page is flushed by its address in four bytes", () => {
   assertEquals(flush.read(0, 4), 0);
 });
 
-Deno.test("behind the GPA there are 64 KiB of memory", () => {
+Deno.test("the MMIO range is 64 KiB of memory", () => {
   const { device: { iomem } } = testdev();
   iomem.write(0, 4, 0xdead_beef);
   iomem.write(0xfffc, 4, 0x0102_0304);

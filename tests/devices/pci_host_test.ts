@@ -28,7 +28,7 @@ class Numbers implements PciFunction {
   }
 }
 
-Deno.test("the address register keeps the bits that mean something", () => {
+Deno.test("the address register keeps its defined bits", () => {
   const { bus } = host();
   assertEquals(bus.read(ADDRESS, 4), 0);
   bus.write(ADDRESS, 4, 0xffff_ffff);
@@ -37,7 +37,7 @@ Deno.test("the address register keeps the bits that mean something", () => {
   assertEquals(bus.read(ADDRESS, 4), 0x8000_0000);
 });
 
-Deno.test("narrow accesses to the address register are none", () => {
+Deno.test("narrow accesses to the address register are ignored", () => {
   const { bus } = host();
   bus.write(ADDRESS, 4, 0x8000_1234);
   for (const size of [1, 2]) {
@@ -58,7 +58,7 @@ Deno.test("no function anywhere answers, at any width", () => {
   }
 });
 
-Deno.test("a function that is plugged in answers at its place and nowhere else", () => {
+Deno.test("a function answers at its address and nowhere else", () => {
   const { bus, pci } = host();
   const numbers = new Numbers();
   pci.add(1, 2, 3, numbers);
@@ -75,16 +75,16 @@ Deno.test("a function that is plugged in answers at its place and nowhere else",
   }
 });
 
-Deno.test("functions go only where there is a place, and one to a place", () => {
+Deno.test("a function needs a valid, free address", () => {
   const { pci } = host();
   pci.add(255, 31, 7, new Numbers());
   assertThrows(() => pci.add(255, 31, 7, new Numbers()), RangeError, "0xff:0x1f.7 is taken");
   for (const [bus, device, fn] of [[256, 0, 0], [0, 32, 0], [0, 0, 8], [-1, 0, 0]] as const) {
-    assertThrows(() => pci.add(bus, device, fn, new Numbers()), RangeError, "cannot be");
+    assertThrows(() => pci.add(bus, device, fn, new Numbers()), RangeError, "does not exist");
   }
 });
 
-Deno.test("a byte in the midst of the address register is the reset control", () => {
+Deno.test("the address register's second byte is the reset control", () => {
   const { bus, resets } = host();
   bus.write(ADDRESS, 4, 0x8000_0600);
   assertEquals(resets, []);

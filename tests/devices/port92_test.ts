@@ -3,7 +3,7 @@ import { A20Gate } from "../../src/devices/a20_gate.ts";
 import type { MachineEvent } from "../../src/devices/device.ts";
 import { SystemControlA } from "../../src/devices/port92.ts";
 
-Deno.test("the A20 gate is open at first, and shared with whoever else controls it", () => {
+Deno.test("the A20 gate is open at first, and shared with the keyboard controller", () => {
   const a20 = new A20Gate();
   const device = new SystemControlA(a20, () => {});
   assertEquals(device.read(), 0x02);

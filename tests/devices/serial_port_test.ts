@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { NULL_BACKEND, type SerialBackend, sinkBackend } from "../../src/devices/serial_backend.ts";
 import { SerialPort } from "../../src/devices/serial_port.ts";
 
-/** A backend that has these pieces of input, and keeps what happens. */
+/** A backend with these pieces of input that records its calls. */
 function backend(...pieces: number[][]) {
   const log: string[] = [];
   const plug: SerialBackend = {
@@ -14,7 +14,7 @@ function backend(...pieces: number[][]) {
   return { plug, log, pieces };
 }
 
-Deno.test("a poll fetches all input that is there, and sends what was kept back", () => {
+Deno.test("a poll fetches all input that has arrived, and flushes output", () => {
   const { plug, log } = backend([1, 2], [3]);
   const port = new SerialPort(plug, "uart1");
   port.poll();
@@ -24,7 +24,7 @@ Deno.test("a poll fetches all input that is there, and sends what was kept back"
   assertEquals([log, port.uart.name], [["flush", "write 9"], "uart1"]);
 });
 
-Deno.test("no more is fetched than the guest may take soon, and the rest as soon as it has", () => {
+Deno.test("input is fetched up to a limit, and the rest when the guest has read it", () => {
   const big = Array(40_000).fill(7);
   const { plug, pieces } = backend(big, big, big);
   const port = new SerialPort(plug, "uart0");
@@ -35,7 +35,7 @@ Deno.test("no more is fetched than the guest may take soon, and the rest as soon
   assertEquals([taken, pieces.length], [120_000, 0]);
 });
 
-Deno.test("ports that are connected with nothing, or with a mere sink, have no input", () => {
+Deno.test("ports connected to nothing, or to a sink, have no input", () => {
   const sent: number[] = [];
   for (const plug of [NULL_BACKEND, sinkBackend((byte) => sent.push(byte))]) {
     const port = new SerialPort(plug, "uart0");

@@ -24,14 +24,14 @@ async function readSome(connection: Deno.Conn): Promise<string> {
   return text(bytes.subarray(0, await connection.read(bytes) ?? 0))!;
 }
 
-Deno.test("a pseudo-terminal passes every byte both ways, as it is", () => {
+Deno.test("a pseudo-terminal passes every byte unchanged, both ways", () => {
   using pty = new PtyBackend();
   assertMatch(pty.path, /^\/dev\/pts\/\d+$/);
-  assertEquals(pty.poll(), undefined, "nobody is there yet");
+  assertEquals(pty.poll(), undefined, "not open yet");
   send(pty, "first\n");
   const fd = open(pty.path, O_RDWR | O_NOCTTY | O_CLOEXEC);
   try {
-    assertEquals(readText(fd), "first\n", "what was sent before somebody came is kept");
+    assertEquals(readText(fd), "first\n", "output from before is kept");
     write(fd, bytesOf("in\r\x03"));
     assertEquals(text(pty.poll()), "in\r\x03");
     assertEquals(pty.poll(), undefined);
@@ -40,17 +40,17 @@ Deno.test("a pseudo-terminal passes every byte both ways, as it is", () => {
   } finally {
     close(fd);
   }
-  assertEquals(pty.poll(), undefined, "nobody is there any more");
-  send(pty, "to nobody");
+  assertEquals(pty.poll(), undefined, "closed");
+  send(pty, "lost");
 });
 
-Deno.test("output that nobody reads is kept up to a limit, and then lost; nothing waits", () => {
+Deno.test("unread output is buffered up to a limit, then lost; nothing blocks", () => {
   using pty = new PtyBackend();
   for (let i = 0; i < 100_000; i++) pty.write(0x78);
   pty.flush();
 });
 
-Deno.test("a socket with somebody behind it is connected with at once", async () => {
+Deno.test("a socket with a listener is connected to at once", async () => {
   using dir = new TempDir();
   const path = `${dir.path}/socket`;
   using listener = Deno.listen({ transport: "unix", path });
@@ -63,11 +63,11 @@ Deno.test("a socket with somebody behind it is connected with at once", async ()
   assertEquals(text(backend.poll()), "in");
   connection.close();
   assertEquals(backend.poll(), undefined);
-  send(backend, "to nobody");
+  send(backend, "lost");
   assertEquals(backend.poll(), undefined);
 });
 
-Deno.test("where nobody listens a socket waits for one peer after the other", async () => {
+Deno.test("without a listener, the backend takes one peer after the other", async () => {
   using dir = new TempDir();
   const path = `${dir.path}/socket`;
   {
@@ -89,7 +89,7 @@ Deno.test("where nobody listens a socket waits for one peer after the other", as
   assertThrows(() => Deno.statSync(path), Deno.errors.NotFound, undefined, "it is removed");
 });
 
-Deno.test("a path that is no socket, or has nobody behind it, is refused and left alone", () => {
+Deno.test("a path that is not a socket, or has no listener, is refused and left alone", () => {
   using dir = new TempDir();
   const file = dir.file("file", "content");
   const error = assertThrows(() => new UnixBackend(file), SystemError);
@@ -110,7 +110,7 @@ Deno.test("a backend closes what it has opened", () => {
   assertEquals(descriptors(), before);
 });
 
-/** A watcher that keeps a list of what is watched. */
+/** A watcher that records what is watched. */
 function watchList() {
   const watched: number[] = [];
   return {
@@ -130,7 +130,7 @@ Deno.test("a pseudo-terminal is watched until it is closed", () => {
   assertEquals(list.watched, []);
 });
 
-Deno.test("a socket is watched for peers, and then for what they send, until each is closed", async () => {
+Deno.test("a socket is watched for peers, then each peer for input, until it is closed", async () => {
   using dir = new TempDir();
   const path = `${dir.path}/socket`;
   const list = watchList();

@@ -27,7 +27,7 @@ Deno.test("a written byte is sent at once, and the transmitter is ready for the 
   assertEquals(sent, [0x48, 0x00, 0xff]);
 });
 
-Deno.test("the divisor latch takes the place of data and interrupt enable, and keeps both", () => {
+Deno.test("the divisor latch replaces data and interrupt enable, and keeps both bytes", () => {
   const { uart: device, sent } = uart();
   device.write(IER, 1, 0x05);
   device.write(LCR, 1, DLAB | 0x03);
@@ -102,7 +102,7 @@ Deno.test("in loopback each modem output drives its input", () => {
   }
 });
 
-Deno.test("modem status tells which lines have changed since it was read", () => {
+Deno.test("modem status reports which lines have changed since it was read", () => {
   const { uart: device } = uart();
   device.write(MCR, 1, LOOP); // all lines fall
   assertEquals(device.read(MSR), 0x0b, "the ring indicator was off before");
@@ -113,7 +113,7 @@ Deno.test("modem status tells which lines have changed since it was read", () =>
   assertEquals(device.read(MSR), 0x05, "its end is");
 });
 
-/** A device with its interrupt line connected, and all levels that the line has had. */
+/** A device with its interrupt line connected, and the levels that the line took. */
 function wired(): { uart: Uart16550; levels: boolean[]; sent: number[] } {
   const levels: boolean[] = [];
   const sent: number[] = [];
@@ -136,7 +136,7 @@ Deno.test("input waits until it is read, and is announced byte by byte", () => {
   assertEquals([device.read(LSR), device.read(DATA), device.backlog], [0x60, 0, 0]);
 });
 
-Deno.test("input interrupts while there is any, if that is enabled", () => {
+Deno.test("input interrupts while there is any, if enabled", () => {
   const { uart: device, levels } = wired();
   device.receive(bytes(1, 2));
   assertEquals(levels, []);
@@ -171,7 +171,7 @@ Deno.test("the FIFO has 16 bytes and takes the next when there is room", () => {
   assertEquals(device.read(LSR) & 1, 0);
 });
 
-Deno.test("input outlives whatever is done to the FIFOs; what was looped back does not", () => {
+Deno.test("input survives any change to the FIFOs; looped-back bytes do not", () => {
   const { uart: device } = wired();
   device.receive(bytes(1, 2, 3));
   device.receive(bytes(4));
@@ -189,7 +189,7 @@ Deno.test("input outlives whatever is done to the FIFOs; what was looped back do
   assertEquals(device.read(LSR) & 1, 0);
 });
 
-Deno.test("who sends input is told when it was all taken, to send more", () => {
+Deno.test("the sender is notified when all input was read", () => {
   const { uart: device } = wired();
   let pieces = 3;
   device.onDrained = () => {
@@ -261,7 +261,7 @@ Deno.test("interrupts leave a PC's UART only with OUT2, and not in loopback", ()
   assertEquals(levels, [true, false, true]);
 });
 
-Deno.test("in loopback input has to wait", () => {
+Deno.test("in loopback, input waits", () => {
   const { uart: device } = wired();
   device.write(MCR, 1, LOOP);
   device.receive(bytes(5));
@@ -270,7 +270,7 @@ Deno.test("in loopback input has to wait", () => {
   assertEquals([device.read(LSR), device.read(DATA)], [0x61, 5]);
 });
 
-/** A UART that counts how often it is told that the guest wants input. */
+/** A UART that counts its calls of onListening. */
 function listened(use: (device: Uart16550) => void): number {
   let count = 0;
   const { uart: device } = uart();
@@ -279,7 +279,7 @@ function listened(use: (device: Uart16550) => void): number {
   return count;
 }
 
-Deno.test("a guest that lets input interrupt wants input, which is told once", () => {
+Deno.test("a guest that enables the receive interrupt wants input, reported once", () => {
   const enable = (value: number) => (device: Uart16550) => device.write(IER, 1, value);
   assertEquals(listened(enable(0x0e)), 0, "all but input");
   assertEquals(listened(enable(0x01)), 1);
@@ -295,7 +295,7 @@ for (const [name, register] of [["line status", LSR], ["receiver", DATA]] as con
   });
 }
 
-Deno.test("a guest that looks at the line status to send does not want input", () => {
+Deno.test("a guest that polls the line status to send does not want input", () => {
   const print = (device: Uart16550) => {
     for (let i = 0; i < 100; i++) {
       for (let look = 0; look < 3; look++) device.read(LSR);

@@ -48,9 +48,13 @@ Deno.test("the directory lists the files by name, big-endian, with their selecto
 Deno.test("files need plain names of at most 55 characters, each once", () => {
   fwCfgItems({ ...CONTENT, files: [file("x".repeat(55))] });
   for (const name of ["", "x".repeat(56), "a b", "ü", "a\0"]) {
-    assertThrows(() => fwCfgItems({ ...CONTENT, files: [file(name)] }), FwCfgError, "no file name");
+    assertThrows(
+      () => fwCfgItems({ ...CONTENT, files: [file(name)] }),
+      FwCfgError,
+      "not a file name",
+    );
   }
   for (const files of [[file("a"), file("b"), file("a")], [file("etc/e820")]]) {
-    assertThrows(() => fwCfgItems({ ...CONTENT, files }), FwCfgError, "there twice");
+    assertThrows(() => fwCfgItems({ ...CONTENT, files }), FwCfgError, "given twice");
   }
 });

@@ -22,12 +22,12 @@ Deno.test("the low megabyte has the PC's reserved parts, the rest is RAM", () =>
   ]);
 });
 
-Deno.test("RAM goes on above the hole below 4 GiB", () => {
+Deno.test("RAM continues above the hole below 4 GiB", () => {
   assertEquals(map(3 * GIB).at(-1), "100000-c0000000 ram");
   assertEquals(map(5 * GIB).slice(-2), ["100000-c0000000 ram", "100000000-180000000 ram"]);
 });
 
-Deno.test("a guest of less than 1 MiB has only what there is", () => {
+Deno.test("a guest of less than 1 MiB has no entries above its RAM", () => {
   assertEquals(map(1 * MIB), ["0-9fc00 ram", "9fc00-a0000 reserved", "f0000-100000 reserved"]);
   assertEquals(map(0xf_8000).at(-1), "f0000-f8000 reserved");
   assertEquals(map(640 * KIB), ["0-9fc00 ram", "9fc00-a0000 reserved"]);
@@ -70,7 +70,7 @@ Deno.test("whatever the sizes, entries ascend, do not overlap and stay within RA
   }
 });
 
-Deno.test("reserved ranges are cut out of whatever is there, and have their own type", () => {
+Deno.test("reserved ranges replace what lies there, with their own type", () => {
   const reserved = [
     { gpa: 0xf_0000, sizeBytes: 0x1000, type: 3 },
     { gpa: 0x12_0000, sizeBytes: 0x1000, type: 4 },
@@ -92,12 +92,12 @@ Deno.test("reserved ranges are cut out of whatever is there, and have their own 
   ]);
 });
 
-Deno.test("a reserved range that covers several entries takes the place of all", () => {
+Deno.test("a reserved range that covers several entries replaces all of them", () => {
   const all = { gpa: 0, sizeBytes: 4 * MIB, type: 2 };
   assertEquals(pcMemoryMap(ramLayout(4 * MIB), undefined, [all]), [all]);
 });
 
-Deno.test("E820 entries are base, length and type, at any distance", () => {
+Deno.test("E820 entries are base, length and type, at any stride", () => {
   const entries = [{ gpa: 0x1234, sizeBytes: 2 ** 33, type: 1 }, { gpa: 0, sizeBytes: 1, type: 7 }];
   const view = new DataView(encodeE820(entries).buffer);
   assertEquals(view.byteLength, 40);

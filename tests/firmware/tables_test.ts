@@ -20,7 +20,7 @@ function tables(cpus: number): Map<string, FirmwareTable> {
 }
 
 for (const cpus of [1, 2, 255, 256, 1024]) {
-  Deno.test(`the tables for ${cpus} vCPUs fit in the BIOS area, one behind the other`, () => {
+  Deno.test(`the tables for ${cpus} vCPUs fit in the BIOS area, one after the other`, () => {
     let end = AREA.start;
     for (const { gpa, bytes } of inBiosArea(cpus)) {
       assert(gpa >= end);
@@ -29,7 +29,7 @@ for (const cpus of [1, 2, 255, 256, 1024]) {
     assert(end <= AREA.end);
   });
 
-  Deno.test(`every sum of the tables for ${cpus} vCPUs is 0`, () => {
+  Deno.test(`every checksum of the tables for ${cpus} vCPUs is 0`, () => {
     for (const { name, bytes } of inBiosArea(cpus)) {
       if (name !== "FACS") assertEquals(sum(bytes), 0, name);
     }
@@ -51,7 +51,7 @@ Deno.test("without RAM in the BIOS area there are no tables", () => {
   assertEquals(firmwareTables([{ gpa: 0, sizeBytes: 0xf_8000 }], 1), []);
 });
 
-Deno.test("RSDP, RSDT, XSDT and FADT point to tables that are there", () => {
+Deno.test("RSDP, RSDT, XSDT and FADT point to existing tables", () => {
   const all = tables(2);
   const at = (name: string): number => all.get(name)!.gpa;
   const rsdp = view(all.get("RSDP")!);
@@ -76,7 +76,7 @@ Deno.test("RSDP, RSDT, XSDT and FADT point to tables that are there", () => {
   }
 });
 
-Deno.test("the FADT says where the registers are", () => {
+Deno.test("the FADT locates the registers", () => {
   const fadt = view(tables(1).get("FACP")!);
   assertEquals([56, 64, 76].map((at) => fadt.getUint32(at, true)), [0x600, 0x604, 0x608]);
   assertEquals([88, 89, 91].map((at) => fadt.getUint8(at)), [4, 2, 4]);
@@ -111,7 +111,7 @@ Deno.test("the MADT lists processors, I/O APIC, overrides and the NMI input", ()
   ]);
 });
 
-Deno.test("processors from APIC id 255 on have entries of the x2APIC kind", () => {
+Deno.test("processors from APIC id 255 up have x2APIC entries", () => {
   const entries = madtEntries(tables(257).get("APIC")!);
   const count = (type: number): number => entries.filter(([t]) => t === type).length;
   assertEquals([count(0), count(9), count(10)], [255, 2, 1]);
@@ -148,7 +148,7 @@ Deno.test("the MP table lists processors, the bus, the I/O APIC and all interrup
   assertEquals(ofType(4), [[4, 3, 0, 0, 0, 0, 0xff, 0], [4, 1, 0, 0, 0, 0, 0xff, 1]]);
 });
 
-Deno.test("a checksum makes the sum 0, also of bytes that sum up to 0 already", () => {
+Deno.test("a checksum makes the sum 0, even of bytes that sum to 0 already", () => {
   for (const bytes of [[], [0], [1], [0xff, 0xff], [0x80, 0x80]]) {
     const before = Uint8Array.from(bytes);
     assertEquals(sum(Uint8Array.of(...before, checksum(before))), 0);

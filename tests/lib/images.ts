@@ -1,11 +1,13 @@
 /**
- * Boot images made by hand, well-formed unless told otherwise, and a look into
- * the guest memory that a plan fills.
+ * Boot images made by hand, well-formed unless told otherwise, and the guest
+ * memory that a plan fills.
  *
  * @module
  */
 
 import { encode, type Layout, layout, type Scalar } from "../../ffi/layout.ts";
+import { assertThrows } from "@std/assert";
+import { ImageError } from "../../src/boot/image.ts";
 import type { BootPlan } from "../../src/boot/plan.ts";
 
 /** `Elf32_Ehdr` or `Elf64_Ehdr`: a word is an address or an offset, and as wide as the class. */
@@ -47,7 +49,7 @@ function programHeader(bits: 32 | 64) {
   });
 }
 
-/** A loadable segment; what is left out follows from the rest. */
+/** A segment; fields left out are derived from the others. */
 export interface SegmentOptions {
   readonly bytes?: Uint8Array;
   readonly p_type?: number;
@@ -60,7 +62,7 @@ export interface SegmentOptions {
   readonly p_align?: bigint;
 }
 
-/** An ELF file; what is left out is as it should be. */
+/** An ELF file; fields left out have their right values. */
 export interface ElfOptions {
   readonly bits?: 32 | 64;
   readonly segments?: readonly SegmentOptions[];
@@ -71,7 +73,7 @@ export interface ElfOptions {
 
 /** `hlt`. */
 export const HALT: Uint8Array<ArrayBuffer> = new Uint8Array([0xf4]);
-/** Where segments go that do not say. */
+/** The default load address. */
 export const LOAD_ADDRESS = 0x10_0000n;
 
 /** An ELF executable that loads its segments and is entered at the first one's start. */
@@ -128,7 +130,7 @@ function put(
   encode(shape, fields, image, at);
 }
 
-/** A note, as a segment of notes has it. */
+/** A note, as in a PT_NOTE segment. */
 export function note(
   owner: string,
   type: number,
@@ -154,14 +156,14 @@ export interface MultibootAddresses {
   readonly entry_addr: number;
 }
 
-/** A flat Multiboot kernel; what is left out is as it should be. */
+/** A flat Multiboot kernel; fields left out have their right values. */
 export interface MultibootOptions {
   readonly flags?: number;
   readonly checksum?: number;
   readonly addresses?: Partial<MultibootAddresses>;
-  /** What stands before the header. */
+  /** The bytes before the header. */
   readonly before?: Uint8Array;
-  /** What stands behind the header. */
+  /** The bytes behind the header. */
   readonly code?: Uint8Array;
 }
 
@@ -202,6 +204,18 @@ export function multibootHeader(
 /** A built image of `images/`. */
 export function imageFile(name: string): Uint8Array<ArrayBuffer> {
   return Deno.readFileSync(new URL(`../../images/${name}`, import.meta.url));
+}
+
+/** Why an image is refused, and the option that would help: `… not within guest RAM [memory]`. */
+export function refusalOf(plan: () => unknown): string {
+  return explain(assertThrows(plan, ImageError));
+}
+
+/** The same of an error that was caught. */
+export function explain({ message, remedy }: ImageError): string {
+  if (!remedy) return message;
+  const { option, value = "" } = remedy;
+  return `${message} [${`${option} ${value}`.trim()}]`;
 }
 
 /** Guest memory as a plan leaves it, zeros included; throws where it puts nothing. */

@@ -74,7 +74,7 @@ export function bzImage(
   return image;
 }
 
-/** A bzImage whose kernel is packed: the packed bytes are all there is of its code. */
+/** A bzImage with a compressed kernel: the payload is all of its code. */
 export function packedImage(payload: Uint8Array): Uint8Array<ArrayBuffer> {
   return bzImage({ payload_offset: 0, payload_length: payload.length }, payload);
 }

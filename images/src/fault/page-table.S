@@ -2,7 +2,7 @@
 #   does     maps an address by page tables the last of which is at BAD, loads 4 bytes from there and
 #            prints them. It does not fill the table at BAD: page-table-page.bin is what belongs there
 #   stdout   5a5a5a5a if BAD's page is page-table-page.bin
-#   ends     if BAD's page is zero, a #PF that nobody handles: SHUTDOWN
+#   ends     if BAD's page is zero, an unhandled #PF: SHUTDOWN
 #   fault    read of 8 bytes at BAD by the page walk, for a load from GVA 0x8000000008; the walk also
 #            sets the entry's accessed bit
 

@@ -123,7 +123,7 @@ set_up:
         cmp     edi, BUFFER + 4 * PAGE
         jb      2b
 
-caught:                                 # an exception: whatever it was, go on
+caught:                                 # an exception of any kind: continue
         lidt    [idtr]
 next:
         mov     esp, offset stack_end

@@ -1,6 +1,6 @@
 # smp/ipi.mb
 #   does     each processor interrupts each other one in turn, `count=N` times (default 10) by the
-#            command line, and goes on when the interrupt was taken; processors that are through wait
+#            command line, and continues when the interrupt was taken; processors that are done wait
 #            for the interrupts of the others in HLT
 #   stdout   `ipi: N sent, N received`, with N the same: processors * (processors - 1) * count
 #   ends     debug exit 0 (code 1); 1 (code 3) if the two differ; 2 (code 5) if there is no MADT or
