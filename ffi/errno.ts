@@ -1,7 +1,6 @@
 /**
- * Linux error numbers as x86-64 (and every architecture with the generic
- * `<asm-generic/errno.h>`) has them: their names, and what `strerror(3)` of the
- * GNU C library says of them.
+ * Linux error numbers (the generic `<asm-generic/errno.h>`, which x86-64 uses):
+ * their names, and their texts as `strerror(3)` of the GNU C library gives them.
  *
  * @module
  */
@@ -154,19 +153,19 @@ export const ERRNO: ReadonlyMap<number, Errno> = new Map([
 
 /** The thread was interrupted by a signal. */
 export const EINTR = 4;
-/** An input or output error: of a pseudo-terminal, that nobody is at its other end. */
+/** I/O error; from a pseudo-terminal: its other end is closed. */
 export const EIO = 5;
-/** The call may work if it is made again. */
+/** Try again. */
 export const EAGAIN = 11;
-/** An address could not be accessed: KVM's answer to a guest access that it cannot map. */
+/** Bad address: KVM cannot map what the guest accessed. */
 export const EFAULT = 14;
-/** An argument makes no sense. */
+/** Invalid argument. */
 export const EINVAL = 22;
-/** Nobody reads what is written. */
+/** The reader has closed its end. */
 export const EPIPE = 32;
-/** The other end of a connection dropped it. */
+/** The peer reset the connection. */
 export const ECONNRESET = 104;
-/** As `EFAULT`, of a host page that has a hardware error. */
+/** As `EFAULT`, for a host page with a hardware memory error. */
 export const EHWPOISON = 133;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * statx(2) by way of the C library: who owns a file and who may use it. Deno's
- * own `stat` reaches /dev only with every permission granted.
+ * statx(2) through the C library: a file's owner, permissions and device number,
+ * for `doctor`. `Deno.stat` refuses /dev unless every permission is granted.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { decode, layout } from "./layout.ts";
 import { check, cString, libc } from "./libc.ts";
 
-/** The part of `struct statx` (linux/stat.h) that tells owner, rights and device number. */
+/** The part of `struct statx` (linux/stat.h) with owner, permissions and device number. */
 export const STATX = layout("statx", 256, {
   stx_uid: [20, "u32"],
   stx_gid: [24, "u32"],
@@ -21,12 +21,12 @@ export const STATX = layout("statx", 256, {
 const SYS_STATX = 332;
 const AT_FDCWD = -100;
 const STATX_BASIC_STATS = 0x7ff;
-/** The bits of `stx_mode` that are rights; the others are the file's type. */
+/** The permission bits of `stx_mode`; the others are the file's type. */
 const RIGHTS = 0o7777;
 
-/** What {@linkcode fileStatus} tells of a file. */
+/** A file's owner, permissions and device number. */
 export interface FileStatus {
-  /** The rights: `0o660`. */
+  /** The permissions: `0o660`. */
   readonly rights: number;
   /** The owner's user id. */
   readonly uid: number;

@@ -1,7 +1,7 @@
 /**
- * Files of the host by way of the C library. Deno's own calls refuse most of
- * /dev and /proc unless every permission is granted: /dev/stdin, /dev/full, the
- * /dev/fd/63 of a shell's `<(command)`.
+ * Host files through the C library: images, and the files that traces go to.
+ * Deno's own calls refuse most of /dev and /proc unless every permission is
+ * granted: /dev/stdin, /dev/full, the /dev/fd/63 of a shell's `<(command)`.
  *
  * @module
  */
@@ -20,13 +20,13 @@ import {
   write,
 } from "./libc.ts";
 
-/** How much room a file gets whose size is not known. */
+/** The first buffer for a file of unknown size. */
 const FIRST_BYTES = 64 * 1024;
-/** Rights of a new file, before the umask. */
+/** The mode of a new file, before the umask. */
 const NEW_FILE_RIGHTS = 0o666;
 
 /**
- * A whole file, or what comes out of a pipe until it ends.
+ * Reads a file or a pipe to its end.
  *
  * @returns the bytes, or `undefined` where there are more than `maxBytes`
  * @throws {SystemError}
@@ -42,7 +42,7 @@ export function readHostFile(path: string, maxBytes: number): Uint8Array | undef
   try {
     const sizeBytes = sizeOf(path);
     if (sizeBytes !== undefined && sizeBytes > maxBytes) return undefined;
-    // One byte more than there is shows the end without another growth.
+    // A spare byte shows the end of the file without growing the buffer.
     let bytes = new Uint8Array((sizeBytes ?? Math.min(FIRST_BYTES, maxBytes)) + 1);
     for (let used = 0;;) {
       const count = readSome(fd, bytes.subarray(used));
@@ -60,7 +60,7 @@ export function readHostFile(path: string, maxBytes: number): Uint8Array | undef
   }
 }
 
-/** How long a file is, where that can be seen. It may grow, and those of /proc seem empty. */
+/** A file's size, as a hint: files grow, and those of /proc report 0. */
 function sizeOf(path: string): number | undefined {
   try {
     const { isFile, size } = Deno.statSync(path);
@@ -81,7 +81,7 @@ function readSome(fd: number, into: Uint8Array<ArrayBuffer>): number {
 }
 
 /**
- * A file that is written from its start.
+ * A file to write from its start.
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ export class HostFile implements Disposable {
   readonly #fd: number;
 
   /**
-   * Makes the file, or empties the one that is there.
+   * Creates the file, or truncates an existing one.
    *
    * @throws {SystemError}
    */
@@ -103,11 +103,11 @@ export class HostFile implements Disposable {
   }
 
   /**
-   * Writes some of the bytes.
+   * Writes as many of the bytes as one write(2) takes.
    *
    * @returns how many
-   * @throws {Deno.errors.BrokenPipe} when nobody reads any more
-   * @throws {Deno.errors.WouldBlock} when nothing can be written just now
+   * @throws {Deno.errors.BrokenPipe} when the reader has closed its end
+   * @throws {Deno.errors.WouldBlock} when the write would block
    */
   writeSync(bytes: Uint8Array<ArrayBuffer>): number {
     try {

@@ -1,6 +1,6 @@
 /**
  * The ioctl numbers of KVM on x86, from `<linux/kvm.h>`, under their C names.
- * Each says what it does and, where it is not of the oldest API, the capability
+ * Each says what it does and, unless it is part of the oldest API, the capability
  * that announces it. Requests that only other architectures serve are left out.
  *
  * Some directions are odd in the header itself (`KVM_SET_IRQCHIP` is an `_IOR`)
@@ -61,7 +61,7 @@ const U64 = 8;
 
 // The system descriptor, /dev/kvm.
 
-/** Returns the API version: 12, for ever. */
+/** Returns the API version, which stays 12. */
 export const KVM_GET_API_VERSION: number = io(KVMIO, 0x00);
 /** Takes a `KVM_X86_VM_TYPE`; returns a VM descriptor. */
 export const KVM_CREATE_VM: number = io(KVMIO, 0x01);
@@ -131,9 +131,9 @@ export const KVM_IRQ_LINE_STATUS: number = iowr(KVMIO, 0x67, KVM_IRQ_LEVEL);
 export const KVM_REGISTER_COALESCED_MMIO: number = iow(KVMIO, 0x67, KVM_COALESCED_MMIO_ZONE);
 /** Undoes `KVM_REGISTER_COALESCED_MMIO`. */
 export const KVM_UNREGISTER_COALESCED_MMIO: number = iow(KVMIO, 0x68, KVM_COALESCED_MMIO_ZONE);
-/** Replaces the table that says where GSIs lead (IRQ_ROUTING). */
+/** Replaces the GSI routing table (IRQ_ROUTING). */
 export const KVM_SET_GSI_ROUTING: number = iow(KVMIO, 0x6a, KVM_IRQ_ROUTING);
-/** Chooses whether missed PIT ticks are made up for (REINJECT_CONTROL). */
+/** Chooses whether missed PIT ticks are reinjected (REINJECT_CONTROL). */
 export const KVM_REINJECT_CONTROL: number = io(KVMIO, 0x71);
 /** Ties an eventfd to a GSI (IRQFD). */
 export const KVM_IRQFD: number = iow(KVMIO, 0x76, KVM_IRQFD_STRUCT);
@@ -186,7 +186,7 @@ export const KVM_XEN_HVM_EVTCHN_SEND: number = iow(KVMIO, 0xd0, 12);
 export const KVM_SET_DEVICE_ATTR: number = iow(KVMIO, 0xe1, 24);
 /** Reads an attribute (DEVICE_CTRL): `struct kvm_device_attr`. */
 export const KVM_GET_DEVICE_ATTR: number = iow(KVMIO, 0xe2, 24);
-/** Tells whether an attribute is there (DEVICE_CTRL): `struct kvm_device_attr`. */
+/** Tells whether an attribute exists (DEVICE_CTRL): `struct kvm_device_attr`. */
 export const KVM_HAS_DEVICE_ATTR: number = iow(KVMIO, 0xe3, 24);
 /** Turns a capability on (ENABLE_CAP on a vCPU, ENABLE_CAP_VM on a VM). */
 export const KVM_ENABLE_CAP: number = iow(KVMIO, 0xa3, KVM_ENABLE_CAP_STRUCT);
@@ -233,9 +233,9 @@ export const KVM_GET_CPUID2: number = iowr(KVMIO, 0x91, KVM_CPUID2);
 export const KVM_TPR_ACCESS_REPORTING: number = iowr(KVMIO, 0x92, 40);
 /** Places the virtual APIC page (VAPIC): `struct kvm_vapic_addr`. */
 export const KVM_SET_VAPIC_ADDR: number = iow(KVMIO, 0x93, U64);
-/** Reads whether the vCPU runs, halts or waits for SIPI (MP_STATE). */
+/** Reads whether the vCPU is runnable, halted or waiting for SIPI (MP_STATE). */
 export const KVM_GET_MP_STATE: number = ior(KVMIO, 0x98, KVM_MP_STATE_STRUCT);
-/** Sets whether the vCPU runs, halts or waits for SIPI (MP_STATE). */
+/** Sets whether the vCPU is runnable, halted or waiting for SIPI (MP_STATE). */
 export const KVM_SET_MP_STATE: number = iow(KVMIO, 0x99, KVM_MP_STATE_STRUCT);
 /** Queues an NMI (USER_NMI). */
 export const KVM_NMI: number = io(KVMIO, 0x9a);
@@ -245,9 +245,9 @@ export const KVM_SET_GUEST_DEBUG: number = iow(KVMIO, 0x9b, KVM_GUEST_DEBUG);
 export const KVM_X86_SETUP_MCE: number = iow(KVMIO, 0x9c, U64);
 /** Injects a machine check (MCE): `struct kvm_x86_mce`. */
 export const KVM_X86_SET_MCE: number = iow(KVMIO, 0x9e, 64);
-/** Reads exceptions, interrupts, NMI and SMI under way (VCPU_EVENTS). */
+/** Reads pending and injected exceptions, interrupts, NMI and SMI (VCPU_EVENTS). */
 export const KVM_GET_VCPU_EVENTS: number = ior(KVMIO, 0x9f, KVM_VCPU_EVENTS);
-/** Writes exceptions, interrupts, NMI and SMI under way (VCPU_EVENTS). */
+/** Writes pending and injected exceptions, interrupts, NMI and SMI (VCPU_EVENTS). */
 export const KVM_SET_VCPU_EVENTS: number = iow(KVMIO, 0xa0, KVM_VCPU_EVENTS);
 /** Reads the guest's debug registers (DEBUGREGS). */
 export const KVM_GET_DEBUGREGS: number = ior(KVMIO, 0xa1, KVM_DEBUGREGS);
@@ -265,7 +265,7 @@ export const KVM_SET_XCRS: number = iow(KVMIO, 0xa7, KVM_XCRS);
 export const KVM_GET_ONE_REG: number = iow(KVMIO, 0xab, KVM_ONE_REG);
 /** Writes one register by id (ONE_REG). */
 export const KVM_SET_ONE_REG: number = iow(KVMIO, 0xac, KVM_ONE_REG);
-/** Tells the guest's clock that the VM was paused (KVMCLOCK_CTRL). */
+/** Tells the guest that the VM was paused (KVMCLOCK_CTRL). */
 export const KVM_KVMCLOCK_CTRL: number = io(KVMIO, 0xad);
 /** Lists register ids (ONE_REG): the header of `struct kvm_reg_list`. */
 export const KVM_GET_REG_LIST: number = iowr(KVMIO, 0xb0, 8);

@@ -2,9 +2,9 @@
  * Structs of the KVM UAPI that the system and VM descriptors take, from
  * `<linux/kvm.h>` and x86's `<asm/kvm.h>`. The vCPU's are in `vcpu_structs.ts`.
  *
- * A layout is named as its struct, in capitals. Where an ioctl or a table of
- * constants has that very name, the layout's ends in `_STRUCT`. A struct with a
- * flexible array is its header alone; the entry's layout stands beside it.
+ * A layout has its struct's name in capitals, with `_STRUCT` behind it where an
+ * ioctl or a table of constants has that name already. For a struct with a
+ * flexible array it covers the header; the entry has a layout of its own.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export const KVM_MEMORY_ATTRIBUTES = layout("kvm_memory_attributes", 32, {
 
 /**
  * `struct kvm_pre_fault_memory`: the GPA range that `KVM_PRE_FAULT_MEMORY` maps
- * ahead of time. The kernel moves `gpa` and `size` on past what it has mapped.
+ * ahead of time. The kernel advances `gpa` and `size` past what it has mapped.
  */
 export const KVM_PRE_FAULT_MEMORY_STRUCT = layout("kvm_pre_fault_memory", 64, {
   gpa: [0, "u64"],
@@ -68,7 +68,7 @@ export const KVM_PRE_FAULT_MEMORY_STRUCT = layout("kvm_pre_fault_memory", 64, {
   padding: [24, "u64", 5],
 });
 
-/** `struct kvm_dirty_log`: a slot and the HVA of its bitmap, one bit a page. */
+/** `struct kvm_dirty_log`: a slot and the HVA of its bitmap, one bit per page. */
 export const KVM_DIRTY_LOG = layout("kvm_dirty_log", 16, {
   slot: [0, "u32"],
   padding1: [4, "u32"],
@@ -90,7 +90,7 @@ export const KVM_COALESCED_MMIO_ZONE = layout("kvm_coalesced_mmio_zone", 16, {
   pio: [12, "u32"],
 });
 
-/** `struct kvm_irq_level`: a GSI and its level; `KVM_IRQ_LINE_STATUS` answers in `status`. */
+/** `struct kvm_irq_level`: a GSI and its level; `KVM_IRQ_LINE_STATUS` fills `status`. */
 export const KVM_IRQ_LEVEL = layout("kvm_irq_level", 8, {
   irq: [0, "u32"],
   status: [0, "i32"],
@@ -98,7 +98,7 @@ export const KVM_IRQ_LEVEL = layout("kvm_irq_level", 8, {
 });
 
 /**
- * `struct kvm_irqchip`: state of one chip; `chip_id` is of the `KVM_IRQCHIP`
+ * `struct kvm_irqchip`: state of one chip; `chip_id` is from the `KVM_IRQCHIP`
  * table. `chip` is a union, of which a PIC fills 16 bytes and an I/O APIC 216.
  */
 export const KVM_IRQCHIP_STRUCT = layout("kvm_irqchip", 520, {
@@ -127,7 +127,7 @@ export const KVM_IRQ_ROUTING_ENTRY_U = layout("kvm_irq_routing_entry.u", 32, {
   msi: [0, KVM_IRQ_ROUTING_MSI],
 });
 
-/** `struct kvm_irq_routing_entry`: where one GSI leads (`KVM_IRQ_ROUTING_TYPE`). */
+/** `struct kvm_irq_routing_entry`: the route of one GSI (`KVM_IRQ_ROUTING_TYPE`). */
 export const KVM_IRQ_ROUTING_ENTRY = layout("kvm_irq_routing_entry", 48, {
   gsi: [0, "u32"],
   type: [4, "u32"],

@@ -1,7 +1,7 @@
 /**
  * C struct layouts as data: a name, a size and each field's offset and type.
- * A value in the layout's shape is read with {@linkcode decode} and written
- * with {@linkcode encode}; hot paths use the offsets with a view of their own.
+ * {@linkcode decode} and {@linkcode encode} convert between bytes and objects;
+ * hot paths use the offsets with a view of their own.
  *
  * @module
  */
@@ -49,8 +49,8 @@ type PartialElement<T> = T extends Scalar ? ScalarValue<T>
   : never;
 
 /**
- * A `StructOf` in which every field, of nested structs too, may be left out:
- * what is left out is not written.
+ * A `StructOf` in which any field may be left out, in nested structs too;
+ * missing fields are not written.
  */
 export type PartialStruct<L extends Layout> = {
   readonly [K in keyof L["fields"]]?: L["fields"][K] extends readonly [number, infer T, number]
@@ -197,7 +197,7 @@ function viewOf(shape: Layout, bytes: Uint8Array, offset: number): DataView {
 }
 
 /**
- * Reads a struct out of bytes. Arrays and nested structs are copies.
+ * Reads a struct from bytes. Arrays and nested structs are copies.
  *
  * @example
  * ```ts
@@ -206,7 +206,7 @@ function viewOf(shape: Layout, bytes: Uint8Array, offset: number): DataView {
  * console.log(decode(POINT, new Uint8Array([1, 0, 0, 0, 2, 0, 0, 0]))); // { x: 1, y: 2 }
  * ```
  *
- * @throws {RangeError} when fewer than `shape.size` bytes are there.
+ * @throws {RangeError} when there are fewer than `shape.size` bytes.
  */
 export function decode<L extends Layout>(shape: L, bytes: Uint8Array, offset = 0): StructOf<L> {
   return read(viewOf(shape, bytes, offset), offset, shape) as StructOf<L>;
@@ -214,7 +214,7 @@ export function decode<L extends Layout>(shape: L, bytes: Uint8Array, offset = 0
 
 /**
  * Writes a struct into new bytes of `shape.size`, or into `into` at `offset`.
- * Fields that the value leaves out stay as they are (zero in new bytes).
+ * Missing fields stay as they are (zero in new bytes).
  *
  * @example
  * ```ts

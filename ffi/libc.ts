@@ -11,7 +11,7 @@
 
 import { errnoName, errnoText } from "./errno.ts";
 
-/** The functions, but for the one that the run loop calls. */
+/** All functions but the one that the run loop calls. */
 const FUNCTIONS = {
   __errno_location: { parameters: [], result: "pointer" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
@@ -82,10 +82,9 @@ function addresses(): Addresses {
 }
 
 /**
- * For a function of a library Deno compiles machine code when it opens the
- * library, which takes a tenth of a millisecond and more for each. That is worth
- * it for the call that every exit makes; of the others only the addresses are
- * looked up, and they are called by those.
+ * `Deno.dlopen` compiles machine code for each function that it is given, which
+ * takes a tenth of a millisecond or more. That pays for the call that every exit
+ * makes; the others are only looked up, and called by their addresses.
  */
 const { symbols } = Deno.dlopen("libc.so.6", {
   ioctl: { parameters: ["i32", "u32", "u32"], result: "i32" },
@@ -100,7 +99,7 @@ function callByAddress(address: Deno.PointerValue, definition: Deno.ForeignFunct
   };
 }
 
-/** The functions, each called by its address. For the modules of this folder. */
+/** The functions, each called by its address; for the modules of this folder only. */
 export const libc = Object.fromEntries(
   Object.entries<Deno.ForeignFunction>(FUNCTIONS)
     .map(([key, definition]) => [
@@ -134,11 +133,11 @@ export class SystemError extends Error {
   override readonly name = "SystemError";
   /** The errno's name, such as `"ENOENT"`. */
   readonly code: string;
-  /** What strerror(3) says of it. */
+  /** Its text, as strerror(3) gives it. */
   readonly text: string;
 
   /**
-   * @param call the call that failed, with what tells it from others: `ioctl(KVM_CREATE_VM)`
+   * @param call the call that failed, with its request: `ioctl(KVM_CREATE_VM)`
    * @param errno the error number
    */
   constructor(readonly call: string, readonly errno: number) {
@@ -148,7 +147,7 @@ export class SystemError extends Error {
   }
 }
 
-/** Passes a result on, or throws what `errno` says when it is -1. */
+/** Returns a result, or throws a {@linkcode SystemError} with `errno` when it is -1. */
 export function check(call: string, result: number): number {
   if (result === -1) throw new SystemError(call, errnoCell[0]!);
   return result;
@@ -171,9 +170,9 @@ export const O_RDONLY = 0o0;
 export const O_WRONLY = 0o1;
 /** open(2) flag: read and write. */
 export const O_RDWR = 0o2;
-/** open(2) flag: make the file if there is none. */
+/** open(2) flag: create the file if it does not exist. */
 export const O_CREAT = 0o100;
-/** open(2) flag: empty the file. */
+/** open(2) flag: truncate the file. */
 export const O_TRUNC = 0o1000;
 /** open(2) flag: close on exec. */
 export const O_CLOEXEC = 0o2000000;
@@ -181,7 +180,7 @@ export const O_CLOEXEC = 0o2000000;
 /**
  * open(2).
  *
- * @param mode with `O_CREAT`: the rights of a new file, of which the umask takes some away
+ * @param mode with `O_CREAT`: the mode of a new file, before the umask
  * @returns the file descriptor
  * @throws {SystemError}
  */
@@ -189,12 +188,12 @@ export function open(path: string, flags: number, mode = 0): number {
   return check(`open(${path})`, libc.open(cString(path), flags, mode));
 }
 
-/** close(2). A second close of a number that was given anew is a bug of the caller's. */
+/** close(2). Closing a descriptor twice is the caller's bug: its number may be in use again. */
 export function close(fd: number): void {
   check("close", libc.close(fd));
 }
 
-/** More than this a single read(2) never returns. */
+/** The most that one read(2) returns. */
 const MAX_READ_BYTES = 0x7fff_f000;
 
 /** read(2) into a buffer. @returns the number of bytes read. @throws {SystemError} */
@@ -208,14 +207,14 @@ export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
 }
 
 /**
- * ioctl(2) with a number for its argument, unchecked: -1 means failure, and
- * {@linkcode errnoCell} then says why. All numbers, so a call allocates nothing:
- * this is the one that the run loop makes.
+ * ioctl(2) with a number as its argument, unchecked: -1 means failure, and
+ * {@linkcode errnoCell} then says why. It takes only numbers, so a call allocates
+ * nothing: the run loop enters the guest with it.
  */
 export const rawIoctl: (fd: number, request: number, argument: number) => number = symbols.ioctl;
 
 /**
- * ioctl(2) with a number for its argument.
+ * ioctl(2) with a number as its argument.
  *
  * @param name what errors call it, such as `KVM_CREATE_VM`
  * @returns what the kernel returned

@@ -1,6 +1,7 @@
 /**
  * Memory of this process: mappings, views of them, and copies that report
- * memory that cannot be accessed instead of raising a signal.
+ * inaccessible memory instead of raising a signal. Guest RAM and `kvm_run` are
+ * such mappings.
  *
  * Host addresses (HVA) are `bigint`; sizes are `number` of bytes.
  *
@@ -30,9 +31,9 @@ export const MADV = {
   POPULATE_WRITE: 23,
 } as const;
 
-/** What mmap(2) is asked for; all but the size have the usual defaults. */
+/** Arguments of mmap(2) besides the size, with their usual defaults. */
 export interface MmapOptions {
-  /** Where to map: a wish, or with `MAP.FIXED` an order. Default 0: anywhere. */
+  /** Where to map: a hint, or with `MAP.FIXED` the exact address. Default 0: anywhere. */
   readonly address?: bigint;
   /** `PROT` bits. Default: read and write. */
   readonly protection?: number;
@@ -76,8 +77,8 @@ export function mprotect(address: bigint, sizeBytes: number, protection: number)
 }
 
 /**
- * Memory of this process as an `ArrayBuffer`. It has no owner: whoever unmaps
- * the memory first takes the buffer away with {@linkcode releaseView}.
+ * Memory of this process as an `ArrayBuffer`. The buffer does not own the memory:
+ * detach it with {@linkcode releaseView} before you unmap.
  */
 export function viewMemory(address: bigint, sizeBytes: number): ArrayBuffer {
   return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(address)!, sizeBytes, 0);
@@ -85,16 +86,16 @@ export function viewMemory(address: bigint, sizeBytes: number): ArrayBuffer {
 
 /**
  * Detaches a buffer from {@linkcode viewMemory}: every typed array on it gets
- * the length 0, so that a late access is `undefined` or a `TypeError` and not a
- * read of memory that is gone.
+ * the length 0, so that a late access gives `undefined` or a `TypeError` instead of
+ * reading unmapped memory.
  */
 export function releaseView(buffer: ArrayBuffer): void {
   buffer.transfer(0);
 }
 
 /**
- * The host virtual address of a buffer's first byte. Naming the `ArrayBuffer`
- * moves a small array's bytes off the garbage-collected heap, where they stay put.
+ * The host virtual address of a buffer's first byte. Asking for the `ArrayBuffer`
+ * moves a small array's bytes off the garbage-collected heap, where they stay.
  */
 export function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
   const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes.buffer));
@@ -132,7 +133,7 @@ function vectors(
   return [new BigUint64Array([addressOf(bytes), size]), new BigUint64Array([address, size])];
 }
 
-/** How many bytes were copied; none where the memory cannot be accessed. */
+/** How many bytes were copied: 0 where the memory is inaccessible. */
 function copied(call: string, result: bigint): number {
   if (result !== -1n) return Number(result);
   const errno = errnoCell[0]!;
@@ -155,7 +156,7 @@ export function copyFromSelf(address: bigint, into: Uint8Array<ArrayBuffer>): nu
   );
 }
 
-/** The same towards memory that may not be writable: process_vm_writev(2). */
+/** The other direction, into memory that may not be writable: process_vm_writev(2). */
 export function copyToSelf(address: bigint, bytes: Uint8Array<ArrayBuffer>): number {
   const [local, remote] = vectors(address, bytes);
   return copied(
@@ -178,7 +179,7 @@ export function moveMapping(from: bigint, sizeBytes: number, to: bigint): void {
 }
 
 /**
- * madvise(2) that answers with the errno, 0 for success: for advice whose
+ * madvise(2) that returns the errno, 0 for success: for advice whose
  * failure is the answer, such as `MADV.POPULATE_READ`.
  */
 export function tryMadvise(address: bigint, sizeBytes: number, advice: number): number {

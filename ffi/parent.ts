@@ -1,5 +1,5 @@
 /**
- * Processes that end with the one that started them.
+ * Child processes that die with their parent, so that no guest outlives a test run.
  *
  * @module
  */
@@ -11,10 +11,10 @@ const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9n;
 
 /**
- * Has the kernel kill this process as soon as its parent ends, however that ends.
+ * Has the kernel kill this process when its parent ends, however it ends.
  *
- * @param parent the process that is to be the parent
- * @returns whether it still is: a parent that ended before can no longer be waited for
+ * @param parent the id that the parent must have
+ * @returns whether it is still the parent; one that ended before the call sends no signal
  * @throws {SystemError}
  *
  * @example

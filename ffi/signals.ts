@@ -1,5 +1,5 @@
 /**
- * Signals and timers of the calling thread.
+ * Signals and timers of the calling thread: how a vCPU is kicked out of KVM_RUN.
  *
  * @module
  */
@@ -64,13 +64,13 @@ export function blockSignals(...signals: readonly number[]): Uint8Array<ArrayBuf
   return previous;
 }
 
-/** Lets signals through to the calling thread again; others stay as they are. */
+/** Unblocks signals in the calling thread; others keep their state. */
 export function unblockSignals(...signals: readonly number[]): void {
   systemCall("rt_sigprocmask", SIG_UNBLOCK, signalSet(...signals), null, KERNEL_SIGSET_BYTES);
 }
 
 /**
- * Takes a blocked, pending signal off the calling thread without waiting
+ * Consumes a blocked, pending signal of the calling thread without waiting
  * (sigtimedwait(2) at a zero timeout).
  *
  * @returns whether one was pending
@@ -82,7 +82,7 @@ export function takePendingSignal(signal: number): boolean {
 /**
  * Sends a signal to one thread of this process (tgkill(2)).
  *
- * @param tid the thread's id, as {@linkcode gettid} tells it
+ * @param tid the thread's id, as {@linkcode gettid} returns it
  * @throws {SystemError} `ESRCH` when the thread is gone
  */
 export function signalThread(tid: number, signal: number): void {
@@ -131,8 +131,8 @@ export function deleteTimer(id: number): void {
 }
 
 /**
- * Stops the process, as SIGTSTP would have if nobody listened for it: raise(3) of
- * SIGSTOP. It returns once the process is continued.
+ * Stops the process as an unhandled SIGTSTP would: raise(3) of SIGSTOP. Returns
+ * when the process is continued.
  */
 export function stopProcess(): void {
   check("raise", libc.raise(SIGSTOP));

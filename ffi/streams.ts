@@ -1,6 +1,6 @@
 /**
- * Streams that never make their user wait: pseudo-terminals, Unix sockets, and
- * reads of whatever is there already.
+ * Non-blocking streams, for serial ports and consoles: pseudo-terminals, Unix
+ * sockets, and reads and writes that return at once.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import { EAGAIN, ECONNRESET, EINTR, EIO, EPIPE } from "./errno.ts";
 import { check, close, errnoCell, libc, O_CLOEXEC, O_RDWR, SystemError } from "./libc.ts";
 import { setTerminalMode, terminalMode, transparentMode } from "./terminal.ts";
 
-/** open(2) flag: do not make the terminal this process's own. */
+/** open(2) flag: do not make it the controlling terminal. */
 const O_NOCTTY = 0o400;
-/** open(2) and socket(2) flag: never wait. */
+/** open(2) and socket(2) flag: non-blocking. */
 const O_NONBLOCK = 0o4000;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -30,7 +30,7 @@ export interface Pty {
   readonly path: string;
 }
 
-/** Makes a pseudo-terminal that passes every byte as it is. @throws {SystemError} */
+/** Opens a pseudo-terminal that passes every byte unchanged. @throws {SystemError} */
 export function openPty(): Pty {
   const fd = check(
     "posix_openpt",
@@ -72,7 +72,7 @@ function unixSocket(use: (fd: number) => void): number {
   }
 }
 
-/** Connects to whoever listens at a path. @throws {SystemError} @throws {RangeError} */
+/** Connects to the listener at a path. @throws {SystemError} @throws {RangeError} */
 export function connectUnix(path: string): number {
   const address = unixAddress(path);
   return unixSocket((fd) => {
@@ -80,7 +80,7 @@ export function connectUnix(path: string): number {
   });
 }
 
-/** Listens at a path, which is made. @throws {SystemError} @throws {RangeError} */
+/** Creates a socket at a path and listens. @throws {SystemError} @throws {RangeError} */
 export function listenUnix(path: string): number {
   const address = unixAddress(path);
   return unixSocket((fd) => {
@@ -89,17 +89,17 @@ export function listenUnix(path: string): number {
   });
 }
 
-/** Takes a connection, if somebody waits for one. @throws {SystemError} */
+/** Accepts a pending connection, if any. @throws {SystemError} */
 export function tryAccept(fd: number): number | undefined {
   const connection = libc.accept4(fd, null, null, SOCK_FLAGS);
   return connection === -1 ? notNow("accept4", errnoCell[0]!) : connection;
 }
 
 /**
- * Reads what is there, from a descriptor that does not wait.
+ * Reads what has arrived at a non-blocking descriptor.
  *
- * @returns the number of bytes; 0 at the end; `undefined` when nothing is there
- *   now, or nobody is at a pseudo-terminal's other end
+ * @returns the number of bytes; 0 at the end; `undefined` when nothing has
+ *   arrived, or a pseudo-terminal's other end is closed
  * @throws {SystemError}
  */
 export function tryRead(fd: number, into: Uint8Array<ArrayBuffer>): number | undefined {
@@ -110,7 +110,7 @@ export function tryRead(fd: number, into: Uint8Array<ArrayBuffer>): number | und
 }
 
 /**
- * Writes as much as there is room for.
+ * Writes as much as fits.
  *
  * @returns the number of bytes; 0 when there is no room; `undefined` when the
  *   other end is closed for good
@@ -133,7 +133,7 @@ function notNow(call: string, errno: number): undefined {
 /**
  * Whether a read would return at once: with bytes, with the end or with an error.
  *
- * @param timeoutMs how long to wait until it would; -1 for as long as it takes
+ * @param timeoutMs how long to wait for that; -1 for ever
  */
 export function isReadable(fd: number, timeoutMs = 0): boolean {
   const poll = new Int32Array([fd, POLLIN]); // struct pollfd

@@ -1,5 +1,6 @@
 /**
- * Terminals: how they treat what is typed, and who may read them.
+ * Terminal settings (termios), and whether this process may read its terminal:
+ * for a console that is typed into.
  *
  * @module
  */
@@ -15,7 +16,7 @@ const TCSANOW = 0;
 /** A terminal's settings: `struct termios`. */
 export type TerminalMode = Uint8Array<ArrayBuffer>;
 
-/** The settings of a terminal: tcgetattr(3). @throws {SystemError} when it is none */
+/** The settings of a terminal: tcgetattr(3). @throws {SystemError} when it is not a terminal */
 export function terminalMode(fd: number): TerminalMode {
   const mode = new Uint8Array(TERMIOS_BYTES);
   check("tcgetattr", libc.tcgetattr(fd, mode));
@@ -23,8 +24,8 @@ export function terminalMode(fd: number): TerminalMode {
 }
 
 /**
- * Changes a terminal's settings at once: tcsetattr(3). Who is not in the
- * terminal's foreground is stopped by it.
+ * Changes a terminal's settings at once: tcsetattr(3). It stops a process outside
+ * the terminal's foreground group.
  *
  * @throws {SystemError}
  */
@@ -32,7 +33,7 @@ export function setTerminalMode(fd: number, mode: TerminalMode): void {
   check("tcsetattr", libc.tcsetattr(fd, TCSANOW, mode));
 }
 
-/** These settings, but every byte passes as it is, in both directions: cfmakeraw(3). */
+/** These settings made raw: every byte passes unchanged, in both directions (cfmakeraw(3)). */
 export function transparentMode(mode: TerminalMode): TerminalMode {
   const raw = mode.slice();
   libc.cfmakeraw(raw);
@@ -40,8 +41,8 @@ export function transparentMode(mode: TerminalMode): TerminalMode {
 }
 
 /**
- * These settings, but what is typed is passed on byte for byte and not echoed,
- * Ctrl-C included. Output is treated as before: a newline still begins a line.
+ * These settings with raw input: every byte typed arrives unchanged, Ctrl-C
+ * included, and without echo. Output is processed as before.
  */
 export function rawInputMode(mode: TerminalMode): TerminalMode {
   const raw = transparentMode(mode);
@@ -50,9 +51,8 @@ export function rawInputMode(mode: TerminalMode): TerminalMode {
 }
 
 /**
- * Whether a terminal may be read and set: it stops a process that does so while
- * it is not in the terminal's foreground. A terminal that does not control the
- * process lets everybody.
+ * Whether this process may read and set a terminal without being stopped: from its
+ * foreground group, or where it is not the controlling terminal.
  */
 export function mayUseTerminal(fd: number): boolean {
   const foreground = libc.tcgetpgrp(fd);

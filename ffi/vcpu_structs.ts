@@ -122,8 +122,8 @@ export const KVM_FPU = layout("kvm_fpu", 416, {
 export type KvmFpu = StructOf<typeof KVM_FPU>;
 
 /**
- * `struct kvm_xsave`: an XSAVE image (`KVM_GET_XSAVE`). `KVM_GET_XSAVE2` goes on
- * past it, to as many bytes as `KVM_CAP_XSAVE2` says.
+ * `struct kvm_xsave`: an XSAVE image (`KVM_GET_XSAVE`). `KVM_GET_XSAVE2`
+ * fills as many bytes as `KVM_CAP_XSAVE2` says.
  */
 export const KVM_XSAVE = layout("kvm_xsave", 4096, {
   region: [0, "u32", 1024],
@@ -229,7 +229,7 @@ export const KVM_VCPU_EVENTS_TRIPLE_FAULT = layout("kvm_vcpu_events.triple_fault
   pending: [0, "u8"],
 });
 
-/** `struct kvm_vcpu_events`: exceptions, interrupts, NMI and SMI under way. */
+/** `struct kvm_vcpu_events`: pending and injected exceptions, interrupts, NMI and SMI. */
 export const KVM_VCPU_EVENTS = layout("kvm_vcpu_events", 64, {
   exception: [0, KVM_VCPU_EVENTS_EXCEPTION],
   interrupt: [8, KVM_VCPU_EVENTS_INTERRUPT],

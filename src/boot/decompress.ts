@@ -52,7 +52,8 @@ export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
   const { payload } = parseLinuxHeader(image);
   if (!payload) {
     throw new ImageError(
-      "Linux setup header: payload_length 0x0: there is no packed kernel; leave out --decompress",
+      "Linux setup header: payload_length 0x0: there is no packed kernel",
+      { remedy: "decompress" },
     );
   }
   const format = payloadFormat(payload);
@@ -63,7 +64,7 @@ export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
       `the kernel is packed as ${
         known?.name ?? `unknown (${hexBytes(payload.subarray(0, 4))})`
       }; ` +
-        "--decompress knows gzip, xz, zstd and lz4",
+        "gzip, xz, zstd and lz4 can be unpacked",
     );
   }
   const what = `packed kernel (${format})`;

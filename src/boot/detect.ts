@@ -40,8 +40,9 @@ export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   const byName = OTHER_FLAT_NAMES.find(([pattern]) => pattern.test(name));
   if (byName) return byName[1];
   throw new ImageError(
-    "not a format that vmexit knows; if it is a flat binary, say how to enter it: --boot flat16, " +
+    "not a format that vmexit knows; if it is a flat binary, say how to enter it: as flat16, " +
       `flat32 or flat64 (all choices: auto, ${BOOT_PROTOCOLS.join(", ")})`,
+    { remedy: "boot" },
   );
 }
 

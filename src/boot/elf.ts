@@ -198,6 +198,7 @@ export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: elfFacts(elf),
-    warnings: unusedOptions("elf", options, ["commandLine", "modules", "loadAddress", "entry"]),
+    warnings: [],
+    unused: unusedOptions(options, ["commandLine", "modules", "loadAddress", "entry"]),
   };
 }

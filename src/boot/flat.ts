@@ -47,7 +47,8 @@ export function planFlat(
   const rip = options.entry ?? gpa;
   if (rip >= reach) {
     throw new ImageError(
-      `entry ${hex(rip)} is out of reach of ${text}, which ends at ${hex(reach)}; set --entry`,
+      `entry ${hex(rip)} is out of reach of ${text}, which ends at ${hex(reach)}`,
+      { remedy: "entry" },
     );
   }
   const placement = new Placement(options.ram, options.reserved);
@@ -59,7 +60,8 @@ export function planFlat(
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: [["size", image.length], ["load_address", hex(gpa)]],
-    warnings: unusedOptions(protocol, options, ["commandLine", "modules"]),
+    warnings: [],
+    unused: unusedOptions(options, ["commandLine", "modules"]),
   };
 }
 

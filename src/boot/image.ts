@@ -7,10 +7,32 @@
 
 import { hex } from "../hex.ts";
 
+/** What to change to boot an image after all; whoever asks its user to words it for them. */
+export interface Remedy {
+  /**
+   * `memory`: give the guest more. `boot`: name the protocol, `value` where there is only one.
+   * `entry`, `commandLine`, `decompress`: change it or leave it out.
+   */
+  readonly option: "memory" | "boot" | "entry" | "commandLine" | "decompress";
+  readonly value?: string;
+}
+
 /** An image that cannot be booted, and why. */
 export class ImageError extends Error {
   /** Its name. */
   override readonly name = "ImageError";
+  /** What would help, where one thing would. */
+  readonly remedy: Remedy | undefined;
+
+  /** @param options the error's cause, and its remedy: an option or its whole description */
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly remedy?: Remedy | Remedy["option"] } = {},
+  ) {
+    super(message, options);
+    const { remedy } = options;
+    this.remedy = typeof remedy === "string" ? { option: remedy } : remedy;
+  }
 }
 
 /**

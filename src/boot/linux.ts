@@ -73,13 +73,15 @@ function planProtectedMode(header: LinuxHeader, bits: 32 | 64, options: BootOpti
     throw new ImageError(
       `Linux setup header: ${
         header.loadedHigh ? "code32_start 0x0" : "loadflags without LOADED_HIGH (a zImage)"
-      } leaves no entry in protected mode: --boot linux:16`,
+      } leaves no entry in protected mode`,
+      { remedy: { option: "boot", value: "linux:16" } },
     );
   }
   if (bits === 64 && !(header.xloadflags & XLOADFLAGS.XLF_KERNEL_64)) {
     throw new ImageError(
       `Linux setup header: xloadflags ${hex(header.xloadflags)} have no XLF_KERNEL_64: ` +
-        "the kernel has no 64-bit entry: --boot linux:32",
+        "the kernel has no 64-bit entry",
+      { remedy: { option: "boot", value: "linux:32" } },
     );
   }
   const placement = new Placement(options.ram, options.reserved);
@@ -103,6 +105,7 @@ function planProtectedMode(header: LinuxHeader, bits: 32 | 64, options: BootOpti
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: [...headerFacts(header), ["loaded_at", hex(loadedAt)], ...params.facts],
-    warnings: [...warnings, ...unusedOptions(protocol, options, ["loadAddress", "entry"])],
+    warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }

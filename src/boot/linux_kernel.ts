@@ -46,7 +46,7 @@ export function placeKernel(
   const warnings = relocatable && prefAddress !== 0n && !preferred
     ? [
       `the kernel prefers to be loaded at ${hex(prefAddress)} with ${hex(needs)} bytes of RAM ` +
-      `there, and may not run at ${hex(loadedAt)}; give the guest more with --memory`,
+      `there, and may not run at ${hex(loadedAt)}; give the guest more memory`,
     ]
     : [];
   return { loadedAt, warnings };

@@ -11,7 +11,7 @@ import type { Selectors } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import { type HeaderValues, SETUP_HEADER, writeHeader } from "./linux_header.ts";
 import { E820_ENTRY_BYTES, encodeE820 } from "../firmware/memory_map.ts";
-import { guestString } from "./modules.ts";
+import { commandLineString } from "./modules.ts";
 import { type BootModule, type BootOptions, type Fact, mapFact, type Placement } from "./plan.ts";
 
 /** The protocols of Linux kernels; `linux` lets the kernel's header choose. */
@@ -44,12 +44,9 @@ export interface LinuxLimits {
   readonly setupTypeMax: number;
 }
 
-/** The command line, zero-terminated. @throws {ImageError} when the kernel does not take so much */
-export function linuxCommandLine(
-  { commandLine = "" }: BootOptions,
-  { cmdlineSize }: LinuxLimits,
-): Uint8Array {
-  return guestString("command line (--append)", commandLine, cmdlineSize + 1);
+/** The command line, zero-terminated. @throws {ImageError} when it is longer than the kernel takes */
+export function linuxCommandLine(options: BootOptions, { cmdlineSize }: LinuxLimits): Uint8Array {
+  return commandLineString(options, cmdlineSize + 1);
 }
 
 /**
@@ -112,8 +109,8 @@ export function placeInitrd(
   if (gpa === undefined) {
     throw new ImageError(
       `the initrd of ${hex(bytes.length)} bytes has no room in RAM below ${hex(end)} ` +
-        `(initrd_addr_max ${hex(initrdAddrMax)}${memory === undefined ? "" : ", mem="}); ` +
-        "give the guest more with --memory",
+        `(initrd_addr_max ${hex(initrdAddrMax)}${memory === undefined ? "" : ", mem="})`,
+      { remedy: "memory" },
     );
   }
   placement.put("initrd", gpa, bytes);

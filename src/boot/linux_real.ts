@@ -59,8 +59,9 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
   const commandLineAt = base + heapEnd;
   if (!modern && commandLineAt + commandLine.length > TRADITIONAL_END) {
     throw new ImageError(
-      `the command line (--append) has ${commandLine.length - 1} bytes; at most ` +
+      `the command line has ${commandLine.length - 1} bytes; at most ` +
         `${TRADITIONAL_END - commandLineAt - 1} fit where protocol ${versionText(version)} has it`,
+      { remedy: "commandLine" },
     );
   }
   const { values, facts } = handOver(placement, header, options, BigInt(commandLineAt));
@@ -96,7 +97,8 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
       ...facts,
       mapFact("e820", map),
     ],
-    warnings: [...warnings, ...unusedOptions("linux:16", options, ["loadAddress", "entry"])],
+    warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 

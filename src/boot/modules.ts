@@ -4,9 +4,10 @@
  * @module
  */
 
+import { cString } from "../../ffi/libc.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
 import { ImageError } from "./image.ts";
-import type { BootModule, Placement } from "./plan.ts";
+import type { BootModule, BootOptions, Placement } from "./plan.ts";
 
 /** Modules do not go into the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
@@ -45,23 +46,33 @@ export function modulePlace(placement: Placement, alignment = BigInt(PAGE_BYTES)
   return end < HIGH_MEMORY ? HIGH_MEMORY : end;
 }
 
+/** The kernel's command line, zero-terminated. @throws {ImageError} as {@linkcode guestString} */
+export function commandLineString(
+  { commandLine = "" }: BootOptions,
+  maxBytes?: number,
+): Uint8Array {
+  return guestString("command line", commandLine, maxBytes, { remedy: "commandLine" });
+}
+
 /**
- * A zero-terminated string, in UTF-8.
+ * A zero-terminated string for the guest, in UTF-8.
  *
  * @param what what errors call it
- * @throws {ImageError} when it is too long, or has a zero of its own
+ * @param maxBytes with the zero behind it
+ * @throws {ImageError} when it is too long, or contains a zero
  */
 export function guestString(
   what: string,
   text: string,
   maxBytes: number = MAX_STRING_BYTES,
+  options: { readonly remedy?: "commandLine" } = {},
 ): Uint8Array {
-  const bytes = new TextEncoder().encode(text + "\0");
-  if (bytes.length > maxBytes) {
-    throw new ImageError(`the ${what} has ${bytes.length - 1} bytes; at most ${maxBytes - 1} fit`);
-  }
-  if (bytes.indexOf(0) < bytes.length - 1) {
-    throw new ImageError(`the ${what} has a zero byte at ${bytes.indexOf(0)}, where it would end`);
-  }
+  const bytes = cString(text);
+  const fail = (why: string): never => {
+    throw new ImageError(`the ${what} has ${why}`, options);
+  };
+  if (bytes.length > maxBytes) fail(`${bytes.length - 1} bytes; at most ${maxBytes - 1} fit`);
+  const end = bytes.indexOf(0);
+  if (end < bytes.length - 1) fail(`a zero byte at ${end}, where it would end`);
   return bytes;
 }

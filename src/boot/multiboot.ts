@@ -11,7 +11,7 @@ import type { PlacedSections } from "./elf_sections.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { encodeE820, type MemoryMapEntry, MemoryType } from "../firmware/memory_map.ts";
-import { guestString, type PlacedModule, placeModules } from "./modules.ts";
+import { commandLineString, guestString, type PlacedModule, placeModules } from "./modules.ts";
 import { loadByAddresses, type LoadedKernel, loadElf, requireEntry } from "./multiboot_load.ts";
 import {
   type BootOptions,
@@ -115,7 +115,7 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
   const modules = placeModules(placement, options.modules);
   const entry = protectedEntry(placement, rip);
   const info = putInformation(placement, kernel.sections, modules, options);
-  const warnings = unusedOptions("multiboot", options, ["loadAddress", "entry"]);
+  const warnings: string[] = [];
   if (header.flags & HEADER_FLAGS.WANT_VIDEO) {
     warnings.push("the kernel asks for a video mode; there is no display, so it is told of none");
   }
@@ -137,6 +137,7 @@ export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan
       ...info.facts,
     ],
     warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 
@@ -161,7 +162,7 @@ function putInformation(
   modules: readonly PlacedModule[],
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: readonly Fact[] } {
-  const commandLine = guestString("command line (--append)", options.commandLine ?? "");
+  const commandLine = commandLineString(options);
   const loaderName = guestString("loader name", LOADER_NAME);
   const mapAt = INFO_BYTES;
   const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;

@@ -137,10 +137,8 @@ export function planMultiboot2(image: Uint8Array, options: BootOptions): BootPla
       ["entry_address", hex(rip), entryTag ? "from tag 3" : "from the file"],
       ...information.facts,
     ],
-    warnings: [
-      ...warnings,
-      ...unusedOptions("multiboot2", options, ["loadAddress", "entry"]),
-    ],
+    warnings,
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 

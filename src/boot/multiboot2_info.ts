@@ -10,7 +10,7 @@ import { concat } from "../bytes.ts";
 import { hex } from "../hex.ts";
 import type { PlacedSections } from "./elf_sections.ts";
 import { encodeE820 } from "../firmware/memory_map.ts";
-import { guestString, type PlacedModule } from "./modules.ts";
+import { commandLineString, guestString, type PlacedModule } from "./modules.ts";
 import { handedOverFacts, LOADER_NAME, ramKiB } from "./multiboot.ts";
 import type { BootOptions, Fact, Placement } from "./plan.ts";
 
@@ -50,7 +50,7 @@ export function putInformation(
     const map = placement.memoryMap();
     const rsdp = options.rsdp?.bytes;
     return structure([
-      tag(TAG.commandLine, guestString("command line (--append)", options.commandLine ?? "")),
+      tag(TAG.commandLine, commandLineString(options)),
       tag(TAG.loaderName, guestString("loader name", LOADER_NAME)),
       ...modules.map(({ start, end, text }) => tag(TAG.module, words(start, end), text)),
       tag(TAG.memory, words(ramKiB(map, 0), ramKiB(map, 0x10_0000))),

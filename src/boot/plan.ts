@@ -118,6 +118,9 @@ export function mapFact(name: string, map: readonly MemoryMapEntry[]): Fact {
   ];
 }
 
+/** An option that some protocols have no use for. */
+export type UnusedOption = "commandLine" | "modules" | "loadAddress" | "entry";
+
 /** What is to be done to boot an image. */
 export interface BootPlan {
   readonly protocol: BootProtocol;
@@ -128,8 +131,10 @@ export interface BootPlan {
   /** What memory is, in ascending order: the tables and all reserved ranges are in it. */
   readonly memoryMap: readonly MemoryMapEntry[];
   readonly facts: readonly Fact[];
-  /** What the user asked for and this image has no use for. */
+  /** What the image asks for and does not get. */
   readonly warnings: readonly string[];
+  /** Options that were given and have no meaning for the image. */
+  readonly unused: readonly UnusedOption[];
 }
 
 /** Tables made for an image go below this address if they fit. */
@@ -177,8 +182,8 @@ export class Placement {
     if (!isRam(this.ram, gpa, sizeBytes)) {
       const ends = this.ram.map((r) => `${hex(r.gpa)}..${hex(r.gpa + r.sizeBytes)}`).join(", ");
       throw new ImageError(
-        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) is not within guest RAM (${ends}); ` +
-          "give the guest more with --memory",
+        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) is not within guest RAM (${ends})`,
+        { remedy: "memory" },
       );
     }
     const other = this.#overlap(gpa, BigInt(sizeBytes));
@@ -206,7 +211,8 @@ export class Placement {
     const gpa = this.findBelow(lowEnd, size, LOW_TABLES.end);
     if (gpa === undefined) {
       throw new ImageError(
-        `no room in guest RAM for ${name} (${hex(size)} bytes); give the guest more with --memory`,
+        `no room in guest RAM for ${name} (${hex(size)} bytes)`,
+        { remedy: "memory" },
       );
     }
     this.#tablesStart = Math.min(this.#tablesStart, Number(gpa));
@@ -264,22 +270,13 @@ export class Placement {
   }
 }
 
-/** Warnings for options that an image has no use for. */
+/** Those of the named options that were given, for protocols that have no use for them. */
 export function unusedOptions(
-  protocol: BootProtocol,
   options: BootOptions,
-  names: readonly ("commandLine" | "modules" | "loadAddress" | "entry")[],
-): string[] {
-  const flags = {
-    commandLine: "--append",
-    modules: "--initrd",
-    loadAddress: "--load-address",
-    entry: "--entry",
-  } as const;
-  return names
-    .filter((name) => {
-      const given = options[name];
-      return given !== undefined && (typeof given === "bigint" || given.length > 0);
-    })
-    .map((name) => `${flags[name]} has no meaning for ${protocol} images`);
+  names: readonly UnusedOption[],
+): UnusedOption[] {
+  return names.filter((name) => {
+    const given = options[name];
+    return given !== undefined && (typeof given === "bigint" || given.length > 0);
+  });
 }

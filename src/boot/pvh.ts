@@ -11,7 +11,7 @@ import { kernelNotes } from "./elf_notes.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import { encodeE820 } from "../firmware/memory_map.ts";
-import { guestString, type PlacedModule, placeModules } from "./modules.ts";
+import { commandLineString, type PlacedModule, placeModules } from "./modules.ts";
 import {
   type BootOptions,
   type BootPlan,
@@ -74,7 +74,8 @@ export function planPvh(image: Uint8Array, options: BootOptions): BootPlan {
       ["pvh_entry", hex(pvhEntry), "from the ELF note Xen 18"],
       ...info.facts,
     ],
-    warnings: unusedOptions("pvh", options, ["loadAddress", "entry"]),
+    warnings: [],
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 
@@ -84,11 +85,7 @@ function putStartInfo(
   modules: readonly PlacedModule[],
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: Fact[] } {
-  const commandLine = guestString(
-    "command line (--append)",
-    options.commandLine ?? "",
-    MAX_COMMAND_LINE,
-  );
+  const commandLine = commandLineString(options, MAX_COMMAND_LINE);
   const mapAt = START_BYTES;
   const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;
   const stringsAt = modulesAt + modules.length * MODULE_BYTES;

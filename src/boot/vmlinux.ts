@@ -50,7 +50,8 @@ export function planVmlinux(
   const chosen = `linux:${elf.bits}` as const;
   if (protocol !== "linux" && protocol !== chosen) {
     throw new ImageError(
-      `an ELF${elf.bits} kernel has only a ${elf.bits}-bit entry: --boot ${chosen}`,
+      `an ELF${elf.bits} kernel has only a ${elf.bits}-bit entry`,
+      { remedy: { option: "boot", value: chosen } },
     );
   }
   const placement = new Placement(options.ram, options.reserved);
@@ -78,7 +79,8 @@ export function planVmlinux(
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: [...(header ? headerFacts(header) : []), ...elfFacts(elf), ...params.facts],
-    warnings: unusedOptions(chosen, options, ["loadAddress", "entry"]),
+    warnings: [],
+    unused: unusedOptions(options, ["loadAddress", "entry"]),
   };
 }
 

@@ -18,6 +18,7 @@ import { hex } from "../hex.ts";
 import type { MachineType } from "../machine/machine.ts";
 import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
+import { withAdvice } from "./image_advice.ts";
 import { findBundledImage, shortNames } from "./bundled_images.ts";
 import { BOOT_CHOICES, MACHINE_CHOICES, type ParsedOptions } from "./options/options.ts";
 import { UsageError } from "./options/usage_error.ts";
@@ -134,7 +135,7 @@ export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
     });
     return { path, sizeBytes: image.length, memoryBytes, cpus, machine, plan };
   } catch (error) {
-    if (error instanceof ImageError) throw new ImageError(`${path}: ${error.message}`);
+    if (error instanceof ImageError) throw new ImageError(`${path}: ${withAdvice(error)}`);
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The A20 gate as the keyboard controller and port 0x92 share it. It is only
- * remembered: KVM has no gate, and bit 20 of an address is never masked.
+ * The A20 gate, which the keyboard controller and port 0x92 share. Its state is
+ * kept for reads only: KVM has no gate, so address bit 20 is never masked.
  *
  * @module
  */

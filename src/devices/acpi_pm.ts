@@ -1,7 +1,7 @@
 /**
  * ACPI's fixed hardware: the PM1a event and control registers and the power
  * management timer (ACPI 6.5, sections 4.8.3.1 to 4.8.3.3). There are no
- * buttons and no sleep but soft-off.
+ * buttons, and soft-off is the only sleep state.
  *
  * @module
  */
@@ -17,21 +17,21 @@ export const ACPI_PM_PORTS = {
 
 /** The timer's frequency. */
 const TICKS_PER_MS = 3579.545;
-/** Every so many ticks the timer's top bit changes, which sets its status. */
+/** After so many ticks the timer's top bit changes, which sets its status bit. */
 const HALF_TURN = 2 ** 31;
 /** Status and enable: the timer. */
 const TIMER = 0x0001;
-/** Enable bits that exist: timer, global lock, power button, sleep button, clock. */
+/** The enable bits that exist: timer, global lock, power button, sleep button, clock. */
 const ENABLES = 0x0721;
-/** Control: ACPI is on, always, as the FADT says by having no command port. */
+/** Control: ACPI is always enabled, which the FADT shows by naming no SMI command port. */
 const SCI_ENABLE = 0x0001;
 /** Control: bus-master wake. */
 const BUS_MASTER_RELOAD = 0x0002;
 const SLEEP_TYPE_SHIFT = 10;
 const SLEEP_TYPE = 0x7 << SLEEP_TYPE_SHIFT;
-/** Control: go to sleep now. Reads as 0. */
+/** Control: enter the sleep state. Reads as 0. */
 const SLEEP_ENABLE = 0x2000;
-/** The sleep type of soft-off, as the DSDT's `\_S5` tells. */
+/** The sleep type of soft-off, as in the DSDT's `\_S5`. */
 export const S5_SLEEP_TYPE = 0;
 
 /** The registers, with a device for each block. */
@@ -63,7 +63,7 @@ export class AcpiPm {
 
   #enable = 0;
   #control = SCI_ENABLE;
-  /** In which half turn of the timer its status was last cleared. */
+  /** The half turn of the timer in which its status was last cleared. */
   #clearedIn = 0;
   readonly #startMs: number;
 
@@ -79,7 +79,7 @@ export class AcpiPm {
     this.#startMs = nowMs();
   }
 
-  /** Raises the interrupt if its time has come: call it from time to time. */
+  /** Raises the interrupt when it is due. The machine polls it. */
   poll(): void {
     this.sci((this.#status & this.#enable) !== 0);
   }
@@ -110,12 +110,12 @@ export class AcpiPm {
   }
 }
 
-/** The byte of a 16-bit register that is at an offset. */
+/** The byte of a 16-bit register at an offset. */
 function byteOf(register: number, offset: number): number {
   return (register >> (8 * (offset & 1))) & 0xff;
 }
 
-/** The register with another byte there. */
+/** The register with that byte replaced. */
 function withByte(register: number, offset: number, byte: number): number {
   const shift = 8 * (offset & 1);
   return (register & ~(0xff << shift)) | (byte << shift);

@@ -1,11 +1,11 @@
 /**
- * The real-time clock with its battery-backed RAM: date and time, the sizes of
- * memory, the number of processors. Registers as in the Motorola MC146818A data
- * sheet; the RAM as PC firmware uses it.
+ * The real-time clock with its battery-backed RAM: date and time, memory sizes and
+ * the number of processors. Registers as in the Motorola MC146818A data sheet; the
+ * RAM as PC firmware fills it.
  *
- * Its interrupt comes when the machine polls the device, which says for when it
- * wants to be: late by what the host needs for that, and at most 2000 times a
- * second, where periods are shorter than that.
+ * The machine polls the device, which says when its next interrupt is due. So
+ * interrupts come late by the host's latency, and at most 2000 times a second even
+ * where the guest asks for shorter periods.
  *
  * @module
  */
@@ -42,21 +42,21 @@ const DIVIDER_AND_RATE = 0x26; // 32.768 kHz, 1024 Hz
 const SET = 0x80;
 const BINARY = 0x04;
 const HOURS_24 = 0x02;
-/** Status C: something enabled has happened. */
+/** Status C: an enabled event has happened. */
 const INTERRUPT_REQUEST = 0x80;
-/** Status C: what has happened; status B: what of it interrupts. */
+/** Events: in status C those that have happened, in status B those that interrupt. */
 const PERIODIC = 0x40;
 const ALARMED = 0x20;
 const UPDATE_ENDED = 0x10;
 const EVENTS = PERIODIC | ALARMED | UPDATE_ENDED;
-/** An alarm register with these bits fits any time. */
+/** An alarm register with these bits matches any time. */
 const ANY = 0xc0;
 /** Status D: the battery is good. */
 const VALID_RAM = 0x80;
 /** Hours of the 12-hour clock: the afternoon. */
 const PM = 0x80;
 
-/** Where firmware leaves what it found. */
+/** Where firmware stores the machine's configuration. */
 const EQUIPMENT = 0x14;
 const BASE_MEMORY_KIB = 0x15;
 const EXTENDED_MEMORY_KIB = [0x17, 0x30];
@@ -72,10 +72,10 @@ const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-/** It asks to be polled after so long at least. */
+/** The shortest time after which it asks to be polled. */
 const LEAST_WAIT_MS = 0.5;
 
-/** What the battery-backed RAM tells of the machine. */
+/** The machine as the battery-backed RAM describes it. */
 export interface CmosContent {
   /** Guest RAM, in ascending order. */
   readonly ram: readonly RamRange[];
@@ -100,17 +100,17 @@ export class CmosRtc implements Device {
   readonly #ram = new Uint8Array(128);
   readonly #calendar: RtcCalendar;
   #index = 0;
-  /** What has happened since register C was last read, and until when it was looked for. */
+  /** Events since register C was last read, and the time up to which they were detected. */
   #events = 0;
-  #lookedMs: number;
-  /** The same in the guest's time, and when the next alarm is in it. */
-  #lookedGuestMs: number;
+  #seenMs: number;
+  /** The same in guest time, and the next alarm's guest time. */
+  #seenGuestMs: number;
   #alarmMs = Infinity;
 
   /**
    * @param clock the time; the guest's clock shows it in UTC until the guest sets it
    * @param irq the interrupt line
-   * @param onChange called when what {@linkcode dueInMs} says may have become less
+   * @param onChange called when {@linkcode dueInMs} may have become shorter
    */
   constructor(
     content: CmosContent,
@@ -122,8 +122,8 @@ export class CmosRtc implements Device {
     this.#ram[STATUS_B] = HOURS_24;
     this.#ram[STATUS_D] = VALID_RAM;
     this.#calendar = new RtcCalendar(clock);
-    this.#lookedMs = clock().getTime();
-    this.#lookedGuestMs = this.#lookedMs;
+    this.#seenMs = clock().getTime();
+    this.#seenGuestMs = this.#seenMs;
     this.#setAlarm();
     this.#describe(content);
   }
@@ -139,13 +139,13 @@ export class CmosRtc implements Device {
     else this.#writeRegister(this.#index, value);
   }
 
-  /** Raises the interrupt if its time has come. */
+  /** Raises the interrupt when it is due. */
   poll(): void {
-    this.#look();
+    this.#detect();
     this.irq((this.#events & this.#ram[STATUS_B]!) !== 0);
   }
 
-  /** In how many milliseconds it wants to be polled: `Infinity` while nothing would interrupt. */
+  /** Milliseconds until the next poll is due; `Infinity` while no interrupt can come. */
   get dueInMs(): number {
     const wanted = this.#ram[STATUS_B]! & EVENTS;
     if (wanted === 0 || wanted & this.#events) return Infinity;
@@ -165,8 +165,8 @@ export class CmosRtc implements Device {
     const above4G = ram.slice(1).reduce((sum, range) => sum + range.sizeBytes, 0);
     const put = (at: number, bytes: number, value: number): void => {
       const most = 2 ** (8 * bytes) - 1;
-      let left = Math.max(0, Math.min(most, Math.floor(value)));
-      for (let i = 0; i < bytes; i++, left = Math.floor(left / 256)) this.#ram[at + i] = left % 256;
+      let rest = Math.max(0, Math.min(most, Math.floor(value)));
+      for (let i = 0; i < bytes; i++, rest = Math.floor(rest / 256)) this.#ram[at + i] = rest % 256;
     };
     put(EQUIPMENT, 1, HAS_FPU);
     put(BASE_MEMORY_KIB, 2, Math.min(640, below4G / 1024));
@@ -197,12 +197,12 @@ export class CmosRtc implements Device {
       this.#ram[register] = value;
       return;
     }
-    this.#look();
+    this.#detect();
     if (field) this.#calendar.set(field, this.#decode(field, value));
     else if (register === STATUS_A) this.#ram[STATUS_A] = value & ~UPDATE_IN_PROGRESS;
     else if (register === STATUS_B) this.#controlB(value);
     else if (register !== WEEKDAY && register < STATUS_C) this.#ram[register] = value;
-    this.#lookedGuestMs = this.#calendar.nowMs;
+    this.#seenGuestMs = this.#calendar.nowMs;
     this.#setAlarm();
     this.poll();
     this.onChange();
@@ -210,7 +210,7 @@ export class CmosRtc implements Device {
 
   #controlB(value: number): void {
     const held = (value & SET) !== 0;
-    // A clock that stands has no updates to tell of.
+    // A stopped clock has no update events.
     this.#ram[STATUS_B] = held ? value & ~UPDATE_ENDED : value;
     this.#calendar.hold(held);
   }
@@ -228,17 +228,17 @@ export class CmosRtc implements Device {
     return SECOND_MS * 2 ** shift / 32768;
   }
 
-  /** Finds out what has happened since it was last looked for. */
-  #look(): void {
+  /** Detects the events since the last call. */
+  #detect(): void {
     const now = this.clock().getTime();
     const passed = (from: number, to: number, periodMs: number): boolean =>
       Math.floor(from / periodMs) !== Math.floor(to / periodMs);
-    if (passed(this.#lookedMs, now, this.#periodMs)) this.#events |= PERIODIC;
-    this.#lookedMs = now;
+    if (passed(this.#seenMs, now, this.#periodMs)) this.#events |= PERIODIC;
+    this.#seenMs = now;
     if (this.#calendar.held) return;
     const guestNow = this.#calendar.nowMs;
-    if (passed(this.#lookedGuestMs, guestNow, SECOND_MS)) this.#events |= UPDATE_ENDED;
-    this.#lookedGuestMs = guestNow;
+    if (passed(this.#seenGuestMs, guestNow, SECOND_MS)) this.#events |= UPDATE_ENDED;
+    this.#seenGuestMs = guestNow;
     if (guestNow >= this.#alarmMs) {
       this.#events |= ALARMED;
       this.#setAlarm();
@@ -247,7 +247,7 @@ export class CmosRtc implements Device {
 
   /** Register C. */
   #takeEvents(): number {
-    this.#look();
+    this.#detect();
     const events = this.#events;
     this.#events = 0;
     this.irq(false);
@@ -255,24 +255,25 @@ export class CmosRtc implements Device {
     return events | (events & this.#ram[STATUS_B]! ? INTERRUPT_REQUEST : 0);
   }
 
-  /** Finds the next second at which the alarm registers fit, within a day. */
+  /** Finds the next second that the alarm registers match, within a day. */
   #setAlarm(): void {
     this.#alarmMs = Infinity;
     if (this.#calendar.held) return;
     const now = this.#calendar.nowMs;
-    const fits = (field: keyof typeof ALARM, value: number): boolean => {
+    const matches = (field: keyof typeof ALARM, value: number): boolean => {
       const alarm = this.#ram[ALARM[field]]!;
       return (alarm & ANY) === ANY || alarm === this.#encode(field, value);
     };
     const after = (ms: number, unitMs: number): number => (Math.floor(ms / unitMs) + 1) * unitMs;
-    const canFit = (field: keyof typeof ALARM, count: number): boolean =>
-      Array.from({ length: count }).some((_, value) => fits(field, value));
-    if (!canFit("hour", 24) || !canFit("minute", 60) || !canFit("second", 60)) return;
+    const canMatch = (field: keyof typeof ALARM, count: number): boolean =>
+      Array.from({ length: count }).some((_, value) => matches(field, value));
+    if (!canMatch("hour", 24) || !canMatch("minute", 60) || !canMatch("second", 60)) return;
     for (let at = after(now, SECOND_MS); at <= now + DAY_MS;) {
       const inDay = at - Math.floor(at / DAY_MS) * DAY_MS;
-      if (!fits("hour", Math.floor(inDay / HOUR_MS))) at = after(at, HOUR_MS);
-      else if (!fits("minute", Math.floor(inDay % HOUR_MS / MINUTE_MS))) at = after(at, MINUTE_MS);
-      else if (!fits("second", Math.floor(inDay % MINUTE_MS / SECOND_MS))) at += SECOND_MS;
+      if (!matches("hour", Math.floor(inDay / HOUR_MS))) at = after(at, HOUR_MS);
+      else if (!matches("minute", Math.floor(inDay % HOUR_MS / MINUTE_MS))) {
+        at = after(at, MINUTE_MS);
+      } else if (!matches("second", Math.floor(inDay % MINUTE_MS / SECOND_MS))) at += SECOND_MS;
       else {
         this.#alarmMs = at;
         return;

@@ -1,5 +1,5 @@
 /**
- * The debug-exit port: a guest that writes V ends the process with the code
+ * The debug-exit port: a guest that writes V ends the process with exit code
  * `(V << 1) | 1`, as QEMU's isa-debug-exit does.
  *
  * @module
@@ -24,7 +24,7 @@ export class DebugExit implements Device {
   }
 }
 
-/** The process exit code that a value stands for: always odd, cut to a byte by the system. */
+/** The process exit code for a value: always odd, and cut to a byte by the system. */
 export function debugExitCode(value: number): number {
   return ((value << 1) | 1) & 0xff;
 }

@@ -1,13 +1,13 @@
 /**
- * A debug console: a port whose every written byte is output (QEMU's
- * isa-debugcon at 0xe9; firmware uses 0x402).
+ * A debug console: every byte written to the port is output (QEMU's isa-debugcon
+ * at 0xe9; firmware uses 0x402).
  *
  * @module
  */
 
 import type { ByteSink, Device } from "./device.ts";
 
-/** Reads of the port give this value, by which guests detect the device. */
+/** The port reads as this value, by which guests detect the device. */
 const PRESENT = 0xe9;
 
 /** The device behind one debug-console port. */

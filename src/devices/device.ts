@@ -1,5 +1,6 @@
 /**
- * What a device is to the buses.
+ * The interface between devices and the buses, and what else a device drives:
+ * output, interrupt lines, the machine itself.
  *
  * @module
  */
@@ -18,8 +19,8 @@ export interface Device {
   /** What the trace calls it: `uart0`. */
   readonly name: string;
   /**
-   * The widest access that the device understands, in bytes. The bus cuts wider
-   * ones, and those that cross the range's end, into bytes.
+   * The widest access that the device understands, in bytes. The bus splits wider
+   * ones, and those that cross the end of its range, into bytes.
    */
   readonly accessBytes: 1 | 2 | 4;
   /** The guest reads. */
@@ -28,10 +29,10 @@ export interface Device {
   write(offset: number, sizeBytes: number, value: number): void;
 }
 
-/** Where a device's output bytes go. Called for every byte: it must be cheap and not throw. */
+/** Takes a device's output, byte by byte: it must be cheap and not throw. */
 export type ByteSink = (byte: number) => void;
 
-/** An interrupt line as a device drives it: told its level, whenever it changes at least. */
+/** An interrupt line: a device calls it with the level, at least when that changes. */
 export type IrqSink = (level: boolean) => void;
 
 /** What a device can do to the whole machine. */
@@ -40,5 +41,5 @@ export type MachineEvent =
   | { readonly kind: "reset" }
   | { readonly kind: "panic" };
 
-/** Who is told of it. */
+/** Takes such events. */
 export type MachineEventSink = (event: MachineEvent) => void;

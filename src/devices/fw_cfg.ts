@@ -20,16 +20,16 @@ const DMA_SIGNATURE = new TextEncoder().encode("QEMU CFG");
 const REQUEST_BYTES = 16;
 /** DMA control bits. With SELECT the upper half is the selector. */
 const DMA = { ERROR: 1, READ: 2, SKIP: 4, SELECT: 8, WRITE: 16 } as const;
-/** How much is copied to the guest at once. */
+/** How much is copied to the guest in one piece. */
 const CHUNK_BYTES = 64 * 1024;
 const ZEROS = new Uint8Array(CHUNK_BYTES);
 /**
- * How many zeros a request gets from behind an item's end, and after how many bytes no further
- * request is served in the same exit: one REP OUTS starts up to 1024 of them, for which the run
- * could not be ended meanwhile.
+ * The most zeros that a request gets from past an item's end, and the bytes after which no more
+ * requests are served in one exit: a single REP OUTS starts up to 1024 of them, and nothing can
+ * stop the run until they are done.
  */
 const MOST_BYTES = 256 * 1024 * 1024;
-const NOTHING = new Uint8Array();
+const EMPTY = new Uint8Array();
 
 /** Guest memory as a device that does DMA accesses it. */
 export interface DmaMemory {
@@ -41,7 +41,7 @@ export interface DmaMemory {
 
 /** The device, with one for each of its interfaces. All items are read-only. */
 export class FwCfg {
-  /** Behind ports 0x510 (selector, 16 bits) and 0x511 (data, a byte a read). */
+  /** Behind ports 0x510 (selector, 16 bits) and 0x511 (data, one byte per read). */
   readonly registers: Device = {
     name: "fw_cfg",
     accessBytes: 2,
@@ -67,14 +67,14 @@ export class FwCfg {
   };
 
   #items: ReadonlyMap<number, Uint8Array> = new Map();
-  #item: Uint8Array = NOTHING;
+  #item: Uint8Array = EMPTY;
   #offset = 0;
   #addressHigh = 0;
-  /** The exit in which DMA was last done, and how much in it. */
+  /** The exit that last did DMA, and how many bytes it copied. */
   #exit = 0;
   #exitBytes = 0;
 
-  /** @param exits how often the guest has come out so far */
+  /** @param exits the number of exits so far */
   constructor(
     items: ReadonlyMap<number, Uint8Array>,
     readonly memory: DmaMemory,
@@ -90,11 +90,11 @@ export class FwCfg {
   }
 
   #select(selector: number): void {
-    this.#item = this.#items.get(selector) ?? NOTHING;
+    this.#item = this.#items.get(selector) ?? EMPTY;
     this.#offset = 0;
   }
 
-  /** Behind an item's end there are zeros. */
+  /** Past its end, an item reads as zeros. */
   #next(): number {
     return this.#offset < this.#item.length ? this.#item[this.#offset++]! : 0;
   }
@@ -110,12 +110,12 @@ export class FwCfg {
       new DataView(result.buffer).setUint32(0, done ? 0 : DMA.ERROR);
       this.memory.write(gpa, result);
     } catch (error) {
-      // The guest named memory that it does not have: there is nowhere to put an answer.
+      // The request is not in guest RAM: there is nowhere to put an answer.
       if (!(error instanceof GuestMemoryError)) throw error;
     }
   }
 
-  /** @returns whether it could be done */
+  /** @returns whether it succeeded */
   #transfer(control: number, sizeBytes: number, gpa: bigint): boolean {
     if (control & DMA.SELECT) this.#select(control >>> 16);
     if (control & DMA.READ) return this.#copyOut(gpa, sizeBytes);
@@ -143,7 +143,7 @@ export class FwCfg {
     }
   }
 
-  /** Moves on in the item, at most to its end. */
+  /** Advances in the item, at most to its end. */
   #advance(sizeBytes: number): void {
     this.#offset = Math.min(this.#offset + sizeBytes, this.#item.length);
   }
@@ -158,7 +158,7 @@ export class FwCfg {
   }
 }
 
-/** The ports take numbers with their first byte on top. */
+/** The ports take big-endian numbers. */
 function swap32(value: number): number {
   return ((value & 0xff) << 24 | (value & 0xff00) << 8 | (value >>> 8) & 0xff00 | value >>> 24) >>>
     0;

@@ -27,7 +27,7 @@ const READ_OUTPUT_PORT = 0xd0;
 const WRITE_OUTPUT_PORT = 0xd1;
 const DISABLE_A20 = 0xdd;
 const ENABLE_A20 = 0xdf;
-/** From here on a command pulses the output lines whose bits are 0. */
+/** From here on, a command pulses the output lines whose bits are 0. */
 const PULSE = 0xf0;
 /** Answers. */
 const SELF_TEST_OK = 0x55;
@@ -61,7 +61,7 @@ export class I8042 {
   #configuration = KEYBOARD_OFF | MOUSE_OFF | STATUS.selfTestPassed;
   #answer = 0;
   #hasAnswer = false;
-  /** The command that waits for its data byte; 0 if none does. */
+  /** The command that awaits its data byte; 0 if none does. */
   #awaiting = 0;
   #lastWasCommand = false;
 
@@ -138,7 +138,7 @@ export class I8042 {
     this.#update();
   }
 
-  /** Once taken, the last byte stays to be read. */
+  /** Further reads give the last byte again. */
   #takeAnswer(): number {
     this.#hasAnswer = false;
     this.#update();

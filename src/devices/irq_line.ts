@@ -1,5 +1,6 @@
 /**
- * An interrupt line that several devices share: high while any of them drives it.
+ * An interrupt line that several devices share: high while any of them drives it
+ * high.
  *
  * @module
  */
@@ -23,10 +24,10 @@ import type { IrqSink } from "./device.ts";
 export class IrqLine {
   #high = 0;
 
-  /** @param output told of changes only */
+  /** @param output called when the level changes */
   constructor(readonly output: IrqSink) {}
 
-  /** A further device's way to drive the line. */
+  /** An input for one more device. */
   input(): IrqSink {
     let driven = false;
     return (level) => {

@@ -1,6 +1,6 @@
 /**
- * The test device of QEMU's PC, which kvm-unit-tests use: memory behind ports
- * and MMIO, interrupt lines to raise by hand, and a way to make KVM forget a
+ * QEMU's test device for the PC, which kvm-unit-tests use: memory behind ports and
+ * MMIO, interrupt lines to raise by hand, and a way to flush KVM's mapping of a
  * page (QEMU, hw/misc/pc-testdev.c).
  *
  * @module
@@ -18,7 +18,7 @@ const PAGE_MASK = ~0xfff;
 export interface PcTestDevOptions {
   /** Drives an interrupt line, 0 to 23. */
   readonly irq: (line: number) => IrqSink;
-  /** Drops KVM's mapping of the page at a GPA, so that the next access maps it anew. */
+  /** Drops KVM's mapping of the page at a GPA; the next access maps it again. */
   readonly flushPage: (gpa: number) => void;
 }
 
@@ -30,7 +30,7 @@ export class PcTestDev {
   readonly flush: Device;
   /** Behind port 0xe8, and from 0xea on (0xe9 is the debug console's): the same four bytes. */
   readonly bytes: readonly [first: Device, third: Device];
-  /** Behind ports 0x2000 to 0x2017: an interrupt line each. */
+  /** Behind ports 0x2000 to 0x2017: one interrupt line per port. */
   readonly irq: Device;
   /** Behind the GPAs from 0xff000000 on: memory. */
   readonly iomem: Device;
@@ -58,7 +58,7 @@ export class PcTestDev {
   }
 }
 
-/** A device that keeps what is written to it, little-endian. */
+/** A device that is memory, little-endian. */
 function memory(name: string, bytes: Uint8Array, accessBytes: 1 | 4): Device {
   return {
     name,

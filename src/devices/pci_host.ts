@@ -1,6 +1,6 @@
 /**
- * PCI configuration mechanism 1: an address register at 0xcf8 and a window on
- * the function that it names at 0xcfc (PCI Local Bus specification 3.0, section
+ * PCI configuration mechanism 1: an address register at 0xcf8 and, at 0xcfc, a
+ * window on the function that it selects (PCI Local Bus specification 3.0, section
  * 3.2.2.3.2).
  *
  * @module
@@ -13,7 +13,7 @@ import { RESET_CONTROL_PORT } from "./reset_control.ts";
 /** The ports 0xcf8 to 0xcff. */
 export const PCI_PORTS = { start: 0xcf8, size: 8 } as const;
 const RESET_CONTROL = RESET_CONTROL_PORT - PCI_PORTS.start;
-/** Where the window begins. */
+/** Where the window starts. */
 const DATA = 4;
 const ENABLE = 0x8000_0000;
 /** Enable bit, bus, device, function and register; the others read as 0. */
@@ -29,27 +29,27 @@ export interface PciFunction {
   writeConfig(register: number, sizeBytes: number, value: number): void;
 }
 
-/** The host bridge. A function that is not there reads as all ones and takes no writes. */
+/** The host bridge. An absent function reads as all ones and ignores writes. */
 export class PciHost implements Device {
   readonly name = "pci-host";
   readonly accessBytes = 4;
   #address = 0;
   readonly #functions = new Map<number, PciFunction>();
 
-  /** @param resetControl the register that a byte access to 0xcf9 means */
+  /** @param resetControl the register behind byte accesses to 0xcf9 */
   constructor(readonly resetControl: Device) {}
 
   /**
    * Plugs a function in.
    *
-   * @throws {RangeError} when there is no such place, or it is taken
+   * @throws {RangeError} when the address is invalid or taken
    */
   add(bus: number, device: number, fn: number, pciFunction: PciFunction): void {
     const exists = bus >= 0 && bus < 256 && device >= 0 && device < 32 && fn >= 0 && fn < 8;
     const key = functionKey(bus, device, fn);
     if (!exists || this.#functions.has(key)) {
       const place = `${hex(bus)}:${hex(device)}.${fn}`;
-      throw new RangeError(`PCI function ${place} ${exists ? "is taken" : "cannot be"}`);
+      throw new RangeError(`PCI function ${place} ${exists ? "is taken" : "does not exist"}`);
     }
     this.#functions.set(key, pciFunction);
   }
@@ -73,7 +73,7 @@ export class PciHost implements Device {
     }
   }
 
-  /** The register that an access to the window means. The bus lets none leave the window. */
+  /** The register that an access to the window selects. The bus keeps accesses within it. */
   #register(offset: number): number {
     return (this.#address & 0xfc) + offset - DATA;
   }

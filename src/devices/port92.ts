@@ -23,7 +23,7 @@ export class SystemControlA implements Device {
     return (this.a20.enabled ? A20 : 0) | (this.#reset ? RESET : 0);
   }
 
-  /** The reset wants a rise of its bit. */
+  /** Only a rising reset bit resets. */
   write(_offset: number, _sizeBytes: number, value: number): void {
     const reset = (value & RESET) !== 0;
     const rises = reset && !this.#reset;

@@ -1,6 +1,6 @@
 /**
- * The POST port at 0x80: a latch that firmware shows its progress on, and that
- * kernels write to for a short delay.
+ * The POST port at 0x80: a latch to which firmware writes its progress, and
+ * kernels write for a short delay.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * pvpanic: a port by which a guest's kernel says that it has panicked (QEMU's
+ * pvpanic: the port by which a guest kernel reports a panic (QEMU's
  * pvpanic specification, the ISA device).
  *
  * @module
@@ -9,9 +9,9 @@ import type { Device, MachineEventSink } from "./device.ts";
 
 /** The port. */
 export const PVPANIC_PORT = 0x505;
-/** Events, one bit each. A read of the port gives those that are known. */
+/** Events, one bit each. The port reads as the supported ones. */
 const PANICKED = 0x01;
-/** The guest deals with its panic itself, by a second kernel: it goes on. */
+/** The guest handles its panic itself with a crash kernel, so the run continues. */
 const CRASH_LOADED = 0x02;
 const SHUTDOWN = 0x04;
 

@@ -1,7 +1,7 @@
 /**
  * The reset control register at 0xcf9 (Intel 82371SB data sheet, RST_CNT). It
- * lies amid the PCI configuration address register, which takes only accesses
- * of four bytes.
+ * overlaps the PCI configuration address register, which takes only four-byte
+ * accesses.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import type { Device, MachineEventSink } from "./device.ts";
 
 /** The port. */
 export const RESET_CONTROL_PORT = 0xcf9;
-/** A whole reset: the system's, not only the processor's. */
+/** Reset the system, not only the processor. */
 const SYSTEM_RESET = 0x02;
-/** Resets when it rises. */
+/** A rising bit resets. */
 const RESET_CPU = 0x04;
 const FULL_RESET = 0x08;
 /** What a guest writes to reset the machine. */

@@ -1,5 +1,6 @@
 /**
- * The real-time clock's date and time, which a guest may set field by field.
+ * The real-time clock's date and time, which a guest may set field by field. The
+ * device with its registers is in cmos_rtc.ts.
  *
  * @module
  */
@@ -24,9 +25,9 @@ type Fields = Record<RtcField, number>;
  * ```
  */
 export class RtcCalendar {
-  /** How far the guest has set the clock forward, in milliseconds. */
+  /** How far guest time is ahead of the host's, in milliseconds. */
   #offsetMs = 0;
-  /** What the clock shows while it stands still to be set. */
+  /** What the clock shows while it is stopped to be set. */
   #held: Fields | undefined;
 
   /** @param clock the host's time */
@@ -37,7 +38,7 @@ export class RtcCalendar {
     return this.clock().getTime() + this.#offsetMs;
   }
 
-  /** Whether the clock stands still. */
+  /** Whether the clock is stopped. */
   get held(): boolean {
     return this.#held !== undefined;
   }
@@ -52,14 +53,14 @@ export class RtcCalendar {
     return new Date(this.#held ? time(this.#held) : this.nowMs).getUTCDay() + 1;
   }
 
-  /** Sets a field. A date that is none, such as 31 April, is the day that it would be. */
+  /** Sets a field. An impossible date, such as 31 April, becomes the day that follows. */
   set(field: RtcField, value: number): void {
     const fields = this.#held ?? this.#fields();
     fields[field] = value;
     if (!this.#held) this.#apply(fields);
   }
 
-  /** Stops the clock, so that several fields can be set, or lets it go on from what it shows. */
+  /** Stops the clock, so that several fields can be set, or restarts it from what it shows. */
   hold(hold: boolean): void {
     if (hold) {
       this.#held ??= this.#fields();
@@ -84,13 +85,13 @@ export class RtcCalendar {
       day: now.getUTCDate(),
       month: now.getUTCMonth() + 1,
       year: year % 100,
-      century: Math.floor(year / 100) % 100, // so that no guest gets behind the end of all dates
+      century: Math.floor(year / 100) % 100, // so that no guest gets past the last date that JavaScript knows
     };
   }
 }
 
 function time({ century, year, month, day, hour, minute, second }: Fields): number {
   const date = new Date(0);
-  date.setUTCFullYear(century * 100 + year, month - 1, day); // Date.UTC has other ideas of year 99
+  date.setUTCFullYear(century * 100 + year, month - 1, day); // Date.UTC takes year 99 for 1999
   return date.setUTCHours(hour, minute, second);
 }

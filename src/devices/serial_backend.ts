@@ -1,39 +1,40 @@
 /**
  * The other end of a serial port: where its output goes and its input comes from.
+ * The backends are in stream_backend.ts and in the command line's console.
  *
  * @module
  */
 
 import type { ByteSink } from "./device.ts";
 
-/** Brings the guest's thread back when there is input, for a call of `poll`. */
+/** Brings the vCPU's thread out of the guest when there is input to poll. */
 export interface InputWatcher {
-  /** Watches a descriptor, whose number must not be closed before it is unwatched. */
+  /** Watches a descriptor; unwatch it before you close it. */
   watch(fd: number): void;
   unwatch(fd: number): void;
 }
 
-/** What a serial port is connected with. Nothing here waits. */
+/** What a serial port is connected to. Nothing here blocks. */
 export interface SerialBackend extends Disposable {
-  /** Takes a byte of output. Called for every byte: it must be cheap and not throw. */
+  /** Takes a byte of output; it must be cheap and not throw. */
   readonly write: ByteSink;
   /**
-   * Input that has arrived since the last call. Called from time to time, and soon
-   * after something arrives where {@linkcode InputWatcher} can tell.
+   * Input since the last call. The machine polls it, and soon after input arrives
+   * where an {@linkcode InputWatcher} notices.
    */
   poll?(): Uint8Array | undefined;
-  /** Sends on what output was kept back. Called from time to time. */
+  /** Sends buffered output. The machine calls it when it polls. */
   flush?(): void;
-  /** Called once, before the guest runs, with who is to watch for input. */
+  /** Called once, before the guest runs, with the watcher for its input. */
   watchInput?(watcher: InputWatcher): void;
-  /** Called once, when the guest turns out to want input. */
+  /** Called once, when the guest first wants input. */
   listening?(): void;
 }
 
 /** A port with nothing plugged in. */
 export const NULL_BACKEND: SerialBackend = { write: () => {}, [Symbol.dispose]: () => {} };
 
-/** A port whose output goes to a sink, and that has no input. */
+/** A port with output to a sink, and no input. */
 export function sinkBackend(write: ByteSink): SerialBackend {
   return { ...NULL_BACKEND, write };
 }

@@ -1,5 +1,5 @@
 /**
- * A serial port as a whole: a UART and what it is connected with.
+ * A serial port: a UART and the backend that it is connected to.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { IrqSink } from "./device.ts";
 import type { SerialBackend } from "./serial_backend.ts";
 import { Uart16550 } from "./uart16550.ts";
 
-/** No more input is fetched while the guest has so much left to take. */
+/** No more input is fetched while the guest has so much to read. */
 const ENOUGH_BYTES = 64 * 1024;
 
 /** One COM port. */
@@ -22,7 +22,7 @@ export class SerialPort {
     this.uart.onListening = () => backend.listening?.();
   }
 
-  /** Passes on what has come in, and sends what was kept back. @returns whether input came */
+  /** Passes input to the UART and flushes output. @returns whether input came */
   poll(): boolean {
     const came = this.#fetch();
     this.backend.flush?.();

@@ -15,13 +15,13 @@ import {
 import { close, SystemError } from "../../ffi/libc.ts";
 import type { InputWatcher, SerialBackend } from "./serial_backend.ts";
 
-/** How much output waits for a slow reader. A serial line that nobody reads loses what is sent. */
+/** Output buffered for a slow reader; beyond it bytes are lost, as on a line without a reader. */
 const OUTPUT_BYTES = 64 * 1024;
 const INPUT_BYTES = 4096;
 
-/** A stream that is read and written without waiting. */
+/** A stream with non-blocking reads and writes. */
 abstract class StreamBackend implements SerialBackend {
-  /** The open stream, if there is one now. */
+  /** The open stream, if any. */
   protected fd: number | undefined;
   #watcher: InputWatcher | undefined;
   readonly #output = new Uint8Array(OUTPUT_BYTES);
@@ -73,19 +73,19 @@ abstract class StreamBackend implements SerialBackend {
     close(fd);
   }
 
-  /** The stream, opened anew if that is possible. */
+  /** The stream, reopened where that is possible. */
   protected open(): number | undefined {
     return this.fd;
   }
 
-  /** Closes the stream, from whichever end. */
+  /** Closes the stream, whichever end hung up. */
   protected hangUp(): void {
     if (this.fd !== undefined) this.close(this.fd);
     this.fd = undefined;
   }
 }
 
-/** A stream that fails has been closed at its other end, one way or another. */
+/** Takes a failure for a hang-up: the other end is gone. */
 function orHungUp<T>(call: () => T, hungUp: T): T {
   try {
     return call();
@@ -119,8 +119,8 @@ export class PtyBackend extends StreamBackend {
 }
 
 /**
- * A Unix socket: a connection to whoever listens at the path or, where nobody
- * has made the path, a wait for connections, one after the other.
+ * A Unix socket: connected to the listener at the path or, where the path does not
+ * exist, itself a listener that takes one connection after the other.
  */
 export class UnixBackend extends StreamBackend {
   #listener: number | undefined;

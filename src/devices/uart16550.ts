@@ -2,9 +2,9 @@
  * A 16550A serial port: FIFOs, interrupts, modem lines, loopback. Registers as
  * in the National Semiconductor PC16550D data sheet.
  *
- * Time does not pass on the line: a byte is sent the moment it is written, and
- * input arrives as fast as the guest makes room, so that nothing is ever lost.
- * The receiver's timeout, too, is over at once.
+ * The line has no speed: a byte is sent when it is written, and input arrives as
+ * fast as the guest makes room, so nothing is lost. The receiver's timeout elapses
+ * at once.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { ByteSink, Device, IrqSink } from "./device.ts";
 /** How many ports the device has. */
 export const UART_PORTS = 8;
 
-/** COM1 to COM4 of a PC: their ports and their interrupts, of which each is shared by two. */
+/** COM1 to COM4 of a PC: their ports, and their interrupts, each shared by two. */
 export const COM_PORTS = [
   { start: 0x3f8, size: UART_PORTS, irq: 4 },
   { start: 0x2f8, size: UART_PORTS, irq: 3 },
@@ -56,13 +56,13 @@ const DIVISOR_LATCH_ACCESS = 0x80;
 const LSR = { dataReady: 0x01, overrun: 0x02, transmitterEmpty: 0x60 };
 /** Modem control: OUT2 connects a PC's UART with its interrupt line. */
 const MCR = { dtr: 0x01, rts: 0x02, out1: 0x04, out2: 0x08, loopback: 0x10 };
-/** Modem status: the lines, and below each the bit that tells its change. */
+/** Modem status: the lines, and four bits below each the bit for its change. */
 const MSR = { cts: 0x10, dsr: 0x20, ring: 0x40, carrier: 0x80, lines: 0xf0 };
-/** Marks a byte that came back in loopback. */
+/** Marks a received byte that came from loopback. */
 const LOOPED = 0x100;
-/** A guest that looks for input so often, and sends nothing in between, waits for it. */
-const LISTENING_LOOKS = 16;
-/** Somebody is always there: carrier detect, data set ready, clear to send. */
+/** A guest that polls for input so often, without sending, is taken to wait for it. */
+const LISTENING_POLLS = 16;
+/** The other end is always connected: carrier detect, data set ready, clear to send. */
 const CONNECTED = MSR.carrier | MSR.dsr | MSR.cts;
 
 /** The device behind one COM port. */
@@ -79,31 +79,31 @@ export class Uart16550 implements Device {
   #divisorLow = 12; // 9600 baud
   #divisorHigh = 0;
   #overrun = false;
-  /** The transmitter has become empty since the guest was last told. */
+  /** The transmitter has become empty since the guest was last notified. */
   #emptied = false;
-  /** The receiver's FIFO, or its one register: bytes, with `LOOPED` for those of a loopback. */
+  /** The receiver's FIFO, or its one register: bytes, those from loopback with `LOOPED`. */
   #received: number[] = [];
   /** Input that the receiver has no room for yet. */
   readonly #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
-  /** How much of the first piece of it was taken. */
-  #waitingTaken = 0;
+  /** How much of its first piece has been received. */
+  #waitingUsed = 0;
   #level = false;
   #listening = false;
-  /** How often in a row the guest has looked for input. */
-  #looks = 0;
-  /** Called when the guest has taken all input, for more of it. */
+  /** How often in a row the guest has polled for input. */
+  #polls = 0;
+  /** Called when the guest has read all input, to fetch more. */
   onDrained: () => void = () => {};
   /**
-   * Called once, when the guest turns out to want input: it lets input interrupt,
-   * or looks for it again and again. One that only prints looks at the line status
-   * too, and may well empty the receiver first, but then it sends.
+   * Called once, when the guest first wants input: it enables the receive interrupt,
+   * or keeps polling for input. A guest that only prints also reads the line status,
+   * and may drain the receiver first, but then it sends.
    */
   onListening: () => void = () => {};
 
   /**
    * @param sink where transmitted bytes go
-   * @param irq the interrupt line; told of changes only
+   * @param irq the interrupt line, called when its level changes
    */
   constructor(
     readonly sink: ByteSink,
@@ -111,14 +111,14 @@ export class Uart16550 implements Device {
     readonly irq: IrqSink = () => {},
   ) {}
 
-  /** How many bytes of input the guest has not been given room for. */
+  /** How many bytes of input wait for room in the receiver. */
   get backlog(): number {
     return this.#waitingBytes;
   }
 
   /**
-   * The line status, while reading it changes nothing and writing to the data
-   * register does nothing but send the byte.
+   * The line status, as long as reading it has no side effect and a write to the data
+   * register only sends the byte; else `undefined`.
    */
   get quietStatus(): number | undefined {
     const latch = this.#lineControl & DIVISOR_LATCH_ACCESS;
@@ -126,7 +126,7 @@ export class Uart16550 implements Device {
     return latch || told || this.#loopback || this.#overrun ? undefined : this.#lineStatus();
   }
 
-  /** Input for the guest; it keeps the bytes until the guest takes them. */
+  /** Input for the guest; it keeps the bytes until the guest reads them. */
   receive(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#waiting.push(bytes);
@@ -194,17 +194,17 @@ export class Uart16550 implements Device {
   }
 
   #transmit(byte: number): void {
-    this.#looks = 0;
+    this.#polls = 0;
     if (this.#loopback) this.#loop(byte);
     else this.sink(byte);
-    // The line falls while the byte is on its way, so that an edge-triggered input sees the rest.
+    // The line drops while the byte is being sent, so that an edge-triggered input sees each.
     this.#emptied = false;
     this.#update();
     this.#emptied = true;
     this.#update();
   }
 
-  /** A byte comes back to the receiver, which may have no room for it. */
+  /** A byte loops back to the receiver, which may have no room for it. */
   #loop(byte: number): void {
     if (this.#received.length < this.#capacity) {
       this.#received.push(LOOPED | byte);
@@ -214,8 +214,8 @@ export class Uart16550 implements Device {
     if (!this.#fifosOn) this.#received[0] = LOOPED | byte;
   }
 
-  #look(): void {
-    if (++this.#looks === LISTENING_LOOKS) this.#listen();
+  #countPoll(): void {
+    if (++this.#polls === LISTENING_POLLS) this.#listen();
   }
 
   #listen(): void {
@@ -225,7 +225,7 @@ export class Uart16550 implements Device {
   }
 
   #take(): number {
-    this.#look();
+    this.#countPoll();
     const byte = this.#received.shift() ?? 0;
     const hadMore = this.#waitingBytes > 0;
     this.#refill();
@@ -238,22 +238,22 @@ export class Uart16550 implements Device {
     return this.#fifosOn ? FIFO_BYTES : 1;
   }
 
-  /** Moves input into the receiver while it has room. In loopback its pin is disconnected. */
+  /** Moves input into the receiver while it has room. In loopback, its pin is disconnected. */
   #refill(): void {
     if (this.#loopback) return;
     while (this.#waitingBytes > 0 && this.#received.length < this.#capacity) {
       const first = this.#waiting[0]!;
-      this.#received.push(first[this.#waitingTaken++]!);
+      this.#received.push(first[this.#waitingUsed++]!);
       this.#waitingBytes--;
-      if (this.#waitingTaken === first.length) {
+      if (this.#waitingUsed === first.length) {
         this.#waiting.shift();
-        this.#waitingTaken = 0;
+        this.#waitingUsed = 0;
       }
     }
   }
 
   #enableInterrupts(value: number): void {
-    // Allowing the transmitter to interrupt while it is empty makes it do so.
+    // Enabling the transmitter interrupt while the transmitter is empty raises it.
     if (value & ~this.#interruptEnable & IER.transmitterEmpty) this.#emptied = true;
     this.#interruptEnable = value;
     this.#update();
@@ -269,14 +269,14 @@ export class Uart16550 implements Device {
     this.#update();
   }
 
-  /** Input that the guest has not taken has not arrived yet: the receiver gets it again. */
+  /** Input that the guest has not read counts as not arrived: the receiver gets it again. */
   #clearReceiver(): void {
     const input = this.#received.filter((byte) => !(byte & LOOPED));
     this.#received = [];
     if (input.length === 0) return;
-    const first = this.#waiting[0]?.subarray(this.#waitingTaken) ?? [];
+    const first = this.#waiting[0]?.subarray(this.#waitingUsed) ?? [];
     this.#waiting.splice(0, 1, Uint8Array.from([...input, ...first]));
-    this.#waitingTaken = 0;
+    this.#waitingUsed = 0;
     this.#waitingBytes += input.length;
   }
 
@@ -284,7 +284,7 @@ export class Uart16550 implements Device {
     const before = this.#modemLines();
     this.#modemControl = value;
     const after = this.#modemLines();
-    // The ring indicator tells the end of the ring only.
+    // Only the trailing edge of the ring indicator is reported.
     const changes = (before ^ after) & ~(after & MSR.ring);
     this.#modemChanges |= changes >> 4;
     this.#refill();
@@ -292,7 +292,7 @@ export class Uart16550 implements Device {
   }
 
   #lineStatus(): number {
-    this.#look();
+    this.#countPoll();
     const status = LSR.transmitterEmpty |
       (this.#received.length > 0 ? LSR.dataReady : 0) |
       (this.#overrun ? LSR.overrun : 0);
@@ -303,7 +303,7 @@ export class Uart16550 implements Device {
     return status;
   }
 
-  /** In loopback the four modem outputs drive the four modem inputs. */
+  /** In loopback, the four modem outputs drive the four modem inputs. */
   #modemLines(): number {
     if (!this.#loopback) return CONNECTED;
     const control = this.#modemControl;
@@ -320,7 +320,7 @@ export class Uart16550 implements Device {
     return source | (this.#fifosOn ? FIFOS_ON : 0);
   }
 
-  /** The pending interrupt of the highest priority. */
+  /** The pending interrupt with the highest priority. */
   #pending(): number {
     const enabled = this.#interruptEnable;
     if (enabled & IER.lineStatus && this.#overrun) return IIR.lineStatus;
@@ -332,7 +332,7 @@ export class Uart16550 implements Device {
     return IIR.none;
   }
 
-  /** Tells the interrupt line. In loopback the outputs, OUT2 among them, are inactive. */
+  /** Updates the interrupt line. In loopback, all outputs are inactive, OUT2 included. */
   #update(): void {
     const connected = (this.#modemControl & (MCR.out2 | MCR.loopback)) === MCR.out2;
     const level = connected && this.#pending() !== IIR.none;

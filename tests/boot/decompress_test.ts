@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { payloadFormat, unpackKernel } from "../../src/boot/decompress.ts";
 import { ImageError } from "../../src/boot/image.ts";
-import { elf } from "../lib/images.ts";
+import { elf, explain } from "../lib/images.ts";
 import { bzImage, packedImage } from "../lib/linux.ts";
 import { Random } from "../lib/random.ts";
 
@@ -55,7 +55,7 @@ const XZ = hexBytes(
 );
 
 async function refusal(image: Uint8Array): Promise<string> {
-  return (await assertRejects(() => unpackKernel(image), ImageError)).message;
+  return explain(await assertRejects(() => unpackKernel(image), ImageError));
 }
 
 Deno.test("gzip, zstd and lz4 are unpacked to the kernel", async () => {
@@ -95,18 +95,18 @@ Deno.test("formats are known by their first bytes", () => {
 Deno.test("a format that cannot be unpacked is named", async () => {
   assertEquals(
     await refusal(packedImage(hexBytes("425a683931415926"))),
-    "the kernel is packed as bzip2; --decompress knows gzip, xz, zstd and lz4",
+    "the kernel is packed as bzip2; gzip, xz, zstd and lz4 can be unpacked",
   );
   assertEquals(
     await refusal(packedImage(hexBytes("0102030405"))),
-    "the kernel is packed as unknown (01020304); --decompress knows gzip, xz, zstd and lz4",
+    "the kernel is packed as unknown (01020304); gzip, xz, zstd and lz4 can be unpacked",
   );
 });
 
 Deno.test("an image without a packed kernel is refused", async () => {
   assertEquals(
     await refusal(bzImage()),
-    "Linux setup header: payload_length 0x0: there is no packed kernel; leave out --decompress",
+    "Linux setup header: payload_length 0x0: there is no packed kernel [decompress]",
   );
   assertEquals(
     await refusal(KERNEL),

@@ -10,6 +10,7 @@ import {
   imageFile,
   LOAD_ADDRESS,
   PlannedMemory,
+  refusalOf,
 } from "../lib/images.ts";
 
 const MIB = 2 ** 20;
@@ -18,7 +19,7 @@ const RAM: BootOptions = { ram: ramLayout(4 * MIB) };
 const TOP = 1n << 64n;
 
 function refusal(options: ElfOptions, boot = RAM): string {
-  return assertThrows(() => planElf(elf(options), boot), ImageError).message;
+  return refusalOf(() => planElf(elf(options), boot));
 }
 
 function segment(fields: NonNullable<ElfOptions["segments"]>[number]): ElfOptions {
@@ -96,7 +97,7 @@ Deno.test("a segment may lie above 4 GiB, but not in the device hole below it", 
   assertEquals(
     message,
     "ELF program header 0: segment at [0xc0000000, +0x1) is not within guest RAM " +
-      "(0x0..0xc0000000, 0x100000000..0x180000000); give the guest more with --memory",
+      "(0x0..0xc0000000, 0x100000000..0x180000000) [memory]",
   );
 });
 
@@ -110,15 +111,15 @@ Deno.test("position-independent executables and 32-bit x86-64 are executables", 
   assertEquals(parseElf(elf({ bits: 32, header: { e_machine: 62 } })).bits, 32);
 });
 
-Deno.test("options that an ELF image has no use for are warned of", () => {
+Deno.test("options that an ELF image has no use for are named", () => {
   const options = { ...RAM, commandLine: "x", modules: [{ name: "m", bytes: HALT }] };
-  assertEquals(planElf(elf(), { ...options, loadAddress: 0n, entry: 0n }).warnings, [
-    "--append has no meaning for elf images",
-    "--initrd has no meaning for elf images",
-    "--load-address has no meaning for elf images",
-    "--entry has no meaning for elf images",
+  assertEquals(planElf(elf(), { ...options, loadAddress: 0n, entry: 0n }).unused, [
+    "commandLine",
+    "modules",
+    "loadAddress",
+    "entry",
   ]);
-  assertEquals(planElf(elf(), { ...RAM, commandLine: "", modules: [] }).warnings, []);
+  assertEquals(planElf(elf(), { ...RAM, commandLine: "", modules: [] }).unused, []);
 });
 
 Deno.test("a header that is not of an x86 executable is refused by field and value", () => {
@@ -215,7 +216,7 @@ Deno.test("a segment that is not within RAM is refused, also if its end wraps ar
     assertEquals(
       refusal(segment({ p_paddr, p_memsz })),
       `ELF program header 0: segment at [0x${p_paddr.toString(16)}, +0x${p_memsz.toString(16)}) ` +
-        "is not within guest RAM (0x0..0x400000); give the guest more with --memory",
+        "is not within guest RAM (0x0..0x400000) [memory]",
     );
   }
   planElf(elf(segment({ p_paddr: 0x3f_ffffn, p_memsz: 1n })), RAM);
@@ -248,6 +249,6 @@ Deno.test("a segment where tables would go moves them to the end of RAM", () => 
 Deno.test("an image that leaves no room for tables is refused", () => {
   assertEquals(
     refusal(segment({ p_paddr: 0n, p_memsz: 0x40_0000n })),
-    "no room in guest RAM for page tables (0x6000 bytes); give the guest more with --memory",
+    "no room in guest RAM for page tables (0x6000 bytes) [memory]",
   );
 });

@@ -1,11 +1,10 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type FlatProtocol, planFlat } from "../../src/boot/flat.ts";
-import { ImageError } from "../../src/boot/image.ts";
 import type { BootOptions, BootPlan } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 import { CR0, CR4, EFER } from "../../src/x86/control_registers.ts";
 import { walk } from "../../src/x86/page_tables.ts";
-import { HALT, PlannedMemory } from "../lib/images.ts";
+import { HALT, PlannedMemory, refusalOf } from "../lib/images.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -13,7 +12,7 @@ const RAM: BootOptions = { ram: ramLayout(4 * MIB) };
 const PROTOCOLS: readonly FlatProtocol[] = ["flat16", "flat32", "flat64"];
 
 function refusal(protocol: FlatProtocol, options: Partial<BootOptions>, image = HALT): string {
-  return assertThrows(() => planFlat(image, protocol, { ...RAM, ...options }), ImageError).message;
+  return refusalOf(() => planFlat(image, protocol, { ...RAM, ...options }));
 }
 
 Deno.test("each form is loaded, entered and given a stack where it says", () => {
@@ -41,7 +40,7 @@ Deno.test("the load address moves the entry, the entry moves alone", () => {
 
 Deno.test("an entry that the mode cannot reach is refused", () => {
   const message = (rip: string, text: string, end: string) =>
-    `entry ${rip} is out of reach of ${text}, which ends at ${end}; set --entry`;
+    `entry ${rip} is out of reach of ${text}, which ends at ${end} [entry]`;
   assertEquals(
     refusal("flat16", { loadAddress: 0x1_0000n }),
     message("0x10000", "16-bit real mode", "0x10000"),
@@ -63,15 +62,16 @@ Deno.test("an image that is empty or not within RAM is refused", () => {
     const top = (1n << 64n) - 1n;
     for (const loadAddress of [0x40_0000n, 0xc000_0000n, top]) {
       assertEquals(
-        refusal(protocol, { loadAddress, entry: 0n }).split(";")[0],
-        `image at [0x${loadAddress.toString(16)}, +0x1) is not within guest RAM (0x0..0x400000)`,
+        refusal(protocol, { loadAddress, entry: 0n }),
+        `image at [0x${
+          loadAddress.toString(16)
+        }, +0x1) is not within guest RAM (0x0..0x400000) [memory]`,
       );
     }
   }
   assertEquals(
     refusal("flat16", {}, new Uint8Array(4 * MIB)),
-    "image at [0x7c00, +0x400000) is not within guest RAM (0x0..0x400000); " +
-      "give the guest more with --memory",
+    "image at [0x7c00, +0x400000) is not within guest RAM (0x0..0x400000) [memory]",
   );
 });
 
@@ -161,15 +161,15 @@ Deno.test("a guest that is too small for the tables is refused", () => {
   const message = refusal("flat64", { ram: ramLayout(0x6000), loadAddress: 0x1000n });
   assertEquals(
     message,
-    "no room in guest RAM for page tables (0x6000 bytes); give the guest more with --memory",
+    "no room in guest RAM for page tables (0x6000 bytes) [memory]",
   );
 });
 
-Deno.test("options that a flat image has no use for are warned of", () => {
+Deno.test("options that a flat image has no use for are named", () => {
   const options = { ...RAM, commandLine: "x", modules: [{ name: "m", bytes: HALT }] };
-  assertEquals(planFlat(HALT, "flat16", options).warnings, [
-    "--append has no meaning for flat16 images",
-    "--initrd has no meaning for flat16 images",
+  assertEquals(planFlat(HALT, "flat16", options).unused, [
+    "commandLine",
+    "modules",
   ]);
-  assertEquals(planFlat(HALT, "flat64", { ...RAM, entry: 0n, loadAddress: 0n }).warnings, []);
+  assertEquals(planFlat(HALT, "flat64", { ...RAM, entry: 0n, loadAddress: 0n }).unused, []);
 });

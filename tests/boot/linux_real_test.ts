@@ -3,7 +3,7 @@ import { ImageError } from "../../src/boot/image.ts";
 import { planLinux } from "../../src/boot/linux.ts";
 import { type BootOptions, type BootPlan, entryAddress } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
-import { PlannedMemory } from "../lib/images.ts";
+import { PlannedMemory, refusalOf } from "../lib/images.ts";
 import { bzImage, type SetupHeader } from "../lib/linux.ts";
 
 const MIB = 2 ** 20;
@@ -14,7 +14,7 @@ function plan(fields: SetupHeader, options: BootOptions = RAM): BootPlan {
 }
 
 function refusal(fields: SetupHeader, options: BootOptions = RAM): string {
-  return assertThrows(() => plan(fields, options), ImageError).message;
+  return refusalOf(() => plan(fields, options));
 }
 
 /** The header as the kernel's real-mode code finds it. */
@@ -86,7 +86,7 @@ Deno.test("a command line that would reach 0x9a000 is refused where it may not",
   plan(fields, { ...RAM, commandLine: "x".repeat(2047) });
   assertEquals(
     refusal(fields, { ...RAM, commandLine: "x".repeat(2048) }),
-    "the command line (--append) has 2048 bytes; at most 2047 fit where protocol 2.06 has it",
+    "the command line has 2048 bytes; at most 2047 fit where protocol 2.06 has it [commandLine]",
   );
 });
 

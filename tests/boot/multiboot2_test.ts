@@ -11,6 +11,7 @@ import {
   LOAD_ADDRESS,
   multibootHeader,
   PlannedMemory,
+  refusalOf,
 } from "../lib/images.ts";
 
 const MIB = 2 ** 20;
@@ -51,7 +52,7 @@ function flatKernel(addresses: readonly number[], ...tags: Tag[]): Uint8Array<Ar
 }
 
 function refusal(image: Uint8Array, options: BootOptions = RAM): string {
-  return assertThrows(() => planMultiboot2(image, options), ImageError).message;
+  return refusalOf(() => planMultiboot2(image, options));
 }
 
 /** What a kernel finds behind EBX: its tags, the last one included. */

@@ -11,6 +11,7 @@ import {
   multibootHeader,
   type MultibootOptions,
   PlannedMemory,
+  refusalOf,
 } from "../lib/images.ts";
 
 const KIB = 2 ** 10;
@@ -20,7 +21,7 @@ const RAM: BootOptions = { ram: ramLayout(4 * MIB) };
 const LOAD = Number(LOAD_ADDRESS);
 
 function refusal(image: Uint8Array, options: BootOptions = RAM): string {
-  return assertThrows(() => planMultiboot(image, options), ImageError).message;
+  return refusalOf(() => planMultiboot(image, options));
 }
 
 /** A Multiboot header in an ELF segment that is also entered there. */
@@ -165,7 +166,7 @@ Deno.test("a kernel that is not within RAM is refused", () => {
     load_end_addr: 0,
     entry_addr: high,
   };
-  const notInRam = "is not within guest RAM (0x0..0x400000); give the guest more with --memory";
+  const notInRam = "is not within guest RAM (0x0..0x400000) [memory]";
   assertEquals(
     refusal(multiboot({ addresses })),
     `Multiboot image at [0xfffff000, +0x21) ${notInRam}`,
@@ -239,7 +240,7 @@ Deno.test("the command line is passed on, as UTF-8, to 4095 bytes and no further
   assertEquals(passed("x".repeat(4095)).length, 4095);
   assertEquals(
     refusal(multiboot(), { ...RAM, commandLine: "x".repeat(4096) }),
-    "the command line (--append) has 4096 bytes; at most 4095 fit",
+    "the command line has 4096 bytes; at most 4095 fit [commandLine]",
   );
 });
 
@@ -273,8 +274,8 @@ Deno.test("a module of a low kernel stands above 1 MiB, an empty one takes no ro
 
 Deno.test("modules stay below 4 GiB and within RAM", () => {
   assertEquals(
-    refusal(multiboot(), { ...RAM, modules: [module("initrd", 3 * MIB)] }).split(";")[0],
-    "module initrd at [0x101000, +0x300000) is not within guest RAM (0x0..0x400000)",
+    refusal(multiboot(), { ...RAM, modules: [module("initrd", 3 * MIB)] }),
+    "module initrd at [0x101000, +0x300000) is not within guest RAM (0x0..0x400000) [memory]",
   );
   const high = { bytes: multibootHeader(), p_paddr: 0xbfff_f000n };
   const image = multibootElf({ segments: [high] });
@@ -356,10 +357,10 @@ Deno.test("modules keep off tables and reserved ranges, which are in the map", (
   assertEquals(high.map().slice(-2), [[0x3e_e000n, 0x2000n, 2], [0x3f_0000n, 0x1_0000n, 3]]);
 });
 
-Deno.test("options that a Multiboot kernel has no use for are warned of", () => {
+Deno.test("options that a Multiboot kernel has no use for are named", () => {
   const options = { ...RAM, commandLine: "x", loadAddress: 0n, entry: 0n };
-  assertEquals(planMultiboot(multiboot(), options).warnings, [
-    "--load-address has no meaning for multiboot images",
-    "--entry has no meaning for multiboot images",
+  assertEquals(planMultiboot(multiboot(), options).unused, [
+    "loadAddress",
+    "entry",
   ]);
 });

@@ -3,7 +3,7 @@ import { ImageError } from "../../src/boot/image.ts";
 import type { BootOptions, BootPlan } from "../../src/boot/plan.ts";
 import { planPvh } from "../../src/boot/pvh.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
-import { elf, HALT, note, PlannedMemory } from "../lib/images.ts";
+import { elf, HALT, note, PlannedMemory, refusalOf } from "../lib/images.ts";
 
 const RAM: BootOptions = { ram: ramLayout(4 << 20) };
 
@@ -15,7 +15,7 @@ function kernel(entry = 0x10_0000, bits: 32 | 64 = 32): Uint8Array {
 }
 
 function refusal(image: Uint8Array, options = RAM): string {
-  return assertThrows(() => planPvh(image, options), ImageError).message;
+  return refusalOf(() => planPvh(image, options));
 }
 
 /** What a kernel finds behind EBX. */

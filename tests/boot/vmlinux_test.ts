@@ -1,10 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { ImageError } from "../../src/boot/image.ts";
+import { assertEquals } from "@std/assert";
 import { planLinux } from "../../src/boot/linux.ts";
 import type { LinuxProtocol } from "../../src/boot/linux_params.ts";
 import type { BootOptions, BootPlan } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
-import { elf, HALT, PlannedMemory } from "../lib/images.ts";
+import { elf, HALT, PlannedMemory, refusalOf } from "../lib/images.ts";
 import { bzImage } from "../lib/linux.ts";
 
 const RAM: BootOptions = { ram: ramLayout(16 << 20) };
@@ -15,7 +14,7 @@ const KERNEL = elf({
 });
 
 function refusal(image: Uint8Array, protocol: LinuxProtocol, options: BootOptions = RAM): string {
-  return assertThrows(() => planLinux(image, protocol, options), ImageError).message;
+  return refusalOf(() => planLinux(image, protocol, options));
 }
 
 function params({ entry }: BootPlan, memory: PlannedMemory): (offset: number) => number {
@@ -39,11 +38,11 @@ Deno.test("an ELF32 kernel is entered in protected mode with boot_params", () =>
 Deno.test("an entry that the class does not have is refused", () => {
   assertEquals(
     refusal(KERNEL, "linux:32"),
-    "an ELF64 kernel has only a 64-bit entry: --boot linux:64",
+    "an ELF64 kernel has only a 64-bit entry [boot linux:64]",
   );
   assertEquals(
     refusal(elf({ bits: 32 }), "linux:16"),
-    "an ELF32 kernel has only a 32-bit entry: --boot linux:32",
+    "an ELF32 kernel has only a 32-bit entry [boot linux:32]",
   );
 });
 
@@ -72,10 +71,10 @@ Deno.test("a kernel that was unpacked keeps the setup header and the limits of i
   assertEquals(plan.entry.rip, 0x20_0000n);
   assertEquals(
     refusal(image, "linux", { ...options, commandLine: "123456" }),
-    "the command line (--append) has 6 bytes; at most 5 fit",
+    "the command line has 6 bytes; at most 5 fit [commandLine]",
   );
   assertEquals(
     refusal(image, "linux:16", options),
-    "an ELF64 kernel has only a 64-bit entry: --boot linux:64",
+    "an ELF64 kernel has only a 64-bit entry [boot linux:64]",
   );
 });

@@ -158,7 +158,7 @@ Deno.test("a kernel that was not built for a protocol is refused by it", async (
 Deno.test("a command line that is too long for a bzImage is refused with its limit", async () => {
   fails(
     await vmexit("inspect", "-a", "x".repeat(256), LINUX),
-    "the command line (--append) has 256 bytes; at most 255 fit",
+    "the command line has 256 bytes; at most 255 fit; see --append",
   );
 });
 

@@ -6,6 +6,8 @@
  */
 
 import { encode, type Layout, layout, type Scalar } from "../../ffi/layout.ts";
+import { assertThrows } from "@std/assert";
+import { ImageError } from "../../src/boot/image.ts";
 import type { BootPlan } from "../../src/boot/plan.ts";
 
 /** `Elf32_Ehdr` or `Elf64_Ehdr`: a word is an address or an offset, and as wide as the class. */
@@ -202,6 +204,18 @@ export function multibootHeader(
 /** A built image of `images/`. */
 export function imageFile(name: string): Uint8Array<ArrayBuffer> {
   return Deno.readFileSync(new URL(`../../images/${name}`, import.meta.url));
+}
+
+/** Why an image is refused, and the option that would help: `… not within guest RAM [memory]`. */
+export function refusalOf(plan: () => unknown): string {
+  return explain(assertThrows(plan, ImageError));
+}
+
+/** The same of an error that was caught. */
+export function explain({ message, remedy }: ImageError): string {
+  if (!remedy) return message;
+  const { option, value = "" } = remedy;
+  return `${message} [${`${option} ${value}`.trim()}]`;
 }
 
 /** Guest memory as a plan leaves it, zeros included; throws where it puts nothing. */

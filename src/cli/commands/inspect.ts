@@ -7,6 +7,7 @@
 import { type Fact, loadedRanges } from "../../boot/plan.ts";
 import type { Json } from "../../exits/describe.ts";
 import { hex } from "../../hex.ts";
+import { planWarnings } from "../image_advice.ts";
 import { planImage } from "../image_file.ts";
 import { FORMATS, type ParsedOptions } from "../options/options.ts";
 import { parseChoice } from "../options/values.ts";
@@ -52,7 +53,7 @@ export async function inspect(parsed: ParsedOptions): Promise<string> {
     fields: Object.fromEntries(plan.facts.map(([name, value]) => [name, value])),
     entry,
     memory,
-    warnings: [...plan.warnings],
+    warnings: planWarnings(plan),
   };
   if (format === "json") return JSON.stringify(report) + "\n";
   const lines = [
@@ -67,7 +68,7 @@ export async function inspect(parsed: ParsedOptions): Promise<string> {
     ...loadedRanges(plan.segments).map((range) =>
       `  ${hex(range.gpa).padEnd(NAME_WIDTH)} ${hex(range.sizeBytes).padEnd(10)} ${range.name}`
     ),
-    ...plan.warnings.map((warning) => `warning  ${warning}`),
+    ...report.warnings.map((warning) => `warning  ${warning}`),
   ];
   return lines.join("\n") + "\n";
 }

@@ -24,6 +24,7 @@ import { parseHole } from "../options/hole_option.ts";
 import { HostFile } from "../../../ffi/host_file.ts";
 import { withinHostMemory } from "../host_limit.ts";
 import { promptOutput, terminalOutput } from "../console/guest_output.ts";
+import { planWarnings } from "../image_advice.ts";
 import { planImage } from "../image_file.ts";
 import {
   FAULT_POLICIES,
@@ -114,7 +115,7 @@ export async function run(parsed: ParsedOptions): Promise<number> {
     memoryBytes,
     memory: machine.memory,
   });
-  plan.warnings.forEach((warning) => tracer.warn(warning));
+  planWarnings(plan).forEach((warning) => tracer.warn(warning));
   if (type === "bare" && cpus > 1) {
     tracer.warn(
       "nothing on a bare machine can start its other vCPUs; give it --machine pc for that",
