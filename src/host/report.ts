@@ -19,7 +19,7 @@ import {
 } from "./facts.ts";
 import { type Feature, featuresOf } from "./features.ts";
 import { inspectDevice, type KvmDevice } from "./kvm_device.ts";
-import { KvmUnavailableError } from "../kvm/unavailable.ts";
+import { type KvmCause, KvmUnavailableError } from "../kvm/unavailable.ts";
 
 /** A part of the report, or why it is not there. */
 export type Part<T> = { readonly value: T } | { readonly unavailable: string };
@@ -69,6 +69,8 @@ export interface HostReport {
   readonly problem?: string;
   /** Where they do not: what would help. */
   readonly remedy?: string;
+  /** Where they do not, for what was asked for: what that was. */
+  readonly reason?: KvmCause;
 }
 
 /** Where to look. */
@@ -109,7 +111,7 @@ export function inspectHost(
     return { ...host, ...inspectKvm(kvm) };
   } catch (error) {
     if (!(error instanceof KvmUnavailableError)) throw error;
-    const { problem, remedy } = error;
+    const { problem, remedy, reason } = error;
     const missing = { unavailable: problem };
     return {
       ...host,
@@ -122,6 +124,7 @@ export function inspectHost(
       usable: false,
       problem,
       remedy,
+      ...(reason ? { reason } : {}),
     };
   }
 }

@@ -414,7 +414,7 @@ export class Machine implements Disposable {
   onHypercall(handler: HypercallHandler): void {
     const { vm } = this.#hardware;
     if ((BigInt(vm.checkExtension("EXIT_HYPERCALL")) & MAP_GPA_RANGE_MASK) === 0n) {
-      throw missingCapability("EXIT_HYPERCALL", "onHypercall");
+      throw missingCapability("EXIT_HYPERCALL", { what: "api", name: "onHypercall" });
     }
     vm.enableCap("EXIT_HYPERCALL", MAP_GPA_RANGE_MASK);
     this.#onHypercall = handler;
