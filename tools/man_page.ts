@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EXIT_CODES } from "../src/cli/commands/help.ts";
+import { EXIT_CODES, GUEST_CODES } from "../src/exit_codes.ts";
 import { COMMANDS, type CommandSpec, type OptionSpec } from "../src/cli/options/options.ts";
 import { wrap } from "../src/cli/wrap.ts";
 import type { HoleKind } from "../src/memory/hole.ts";
@@ -194,14 +194,14 @@ function option({ name, short, value, help, repeat }: OptionSpec): string[] {
   ];
 }
 
-/** The codes of the help's table, in two columns there, and what they mean. */
+/** The exit codes and what they mean, with the guest's own. */
 function exitCodes(): [string, string][] {
-  const cells = EXIT_CODES.split("\n").slice(1).flatMap((
-    line,
-  ) => [...line.matchAll(/(?:^| ) {1,}(\d+|odd) {2,}(.*?)(?= {2,}\d|$)/g)]);
-  return cells
-    .map(([, code, meaning]): [string, string] => [code!, meaning!.trim()])
-    .sort(([a], [b]) => Number(a === "odd" ? 1 : a) - Number(b === "odd" ? 1 : b));
+  const own = Object.values(EXIT_CODES).map(({ code, meaning }): [string, string] => [
+    String(code),
+    meaning,
+  ]);
+  const [success, ...others] = own;
+  return [success!, ["odd", GUEST_CODES], ...others];
 }
 
 /** Text in lines that are easy to read in the source. */

@@ -20,17 +20,16 @@ import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
 import { withAdvice } from "./image_advice.ts";
 import { findBundledImage, shortNames } from "./bundled_images.ts";
-import { BOOT_CHOICES, MACHINE_CHOICES, type ParsedOptions } from "./options/options.ts";
+import { BOOT_CHOICES, type BootOption, type MACHINE_CHOICES } from "./options/options.ts";
+import type { ParsedOptions } from "./options/parse.ts";
 import { UsageError } from "./options/usage_error.ts";
-import { parseAddress, parseChoice, parseCount, parseSize } from "./options/values.ts";
+import { parseAddress, parseChoice, parseSize } from "./options/values.ts";
 
 const DEFAULT_MEMORY = "128M";
 /** What Linux wants of its loader for its random number generator. */
 const RNG_SEED_BYTES = 32;
 /** A memory slot has less than 2^31 pages (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h). */
 const MAX_MEMORY_BYTES = 2 ** 40;
-/** The local APICs of more have no room for their ids in 8 bits, of which one value means all. */
-const MAX_CPUS = 255;
 /** Larger files are no images. */
 const MAX_FILE_BYTES = 2 ** 31;
 
@@ -87,20 +86,27 @@ export interface PlannedImage {
   readonly path: string;
   readonly sizeBytes: number;
   readonly memoryBytes: number;
-  readonly cpus: number;
   /** The machine that it is to run on. */
   readonly machine: MachineType;
   readonly plan: BootPlan;
 }
 
+/** The machine that an image is planned for, as far as the boot depends on it. */
+export interface PlannedFor {
+  readonly cpus: number;
+  readonly machine: typeof MACHINE_CHOICES[number];
+}
+
 /**
- * Reads the image and its modules and plans the boot: the options that `run`
- * and `inspect` share.
+ * Reads the image and its modules and plans the boot, by the options that `run` and `inspect`
+ * share.
  *
  * @throws {UsageError} @throws {ImageError}
  */
-export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
-  const cpus = parseCpus(options.value("cpus") ?? "1");
+export async function planImage(
+  options: ParsedOptions<BootOption>,
+  { cpus, machine: type }: PlannedFor = { cpus: 1, machine: "auto" },
+): Promise<PlannedImage> {
   const memoryBytes = parseMemory(options.value("memory") ?? DEFAULT_MEMORY);
   const protocol = parseChoice("--boot", options.value("boot") ?? "auto", BOOT_CHOICES);
   const address = (name: "load-address" | "entry"): bigint | undefined => {
@@ -124,7 +130,7 @@ export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
   const { path, bytes: image } = readNamedImage(options.operands[0]!);
   try {
     const chosen = protocol === "auto" ? detectProtocol(image, path) : protocol;
-    const machine = parseMachine(options.value("machine") ?? "auto", chosen);
+    const machine = type === "auto" ? usualMachine(chosen) : type;
     const payload = options.flag("decompress") ? await unpack(image) : undefined;
     const plan = planBoot(image, path, chosen, {
       ...boot,
@@ -133,7 +139,7 @@ export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
       ...(machine === "pc" && BARE_PROTOCOLS.includes(chosen) ? { commandLine: "" } : {}),
       ...(payload ? { payload } : {}),
     });
-    return { path, sizeBytes: image.length, memoryBytes, cpus, machine, plan };
+    return { path, sizeBytes: image.length, memoryBytes, machine, plan };
   } catch (error) {
     if (error instanceof ImageError) throw new ImageError(`${path}: ${withAdvice(error)}`);
     throw error;
@@ -143,23 +149,13 @@ export async function planImage(options: ParsedOptions): Promise<PlannedImage> {
 /** What a kernel's boot protocol promises it to find; flat images and plain ELF promise nothing. */
 const BARE_PROTOCOLS: readonly BootProtocol[] = ["flat16", "flat32", "flat64", "elf"];
 
-function parseMachine(text: string, protocol: BootProtocol): MachineType {
-  const type = parseChoice("--machine", text, MACHINE_CHOICES);
-  if (type !== "auto") return type;
+function usualMachine(protocol: BootProtocol): MachineType {
   return BARE_PROTOCOLS.includes(protocol) ? "bare" : "pc";
 }
 
 async function unpack(image: Uint8Array): Promise<Uint8Array> {
   const { unpackKernel } = await import("../boot/decompress.ts");
   return await unpackKernel(image);
-}
-
-function parseCpus(text: string): number {
-  const cpus = parseCount("--cpus", text);
-  if (cpus > MAX_CPUS) {
-    throw new UsageError(`--cpus: a guest has at most ${MAX_CPUS} vCPUs, not ${cpus}`);
-  }
-  return cpus;
 }
 
 function parseMemory(text: string): number {

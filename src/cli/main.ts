@@ -1,17 +1,32 @@
 /**
- * The command line: which command, and what becomes of errors.
+ * The command line: which command runs, and which exit code an error has.
  *
  * @module
  */
 
 import config from "../../deno.json" with { type: "json" };
+import { EXIT_CODES } from "../exit_codes.ts";
 import { OutputBuffer } from "../trace/output_buffer.ts";
-import { COMMANDS, FORMATS, parseOptions, SHELLS } from "./options/options.ts";
-import { OutputError } from "./output_error.ts";
+import {
+  COMMANDS,
+  type CommandSpec,
+  COMPLETIONS,
+  DOCTOR,
+  FORMATS,
+  HELP_COMMAND,
+  INSPECT,
+  type OptionOf,
+  REPORT,
+  RUN,
+  SHELLS,
+  TEST,
+} from "./options/options.ts";
+import { type ParsedOptions, parseOptions } from "./options/parse.ts";
 import { UsageError } from "./options/usage_error.ts";
 import { parseChoice } from "./options/values.ts";
+import { OutputError } from "./output_error.ts";
 
-/** errnos by which a host says that it will not, or has no more to give: no bug of anybody's. */
+/** errnos by which a host refuses, or has no more to give: no bug of vmexit. */
 const REFUSALS: ReadonlySet<string> = new Set([
   "EACCES",
   "EAGAIN",
@@ -22,8 +37,6 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "ENOSPC",
   "EPERM",
 ]);
-/** Exit codes of errors that keep a guest from running. */
-const CODES = { usage: 2, image: 4, unavailable: 6, bug: 8, output: 10 } as const;
 
 /**
  * Runs a command line. Commands are loaded when they are needed.
@@ -42,128 +55,129 @@ export async function main(args: readonly string[]): Promise<number> {
 async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   // What `deno compile` made has one set of permissions for all commands.
   if (Deno.build.standalone && name !== "test") Deno.permissions.revokeSync({ name: "run" });
-  if (name === "--version" || name === "-V") return print(`vmexit ${config.version}\n`);
-  if (name === "--help" || name === "-h") return await help();
-  if (name === undefined) {
-    throw new UsageError("a command is missing; try vmexit help, or vmexit run IMAGE");
-  }
-  const command = COMMANDS.find((c) => c.name === name);
-  if (!command) {
-    throw new UsageError(`unknown command "${name}"`, {
-      given: name,
-      choices: COMMANDS.map((c) => c.name),
-    });
-  }
-  const options = parseOptions(command, args);
-  if (options.flag("help")) return await help(name);
   switch (name) {
-    case "run": {
-      const { run } = await import("./commands/run.ts");
-      try {
+    case undefined:
+      throw new UsageError("a command is missing; try vmexit help, or vmexit run IMAGE");
+    case "--version":
+    case "-V":
+      return print(`vmexit ${config.version}\n`);
+    case "--help":
+    case "-h":
+      return await help();
+    case "run":
+      return await command(RUN, args, async (options) => {
+        const { run } = await import("./commands/run.ts");
         return await run(options);
-      } catch (error) {
-        throw await withHostRemedy(error, options.value("kvm"));
-      }
-    }
-    case "test": {
-      const { test } = await import("./commands/test.ts");
-      return await test(options);
-    }
-    case "inspect": {
-      const { inspect } = await import("./commands/inspect.ts");
-      return print(await inspect(options));
-    }
-    case "report": {
-      const { report } = await import("./commands/report.ts");
-      for (const remark of await report(options)) say(remark);
-      return 0;
-    }
-    case "doctor": {
-      const { doctor } = await import("./commands/doctor.ts");
-      const { text, exitCode } = doctor({
-        kvmPath: options.value("kvm") ?? "/dev/kvm",
-        format: parseChoice("--format", options.value("format") ?? "text", FORMATS),
       });
-      print(text);
-      return exitCode;
-    }
-    case "completions": {
-      const { completionScript } = await import("./completions/completions.ts");
-      return print(completionScript(parseChoice("SHELL", options.operands[0]!, SHELLS)));
-    }
+    case "test":
+      return await command(TEST, args, async (options) => {
+        const { test } = await import("./commands/test.ts");
+        return await test(options);
+      });
+    case "inspect":
+      return await command(INSPECT, args, async (options) => {
+        const { inspect } = await import("./commands/inspect.ts");
+        return print(await inspect(options));
+      });
+    case "report":
+      return await command(REPORT, args, async (options) => {
+        const { report } = await import("./commands/report.ts");
+        for (const remark of await report(options)) say(remark);
+        return EXIT_CODES.success.code;
+      });
+    case "doctor":
+      return await command(DOCTOR, args, async (options) => {
+        const { doctor } = await import("./commands/doctor.ts");
+        const { text, exitCode } = doctor({
+          kvmPath: options.value("kvm") ?? "/dev/kvm",
+          format: parseChoice("--format", options.value("format") ?? "text", FORMATS),
+        });
+        print(text);
+        return exitCode;
+      });
+    case "completions":
+      return await command(COMPLETIONS, args, async ({ operands }) => {
+        const { completionScript } = await import("./completions/completions.ts");
+        return print(completionScript(parseChoice("SHELL", operands[0]!, SHELLS)));
+      });
+    case "help":
+      return await command(HELP_COMMAND, args, ({ operands }) => help(operands[0]));
     default:
-      return await help(options.operands[0]);
+      throw unknownCommand(`unknown command "${name}"`, name);
   }
 }
 
-/** The error with what helps on this very host, where KVM itself cannot be used. */
-async function withHostRemedy(error: unknown, kvmPath = "/dev/kvm"): Promise<unknown> {
-  if (!(error instanceof Error && error.name === "KvmUnavailableError")) return error;
-  const { inspectHost } = await import("../host/report.ts");
-  const { usable, problem, remedy } = inspectHost({ kvmPath });
-  if (!usable && problem && remedy) error.message = `${problem}; ${remedy}`;
-  return error;
+/** Runs a command, or shows its help. */
+async function command<Command extends CommandSpec>(
+  spec: Command,
+  args: readonly string[],
+  run: (options: ParsedOptions<OptionOf<Command>>) => Promise<number>,
+): Promise<number> {
+  const options = parseOptions(spec, args);
+  return options.wantsHelp ? await help(spec.name) : await run(options);
 }
 
 async function help(name?: string): Promise<number> {
   const { commandHelp, generalHelp } = await import("./commands/help.ts");
   if (name === undefined) return print(generalHelp());
-  const command = COMMANDS.find((c) => c.name === name);
-  if (!command) {
-    throw new UsageError(`there is no command "${name}"`, {
-      given: name,
-      choices: COMMANDS.map((c) => c.name),
-    });
-  }
-  return print(commandHelp(command));
+  const spec = COMMANDS.find((each) => each.name === name);
+  if (!spec) throw unknownCommand(`there is no command "${name}"`, name);
+  return print(commandHelp(spec));
 }
 
-/** Writes to stdout. A closed reader is none of our business. */
+function unknownCommand(message: string, given: string): UsageError {
+  return new UsageError(message, { given, choices: COMMANDS.map(({ name }) => name) });
+}
+
+/** Writes to stdout. A reader that has closed it is no error. */
 function print(text: string): number {
   const out = new OutputBuffer(Deno.stdout, "stdout");
   out.text(text);
   out.flush();
   if (out.failure && !out.failure.closed) throw new OutputError(out.failure.message);
-  return 0;
+  return EXIT_CODES.success.code;
 }
 
-/** Says something on stderr. Where that fails too there is nowhere left to say it. */
+/** Says something on stderr. Where that fails too, there is no other place to say it. */
 function say(text: string): void {
   const out = new OutputBuffer(Deno.stderr, "stderr");
   out.text(`vmexit: ${text}\n`);
   out.flush();
 }
 
-/** Says what went wrong, in one line but for a bug, and which exit code that is. */
+/** Says what went wrong, in one line unless it is a bug. @returns its exit code */
 async function report(error: unknown): Promise<number> {
   const name = error instanceof Error ? error.name : "";
   const message = error instanceof Error ? error.message : String(error);
-  const fail = (code: number, text: string): number => {
+  const fail = ({ code }: { code: number }, text: string): number => {
     say(text);
     return code;
   };
-  if (name === "HoleError") return fail(CODES.usage, `--hole: ${message}`);
-  if (name === "FwCfgError") return fail(CODES.usage, `--fw-cfg: ${message}`);
-  if (error instanceof UsageError) return fail(CODES.usage, await error.withSuggestion());
+  if (name === "HoleError") return fail(EXIT_CODES.usage, `--hole: ${message}`);
+  if (name === "FwCfgError") return fail(EXIT_CODES.usage, `--fw-cfg: ${message}`);
+  if (error instanceof UsageError) return fail(EXIT_CODES.usage, await error.withSuggestion());
   const errno = name === "SystemError" ? (error as { code?: string }).code ?? "" : "";
   if (REFUSALS.has(errno)) {
-    return fail(CODES.unavailable, `the host refuses: ${message}; see its limits (ulimit -a)`);
+    return fail(
+      EXIT_CODES.kvm_unavailable,
+      `the host refuses: ${message}; see its limits (ulimit -a)`,
+    );
   }
   switch (name) {
     case "TestFileError":
-      return fail(CODES.image, message.replaceAll("\n", "\nvmexit: "));
+      return fail(EXIT_CODES.image, message.replaceAll("\n", "\nvmexit: "));
     case "ImageError":
     case "TraceError":
-      return fail(CODES.image, message);
+      return fail(EXIT_CODES.image, message);
     case "KvmUnavailableError":
     case "HostLimitError":
-      return fail(CODES.unavailable, message);
+      return fail(EXIT_CODES.kvm_unavailable, message);
     case "OutputError":
-      return fail(CODES.output, message);
+      return fail(EXIT_CODES.output, message);
     default: {
       const stack = error instanceof Error ? error.stack ?? message : message;
       return fail(
-        CODES.bug,
+        EXIT_CODES.bug,
         `internal error, a bug in vmexit ${config.version}: ${stack}\n` +
           "vmexit: please report it with this text, the command line and the output of " +
           "vmexit doctor",

@@ -6,6 +6,7 @@
 
 import { errnoName, errnoText } from "../../ffi/errno.ts";
 import { debugExitCode } from "../devices/debug_exit.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
 import { detailsText } from "../exits/describe.ts";
 import type { VmExit } from "../exits/exit.ts";
 import { hex } from "../hex.ts";
@@ -61,37 +62,20 @@ export type OutcomeKind = Outcome["kind"];
  */
 export function exitCodeOf(outcome: Outcome): number {
   switch (outcome.kind) {
+    case "debug_exit":
+      return debugExitCode(outcome.value);
     case "halt":
     case "power_off":
     case "reset":
     case "output_closed":
     case "stopped":
-      return 0;
-    case "debug_exit":
-      return debugExitCode(outcome.value);
+      return EXIT_CODES.success.code;
     case "output_failed":
-      return 10;
-    case "memory_fault":
-      return 20;
-    case "shutdown":
-      return 22;
-    case "internal_error":
-      return 24;
-    case "fail_entry":
-      return 26;
-    case "unhandled":
-      return 28;
-    case "max_exits":
-      return 30;
-    case "run_failed":
-      return 32;
-    case "panic":
-      return 34;
-    case "timeout":
-      return 124;
-    case "interrupted":
+      return EXIT_CODES.output.code;
     case "quit":
-      return 130;
+      return EXIT_CODES.interrupted.code;
+    default:
+      return EXIT_CODES[outcome.kind].code;
   }
 }
 
@@ -99,10 +83,13 @@ function at(rip: bigint | undefined): string {
   return rip === undefined ? "" : ` rip=${hex(rip)}`;
 }
 
-/** An outcome in words. */
-export function describeOutcome(outcome: Outcome): string {
-  const where = outcome.cpu === undefined ? "" : ` on cpu${outcome.cpu}`;
-  return describeEnding(outcome) + where;
+/**
+ * An outcome in words.
+ *
+ * @param ending other words for all but the vCPU
+ */
+export function describeOutcome(outcome: Outcome, ending = describeEnding(outcome)): string {
+  return outcome.cpu === undefined ? ending : `${ending} on cpu${outcome.cpu}`;
 }
 
 function describeEnding(outcome: Ending): string {
@@ -137,7 +124,7 @@ function describeEnding(outcome: Ending): string {
       return `nobody handles this exit: ${outcome.exit.reason}${detailsText(outcome.exit)}` +
         at(outcome.exit.rip);
     case "max_exits":
-      return `stopped after ${outcome.limit} exits (--max-exits)`;
+      return `stopped after ${outcome.limit} exits`;
     case "run_failed":
       return `KVM_RUN failed: ${errnoText(outcome.errno)} (${errnoName(outcome.errno)}); ` +
         "no exit reason is available";

@@ -210,19 +210,22 @@ function top(entries: readonly [number, number][], label: (at: number) => string
 }
 
 /** The last line of a run, in words. */
-export function outcomeText(outcome: Outcome): string {
-  return `vmexit: ${describeOutcome(outcome)}; exit code ${exitCodeOf(outcome)}\n`;
+export function outcomeText(outcome: Outcome, message = describeOutcome(outcome)): string {
+  return `vmexit: ${message}; exit code ${exitCodeOf(outcome)}\n`;
 }
 
 /** The last record of a run. */
-export function outcomeJson({ outcome, statistics, tUs }: RunRecord): string {
+export function outcomeJson(
+  { outcome, statistics, tUs }: RunRecord,
+  message = describeOutcome(outcome),
+): string {
   const record: Record<string, Json> = {
     type: "outcome",
     v: SCHEMA_VERSION,
     kind: outcome.kind,
     exit_code: exitCodeOf(outcome),
     ...(outcome.cpu === undefined ? {} : { cpu: outcome.cpu }),
-    message: describeOutcome(outcome),
+    message,
     exits: statistics.exits,
     by_reason: Object.fromEntries(
       statistics.byReason().map(([code, count]) => [exitReasonName(code) ?? `${code}`, count]),

@@ -38,6 +38,8 @@ export interface TraceStyle {
   readonly verbose: boolean;
   /** Colour, in text. */
   readonly color: boolean;
+  /** The words for an outcome. Default: those of `describeOutcome`. */
+  readonly describe?: (outcome: Outcome) => string;
 }
 
 /** Exits that are written out at once, for whoever waits for them. */
@@ -113,8 +115,9 @@ export class Tracer implements ExitObserver {
   end(outcome: Outcome): void {
     const statistics = this.#statistics!;
     const record = { outcome, statistics, tUs: (performance.now() - this.#startedAt) * 1000 };
+    const message = this.style.describe?.(outcome);
     if (this.style.format === "json") {
-      this.out.text(outcomeJson(record));
+      this.out.text(outcomeJson(record, message));
     } else {
       if (this.style.summary) this.out.text(summaryText(record));
       // Where no address was found, everything that was looked at is the answer.
@@ -122,7 +125,7 @@ export class Tracer implements ExitObserver {
         const { verbose } = this.style;
         if (verbose || outcome.fault.gpa === undefined) this.out.text(unresolvedText(outcome));
       }
-      this.out.text(outcomeText(outcome));
+      this.out.text(outcomeText(outcome, message));
     }
     this.out.flush();
   }

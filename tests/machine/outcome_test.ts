@@ -69,7 +69,7 @@ const EXPECTED: readonly [Outcome, code: number, text: string | RegExp][] = [
     28,
     "nobody handles this exit: MMIO read gpa=0xd0000000 size=1 data=0xff rip=0x1000",
   ],
-  [{ kind: "max_exits", limit: 7 }, 30, "stopped after 7 exits (--max-exits)"],
+  [{ kind: "max_exits", limit: 7 }, 30, "stopped after 7 exits"],
   [
     { kind: "run_failed", errno: 12 },
     32,

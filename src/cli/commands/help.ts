@@ -4,23 +4,29 @@
  * @module
  */
 
+import { EXIT_CODES, type ExitCode, GUEST_CODES } from "../../exit_codes.ts";
 import { TRACE_CLASSES } from "../../trace/spec.ts";
 import { COMMANDS, type CommandSpec, type OptionSpec } from "../options/options.ts";
 import { wrap } from "../wrap.ts";
 
 /** What exit codes mean, as a table. */
-export const EXIT_CODES = `Exit codes
-  0    the guest ended well: HLT for good, power-off, reset
-  odd  the guest wrote V to the debug-exit port (0xf4): (V << 1) | 1
-  2    usage                     24   KVM internal error, emulation failure
-  4    image unreadable          26   KVM could not enter the guest
-  6    KVM unavailable           28   an exit that nobody handles
-  8    a bug in vmexit           30   --max-exits reached
-  10   output cannot be written  32   KVM_RUN failed with another errno
-  20   memory fault              34   the guest panicked
-  22   triple fault              124  timeout
-                                 130  interrupted
-`;
+export const EXIT_CODE_TABLE = exitCodeTable();
+
+/** The first two rows are long; the others stand in two columns. */
+function exitCodeTable(): string {
+  const [success, ...others] = Object.values<ExitCode>(EXIT_CODES);
+  const cells = others.map(({ code, meaning }) => `${code}`.padEnd(5) + meaning);
+  const half = Math.floor(cells.length / 2);
+  const left = cells.slice(0, half);
+  const right = cells.slice(half);
+  const rows = right.map((cell, i) => (left[i] ?? "").padEnd(31) + cell);
+  return [
+    "Exit codes",
+    `  0    ${success!.meaning}`,
+    `  odd  ${GUEST_CODES}`,
+    ...rows.map((row) => `  ${row}`),
+  ].join("\n") + "\n";
+}
 
 /** Commands that are nothing without their options. */
 const OPTIONED = ["run", "test"];
@@ -39,7 +45,7 @@ export function generalHelp(): string {
     ...rows,
     "  vmexit --version",
     "",
-    EXIT_CODES,
+    EXIT_CODE_TABLE,
   ].join("\n");
 }
 
@@ -56,7 +62,7 @@ export function commandHelp(command: CommandSpec): string {
     const classes = Object.entries(TRACE_CLASSES).map(([name, reasons]) =>
       `  ${name.padEnd(10)} ${reasons.join(", ")}`
     );
-    lines.push("", "Trace classes", ...classes, "", EXIT_CODES.trimEnd());
+    lines.push("", "Trace classes", ...classes, "", EXIT_CODE_TABLE.trimEnd());
   }
   return lines.join("\n") + "\n";
 }

@@ -9,7 +9,8 @@ import type { Json } from "../../exits/describe.ts";
 import { hex } from "../../hex.ts";
 import { planWarnings } from "../image_advice.ts";
 import { planImage } from "../image_file.ts";
-import { FORMATS, type ParsedOptions } from "../options/options.ts";
+import { FORMATS, type INSPECT, type OptionOf } from "../options/options.ts";
+import type { ParsedOptions } from "../options/parse.ts";
 import { parseChoice } from "../options/values.ts";
 
 /** The columns of fields. */
@@ -22,7 +23,7 @@ const VALUE_WIDTH = 20;
  * @returns what to print on stdout
  * @throws {UsageError} @throws {ImageError}
  */
-export async function inspect(parsed: ParsedOptions): Promise<string> {
+export async function inspect(parsed: ParsedOptions<OptionOf<typeof INSPECT>>): Promise<string> {
   const format = parseChoice("--format", parsed.value("format") ?? "text", FORMATS);
   const { path, sizeBytes, memoryBytes, plan } = await planImage(parsed);
   const { mode, rip, rsp, registers, selectors, gdt, cr3 } = plan.entry;

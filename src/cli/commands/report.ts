@@ -10,7 +10,8 @@ import { SystemError } from "../../../ffi/libc.ts";
 import { readTrace, type Trace } from "../../report/trace.ts";
 import { TraceError } from "../../report/trace_error.ts";
 import { OutputBuffer } from "../../trace/output_buffer.ts";
-import type { ParsedOptions } from "../options/options.ts";
+import type { OptionOf, REPORT } from "../options/options.ts";
+import type { ParsedOptions } from "../options/parse.ts";
 import { OutputError } from "../output_error.ts";
 import { UsageError } from "../options/usage_error.ts";
 import { parseChoice } from "../options/values.ts";
@@ -23,7 +24,9 @@ const STDIO = "-";
  * @returns what the user should know of the trace
  * @throws {UsageError} @throws {TraceError} @throws {OutputError}
  */
-export async function report(parsed: ParsedOptions): Promise<readonly string[]> {
+export async function report(
+  parsed: ParsedOptions<OptionOf<typeof REPORT>>,
+): Promise<readonly string[]> {
   const format = parseChoice("--to", parsed.value("to") ?? "html", ["html", "perfetto"]);
   const path = parsed.operands[0]!;
   const target = parsed.value("output") ?? STDIO;

@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { walkSync } from "@std/fs";
 import { HostFile } from "../../../ffi/host_file.ts";
 import { SystemError } from "../../../ffi/libc.ts";
+import { EXIT_CODES } from "../../exit_codes.ts";
 import { HOST_FILES } from "../../host/facts.ts";
 import { type HostReport, inspectHost } from "../../host/report.ts";
 import { type Problem, TestFileError } from "../../testing/position.ts";
@@ -25,7 +26,8 @@ import { testFileReader } from "../../testing/test_file.ts";
 import { readUnitTests } from "../../testing/unittests_cfg.ts";
 import { OutputBuffer } from "../../trace/output_buffer.ts";
 import { readImageFile } from "../image_file.ts";
-import { COMMANDS, type ParsedOptions } from "../options/options.ts";
+import { type OptionOf, RUN, type TEST } from "../options/options.ts";
+import type { ParsedOptions } from "../options/parse.ts";
 import { OutputError } from "../output_error.ts";
 import { programPath, selfCommand } from "../self.ts";
 import { followStarter } from "../starter.ts";
@@ -33,12 +35,13 @@ import { UsageError } from "../options/usage_error.ts";
 import { parseChoice, parseCount, parseDuration } from "../options/values.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-const INTERRUPTED = 130;
 const DEFAULT_COLUMNS = 80;
+
+type TestOptions = ParsedOptions<OptionOf<typeof TEST>>;
 
 /** What a test file may use: the options of `run`, whichever those are. */
 export const RUN_DIALECT: RunDialect = {
-  options: COMMANDS.find(({ name }) => name === "run")!.options,
+  options: RUN.options,
   duration: (text) => parseDuration("timeout", text),
 };
 
@@ -48,8 +51,8 @@ export const RUN_DIALECT: RunDialect = {
  * @returns the exit code: 0 when all passed, 1 when some failed
  * @throws {UsageError} @throws {TestFileError} @throws {OutputError}
  */
-export async function test(parsed: ParsedOptions): Promise<number> {
-  if (!followStarter()) return INTERRUPTED;
+export async function test(parsed: TestOptions): Promise<number> {
+  if (!followStarter()) return EXIT_CODES.interrupted.code;
   const selection = parseSelection(parsed);
   const format = parseChoice("--format", parsed.value("format") ?? "human", [
     "human",
@@ -102,10 +105,10 @@ export async function test(parsed: ParsedOptions): Promise<number> {
   const summary = summarize(results, performance.now() - start);
   show((reporter) => reporter.end(summary));
   screen.end();
-  return interrupted ? INTERRUPTED : summary.failed > 0 ? 1 : 0;
+  return interrupted ? EXIT_CODES.interrupted.code : summary.failed > 0 ? 1 : 0;
 }
 
-function parseSelection(parsed: ParsedOptions): Selection {
+function parseSelection(parsed: TestOptions): Selection {
   const filter = parsed.value("filter");
   const repeat = parsed.value("repeat");
   const shard = parsed.value("shard");

@@ -14,7 +14,7 @@ import { parseAddress, parseChoice, parseSize } from "./values.ts";
  *
  * @throws {UsageError} @throws {ImageError} when the file of a lazy hole cannot be opened
  */
-export function parseHole(text: string): Hole {
+export function parseHoleOption(text: string): Hole {
   const parts = holeParts(text);
   if (!parts) {
     throw new UsageError(`--hole: "${text}" is no hole; write it as 0x200000+0x1000:none`);

@@ -9,7 +9,8 @@ import { SystemError } from "../../../ffi/libc.ts";
 import { NULL_BACKEND, type SerialBackend } from "../../devices/serial_backend.ts";
 import { PtyBackend, UnixBackend } from "../../devices/stream_backend.ts";
 import { OutputBuffer, type OutputFailure } from "../../trace/output_buffer.ts";
-import type { ParsedOptions } from "./options.ts";
+import type { RunOption } from "./options.ts";
+import type { ParsedOptions } from "./parse.ts";
 import { OutputError } from "../output_error.ts";
 import { stdioBackend, type StdioSurroundings } from "../console/stdio_backend.ts";
 import { UsageError } from "./usage_error.ts";
@@ -32,7 +33,7 @@ export interface SerialChoice {
  *
  * @throws {UsageError}
  */
-export function parseSerial(parsed: ParsedOptions): (SerialChoice | undefined)[] {
+export function parseSerial(parsed: ParsedOptions<RunOption>): (SerialChoice | undefined)[] {
   const choices = PORTS.map((option) => {
     const text = parsed.value(option);
     return text === undefined ? undefined : parseChoice(option, text);

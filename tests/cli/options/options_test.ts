@@ -1,22 +1,23 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { COMMANDS, type ParsedOptions, parseOptions } from "../../../src/cli/options/options.ts";
+import { type OptionSpec, RUN, type RunOption } from "../../../src/cli/options/options.ts";
+import { type Parsed, type ParsedOptions, parseOptions } from "../../../src/cli/options/parse.ts";
 import { UsageError } from "../../../src/cli/options/usage_error.ts";
 
-const RUN = COMMANDS.find(({ name }) => name === "run")!;
-
-function parse(...args: string[]): ParsedOptions {
+function parse(...args: string[]): ParsedOptions<RunOption> {
   return parseOptions(RUN, args);
 }
 
 /** The options and operands that were understood. */
 function understood(...args: string[]) {
-  const parsed = parse(...args);
-  const given: Record<string, string | string[] | true> = {};
-  for (const { name, value, repeat } of RUN.options) {
+  const parsed: Parsed<never, never, never> = parse(...args);
+  const { value: valueOf, values, flag } = parsed as Parsed<string, string, string>;
+  const given: Record<string, string | readonly string[] | true> = {};
+  const options: readonly OptionSpec[] = RUN.options;
+  for (const { name, value, repeat } of options) {
     if (value === undefined) {
-      if (parsed.flag(name)) given[name] = true;
-    } else if (parsed.value(name) !== undefined) {
-      given[name] = repeat ? parsed.values(name) : parsed.value(name)!;
+      if (flag(name)) given[name] = true;
+    } else if (valueOf(name) !== undefined) {
+      given[name] = repeat ? values(name) : valueOf(name)!;
     }
   }
   return [given, ...parsed.operands];
@@ -91,4 +92,21 @@ Deno.test("--help spares the operands", () => {
   assertEquals(parse("-qh", "a", "b").flag("help"), true);
   assertThrows(() => parse(), UsageError, "run needs IMAGE");
   assertThrows(() => parse("a", "b"), UsageError, '"b" is one too many');
+});
+
+Deno.test("a name that is no option does not compile, nor does a flag read as a value", () => {
+  const options = parse("x");
+  const mistakes = [
+    // @ts-expect-error: no such option
+    () => options.value("memroy"),
+    // @ts-expect-error: a flag
+    () => options.value("single-step"),
+    // @ts-expect-error: an option that may be given several times
+    () => options.value("hole"),
+    // @ts-expect-error: an option that is given once
+    () => options.values("memory"),
+    // @ts-expect-error: an option with a value
+    () => options.flag("memory"),
+  ];
+  assertEquals(mistakes.length, 5);
 });
