@@ -59,8 +59,8 @@ const DEPENDENCES: readonly Dependence[] = [
   {
     name: "user-space MSR exits",
     capability: "X86_USER_SPACE_MSR",
-    present: "--msr-exits shows accesses to MSRs that KVM does not know",
-    absent: "--msr-exits cannot be had",
+    present: "accesses to MSRs that KVM does not know can be exits",
+    absent: "accesses to MSRs that KVM does not know are #GPs, and never exits",
   },
   {
     name: "hypercall exits",
@@ -77,20 +77,20 @@ const DEPENDENCES: readonly Dependence[] = [
   {
     name: "interrupt controllers",
     capability: "IRQCHIP",
-    present: "--machine pc has PIC, IOAPIC and local APIC",
-    absent: "--machine pc cannot be had",
+    present: "a PC has PIC, IOAPIC and local APIC",
+    absent: "there can be no PC, and no second vCPU that runs",
   },
   {
     name: "interval timer",
     capability: "PIT2",
-    present: "--machine pc has a PIT",
-    absent: "--machine pc cannot be had",
+    present: "a PC has a PIT",
+    absent: "there can be no PC, and no second vCPU that runs",
   },
   {
     name: "guest debugging",
     capability: "SET_GUEST_DEBUG",
-    present: "--single-step and --break work",
-    absent: "--single-step and --break cannot be had",
+    present: "guests can be single-stepped and stopped at breakpoints",
+    absent: "guests cannot be single-stepped or stopped at breakpoints",
   },
 ];
 

@@ -71,7 +71,9 @@ export function explainHere(
     case "ENOENT":
     case "ENOTDIR":
       if (path !== KVM_DEVICE) {
-        return new KvmUnavailableError(general.problem, `leave --kvm out to use ${KVM_DEVICE}`);
+        return new KvmUnavailableError(general.problem, `use ${KVM_DEVICE}`, {
+          kind: "missing_device",
+        });
       }
       if (facts.module.miscMinor !== undefined) {
         return new KvmUnavailableError(

@@ -20,7 +20,7 @@ import {
 } from "./facts.ts";
 import { type Feature, featuresOf } from "./features.ts";
 import { inspectDevice, type KvmDevice } from "./kvm_device.ts";
-import { KvmUnavailableError } from "../kvm/unavailable.ts";
+import { type KvmCause, KvmUnavailableError } from "../kvm/unavailable.ts";
 
 /** A part of the report, or why it is not there. */
 export type Part<T> = { readonly value: T } | { readonly unavailable: string };
@@ -70,6 +70,8 @@ export interface HostReport {
   readonly problem?: string;
   /** Where they do not: what would help. */
   readonly remedy?: string;
+  /** Where they do not, for what was asked for: what that was. */
+  readonly reason?: KvmCause;
 }
 
 /** Where to look. */
@@ -110,7 +112,7 @@ export function inspectHost(
     return { ...host, ...inspectKvm(kvm) };
   } catch (error) {
     if (!(error instanceof KvmUnavailableError)) throw error;
-    const { problem, remedy } = error;
+    const { problem, remedy, reason } = error;
     const missing = { unavailable: problem };
     return {
       ...host,
@@ -123,6 +125,7 @@ export function inspectHost(
       usable: false,
       problem,
       remedy,
+      ...(reason ? { reason } : {}),
     };
   }
 }

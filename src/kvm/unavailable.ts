@@ -6,6 +6,23 @@
 
 import type { SystemError } from "../../ffi/libc.ts";
 
+/** What a caller asked for and could change, for its user interface to name. */
+export type KvmCause =
+  /** A path that is no KVM device. */
+  | { readonly kind: "device" }
+  /** A path other than KVM's usual one that is not there. */
+  | { readonly kind: "missing_device" }
+  | { readonly kind: "too_many_vcpus" }
+  | { readonly kind: "processor_feature" }
+  | { readonly kind: "capability"; readonly name: string; readonly neededBy: CapabilityUser };
+
+/** What needs a capability: a hole of some kind, a PC, exits for MSRs, or the API that is named. */
+export type CapabilityUser =
+  | { readonly what: "hole"; readonly kind: string; readonly note?: string }
+  | { readonly what: "pc" }
+  | { readonly what: "msr_exits" }
+  | { readonly what: "api"; readonly name: string };
+
 /** KVM cannot be used on this host, or lacks something that is needed. */
 export class KvmUnavailableError extends Error {
   /** Its name. */
@@ -16,8 +33,13 @@ export class KvmUnavailableError extends Error {
    *
    * @param problem what is wrong, one clause
    * @param remedy what the user can do about it, one clause
+   * @param reason what was asked for in vain, where that can be changed
    */
-  constructor(readonly problem: string, readonly remedy: string) {
+  constructor(
+    readonly problem: string,
+    readonly remedy: string,
+    readonly reason?: KvmCause,
+  ) {
     super(`${problem}; ${remedy}`);
   }
 }
@@ -53,14 +75,17 @@ export function explainOpenFailure(path: string, error: SystemError): KvmUnavail
     default:
       return new KvmUnavailableError(
         `${path} cannot be opened: ${error.text} (${error.code})`,
-        "name the KVM device with --kvm PATH",
+        "name the KVM device",
+        { kind: "device" },
       );
   }
 }
 
 /** A path that opens but does not answer as KVM does. */
 export function notKvm(path: string): KvmUnavailableError {
-  return new KvmUnavailableError(`${path} is not a KVM device`, "name it with --kvm PATH");
+  return new KvmUnavailableError(`${path} is not a KVM device`, "name the right one", {
+    kind: "device",
+  });
 }
 
 /** A KVM that speaks another version of the API. */
@@ -75,14 +100,32 @@ export function wrongApiVersion(version: number): KvmUnavailableError {
 export function tooManyVcpus(wanted: number, most: number): KvmUnavailableError {
   return new KvmUnavailableError(
     `this host's KVM gives a VM at most ${most} vCPUs, not ${wanted}`,
-    "ask for fewer with --cpus",
+    "ask for fewer",
+    { kind: "too_many_vcpus" },
   );
 }
 
 /** A capability that something asked for and this KVM lacks. */
-export function missingCapability(name: string, needed: string): KvmUnavailableError {
+export function missingCapability(
+  name: string,
+  neededBy: CapabilityUser,
+): KvmUnavailableError {
   return new KvmUnavailableError(
-    `this host's KVM lacks KVM_CAP_${name}, which ${needed} needs`,
-    "use a newer kernel or leave that option out (vmexit doctor lists what is there)",
+    `this host's KVM lacks KVM_CAP_${name}, which ${capabilityUserText(neededBy)} needs`,
+    "use a newer kernel or do without",
+    { kind: "capability", name, neededBy },
   );
+}
+
+function capabilityUserText(user: CapabilityUser): string {
+  switch (user.what) {
+    case "hole":
+      return `a hole of kind ${user.kind}${user.note ? ` (${user.note})` : ""}`;
+    case "pc":
+      return "a PC";
+    case "msr_exits":
+      return "an exit for MSRs";
+    case "api":
+      return user.name;
+  }
 }

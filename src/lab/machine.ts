@@ -407,7 +407,7 @@ export class Machine implements Disposable {
   onHypercall(handler: HypercallHandler): void {
     const { vm } = this.#vm;
     if ((BigInt(vm.checkExtension("EXIT_HYPERCALL")) & MAP_GPA_RANGE_MASK) === 0n) {
-      throw missingCapability("EXIT_HYPERCALL", "onHypercall");
+      throw missingCapability("EXIT_HYPERCALL", { what: "api", name: "onHypercall" });
     }
     vm.enableCap("EXIT_HYPERCALL", MAP_GPA_RANGE_MASK);
     this.#onHypercall = handler;

@@ -59,7 +59,7 @@ export const NO_MSRS: MsrDevice = {
  */
 export function enableMsrExits(vm: Pick<Vm, "checkExtension" | "enableCap">): void {
   if (vm.checkExtension("X86_USER_SPACE_MSR") === 0) {
-    throw missingCapability("X86_USER_SPACE_MSR", "--msr-exits");
+    throw missingCapability("X86_USER_SPACE_MSR", { what: "msr_exits" });
   }
   const { INVAL, UNKNOWN, FILTER } = KVM_MSR_EXIT_REASON;
   vm.enableCap("X86_USER_SPACE_MSR", BigInt(INVAL | UNKNOWN | FILTER));

@@ -20,7 +20,7 @@ export function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): numbe
   const need = (kind: HoleKind, ...names: Capability[]): boolean => {
     if (!holes.some((hole) => hole.kind === kind)) return false;
     for (const name of names) {
-      if (kvm.checkExtension(name) === 0) throw missingCapability(name, `--hole …:${kind}`);
+      if (kvm.checkExtension(name) === 0) throw missingCapability(name, { what: "hole", kind });
     }
     return true;
   };
@@ -30,7 +30,11 @@ export function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): numbe
     return KVM_X86_VM_TYPE.DEFAULT;
   }
   if (!(kvm.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED))) {
-    throw missingCapability("VM_TYPES", "--hole …:private (VM type SW_PROTECTED)");
+    throw missingCapability("VM_TYPES", {
+      what: "hole",
+      kind: "private",
+      note: "VM type SW_PROTECTED",
+    });
   }
   return KVM_X86_VM_TYPE.SW_PROTECTED;
 }
@@ -40,6 +44,6 @@ export function requirePcCapabilities(kvm: Kvm, cpus: number): void {
   const most = cpus > 1 ? kvm.checkExtension("MAX_VCPUS") : 1;
   if (cpus > most) throw tooManyVcpus(cpus, most);
   for (const name of ["IRQCHIP", "PIT2", "IRQ_ROUTING"] as const) {
-    if (kvm.checkExtension(name) === 0) throw missingCapability(name, "--machine pc");
+    if (kvm.checkExtension(name) === 0) throw missingCapability(name, { what: "pc" });
   }
 }

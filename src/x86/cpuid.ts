@@ -204,8 +204,9 @@ function applyFeatures(
 
 function featureMissing(name: string): KvmUnavailableError {
   return new KvmUnavailableError(
-    `this host's KVM does not offer the processor feature ${name}, which --cpu asks for`,
+    `this host's KVM does not offer the processor feature ${name}`,
     "leave it out, or use a host whose processor and kernel have it",
+    { kind: "processor_feature" },
   );
 }
 

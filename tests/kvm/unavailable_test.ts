@@ -22,7 +22,7 @@ Deno.test("each errno of a failed open has its problem and its remedy", () => {
     ["EACCES", "no permission to open /dev/kvm (EACCES)", /usermod -aG kvm.*setfacl.*\/dev\/kvm/],
     ["EPERM", "no permission to open /dev/kvm (EPERM)", /usermod -aG kvm.*setfacl.*\/dev\/kvm/],
     ["EBUSY", "/dev/kvm is busy", /stop the other hypervisor/],
-    ["EISDIR", "/dev/kvm cannot be opened: Is a directory (EISDIR)", /--kvm PATH/],
+    ["EISDIR", "/dev/kvm cannot be opened: Is a directory (EISDIR)", /name the KVM device/],
   ];
   for (const [code, problem, remedy] of expected) {
     const error = explain(code);
@@ -39,6 +39,6 @@ Deno.test("a device that is not KVM, or another KVM, is told as such", () => {
 });
 
 Deno.test("a missing capability is named with who needs it", () => {
-  const { message } = missingCapability("PIT2", "--machine pc");
-  assertStringIncludes(message, "lacks KVM_CAP_PIT2, which --machine pc needs");
+  const { message } = missingCapability("PIT2", { what: "pc" });
+  assertStringIncludes(message, "lacks KVM_CAP_PIT2, which a PC needs");
 });

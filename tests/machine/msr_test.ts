@@ -91,7 +91,7 @@ Deno.test("a KVM that cannot is told of with the option, and asked for nothing",
   );
   assertEquals(
     error.problem,
-    "this host's KVM lacks KVM_CAP_X86_USER_SPACE_MSR, which --msr-exits needs",
+    "this host's KVM lacks KVM_CAP_X86_USER_SPACE_MSR, which an exit for MSRs needs",
   );
 });
 

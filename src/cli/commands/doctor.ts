@@ -14,6 +14,7 @@ import {
   type Limits,
   type Part,
 } from "../../host/report.ts";
+import { type Advice, kvmAdvice } from "../kvm_advice.ts";
 import { wrap } from "../wrap.ts";
 
 /** What `doctor` is asked. */
@@ -80,8 +81,7 @@ function reportJson(report: HostReport, exitCode: number): unknown {
     v: SCHEMA_VERSION,
     usable: report.usable,
     exit_code: exitCode,
-    problem: report.problem,
-    remedy: report.remedy,
+    ...adviceOf(report),
     kernel: partJson(report.kernel, (release) => release),
     cpu: partJson(report.cpu, (cpu) => ({
       vendor: cpu.vendor,
@@ -125,12 +125,18 @@ function reportJson(report: HostReport, exitCode: number): unknown {
   };
 }
 
+/** What is wrong and what helps, where guests do not run. */
+function adviceOf({ problem, remedy, reason }: HostReport): Partial<Advice> {
+  return problem && remedy ? kvmAdvice({ problem, remedy, reason }) : {};
+}
+
 function partJson<T>(part: Part<T>, show: (value: T) => unknown): unknown {
   return "value" in part ? show(part.value) : part;
 }
 
 function reportText(report: HostReport): string {
-  const { problem, remedy, apiVersion, execution, features, cpuid, limits, capabilities } = report;
+  const { apiVersion, execution, features, cpuid, limits, capabilities } = report;
+  const { problem, remedy } = adviceOf(report);
   const blocks = [
     [
       report.usable ? "Guests run on this host." : "KVM cannot be used on this host.",
@@ -216,10 +222,20 @@ function millions(perSecond: number): string {
   return (perSecond / 1e6).toFixed(perSecond < 100e6 ? 1 : 0);
 }
 
+/** Options that a feature is for. */
+const OPTIONS: Partial<Record<Feature["capability"], string>> = {
+  X86_USER_SPACE_MSR: "--msr-exits",
+  IRQCHIP: "--machine pc",
+  PIT2: "--machine pc",
+  SET_GUEST_DEBUG: "--single-step, --break",
+};
+
 function featureRows(features: readonly Feature[]): string[] {
-  return features.flatMap(({ name, enabled, effect }) =>
-    row(`${enabled ? "yes" : "no "}  ${name}`, 31, effect)
-  );
+  return features.flatMap(({ name, capability, enabled, effect }) => {
+    const options = OPTIONS[capability];
+    const text = options === undefined ? effect : `${effect} (${options})`;
+    return row(`${enabled ? "yes" : "no "}  ${name}`, 31, text);
+  });
 }
 
 function honours(modes: readonly SurplusFeatures[]): boolean {
