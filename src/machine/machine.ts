@@ -11,7 +11,7 @@ import { firmwareTables } from "../firmware/tables.ts";
 import { type BootPlan, entryAddress } from "../boot/plan.ts";
 import { MmioBus, PortBus } from "../devices/bus.ts";
 import { DebugConsole } from "../devices/debugcon.ts";
-import { DebugExit } from "../devices/debug_exit.ts";
+import { DebugExitPort } from "../devices/debug_exit_port.ts";
 import type { ByteSink, Device } from "../devices/device.ts";
 import type { FwCfgFile } from "../firmware/fw_cfg_items.ts";
 import { NULL_BACKEND, type SerialBackend, sinkBackend } from "../devices/serial_backend.ts";
@@ -369,7 +369,7 @@ export class VirtualMachine implements Disposable {
       ...this.#serial.map(({ uart }) => [uart.name, uart] as const),
       ["debugcon", new DebugConsole(output)],
       ["debugcon2", new DebugConsole(output, "debugcon2")],
-      ["debug-exit", new DebugExit((value) => this.stop({ kind: "debug_exit", value }))],
+      ["debug-exit", new DebugExitPort((value) => this.stop({ kind: "debug_exit", value }))],
       ...this.#pc?.byName ?? [],
     ]);
   }

@@ -5,7 +5,7 @@
  */
 
 import { errnoName, errnoText } from "../../ffi/errno.ts";
-import { debugExitCode } from "../devices/debug_exit.ts";
+import { debugExitCode } from "../devices/debug_exit_port.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { detailsText } from "../exits/describe.ts";
 import type { VmExit } from "../exits/exit.ts";

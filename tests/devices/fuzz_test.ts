@@ -11,7 +11,7 @@ import { AcpiPm } from "../../src/devices/acpi_pm.ts";
 import { MmioBus, PortBus } from "../../src/devices/bus.ts";
 import { CmosRtc } from "../../src/devices/cmos_rtc.ts";
 import { DebugConsole } from "../../src/devices/debugcon.ts";
-import { DebugExit } from "../../src/devices/debug_exit.ts";
+import { DebugExitPort } from "../../src/devices/debug_exit_port.ts";
 import type { Device } from "../../src/devices/device.ts";
 import { FwCfg } from "../../src/devices/fw_cfg.ts";
 import { fwCfgItems } from "../../src/firmware/fw_cfg_items.ts";
@@ -57,7 +57,7 @@ function devices(random: Random, memory: GuestMemory) {
     ...uarts.map((uart) => [uart.name, uart] as const),
     ["debugcon", new DebugConsole(() => {})],
     ["debugcon2", new DebugConsole(() => {})],
-    ["debug-exit", new DebugExit(() => {})],
+    ["debug-exit", new DebugExitPort(() => {})],
     ["i8042-data", i8042.data],
     ["i8042-command", i8042.command],
     ["cmos", rtc],

@@ -17,7 +17,7 @@ import {
 import { errnoCell } from "../../ffi/libc.ts";
 import { MmioBus, PortBus } from "../../src/devices/bus.ts";
 import { DebugConsole } from "../../src/devices/debugcon.ts";
-import { DebugExit } from "../../src/devices/debug_exit.ts";
+import { DebugExitPort } from "../../src/devices/debug_exit_port.ts";
 import type { FaultHandler } from "../../src/faults/handler.ts";
 import type { FaultOrigin } from "../../src/faults/origin.ts";
 import { ExitCycle } from "../../src/kvm/exit_cycle.ts";
@@ -127,7 +127,7 @@ function follow(
   };
   ports.add(
     { start: 0xf4, size: 1 },
-    new DebugExit((value) => {
+    new DebugExitPort((value) => {
       context.control.outcome ??= { kind: "debug_exit", value };
     }),
   );

@@ -8,7 +8,7 @@
 import type { Device } from "./device.ts";
 
 /** The device behind ports 0xf4 to 0xf7. */
-export class DebugExit implements Device {
+export class DebugExitPort implements Device {
   readonly name = "debug-exit";
   readonly accessBytes = 4;
 

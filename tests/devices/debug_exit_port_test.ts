@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { DebugExit, debugExitCode } from "../../src/devices/debug_exit.ts";
+import { debugExitCode, DebugExitPort } from "../../src/devices/debug_exit_port.ts";
 
 Deno.test("a write passes its value on, a read is 0 and has no effect", () => {
   const values: number[] = [];
-  const device = new DebugExit((value) => values.push(value));
+  const device = new DebugExitPort((value) => values.push(value));
   device.write(0, 1, 0x21);
   device.write(0, 4, 0xffff_ffff);
   assertEquals(device.read(), 0);
