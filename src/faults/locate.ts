@@ -178,7 +178,12 @@ class Search {
     this.#cpu = cpu;
     this.#memory = memory;
     let known: ExtendedState | undefined;
-    this.#state = { ...cpu, get extended() { return known ??= extended?.(); } };
+    this.#state = {
+      ...cpu,
+      get extended() {
+        return known ??= extended?.();
+      },
+    };
   }
 
   get found(): Candidate | undefined {

@@ -7,7 +7,7 @@
  */
 
 import type { Vcpu } from "../kvm/vcpu.ts";
-import type { CpuidEntry } from "../kvm/vm.ts";
+import type { CpuidEntry } from "../kvm/counted.ts";
 
 /** Where one state component is in an XSAVE area of the standard format. */
 export interface XsaveComponent {
