@@ -133,8 +133,10 @@ export function linearRip(regs: Regs, sregs: Sregs): bigint {
 
 type Instruction = import("iced-x86").Instruction;
 
-/** The second opcode bytes of UD0 and UD1. */
-const UNDEFINED = [0xff, 0xb9];
+/** Prefixes before an opcode (SDM volume 2, 2.1.1); REX and vector prefixes are not among them. */
+const LEGACY_PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3];
+/** XOP, EVEX and VEX: opcodes lie several bytes behind. */
+const VECTOR_PREFIXES = [0x8f, 0x62, 0xc4, 0xc5];
 
 /** The vectors of the software interrupts that have no operand. */
 const INTERRUPTS: Readonly<Record<string, number>> = { Int1: 1, Int3: 3, Into: 4 };
@@ -192,15 +194,30 @@ class IcedDecoder implements InstructionDecoder {
   }
 
   isTruncated(code: Uint8Array, bitness: Bitness): boolean {
-    const iced = this.#iced;
-    const reader = new iced.Decoder(bitness, code, iced.DecoderOptions.None);
+    if (this.#begin(code, bitness) !== "truncated") return false;
+    // The package asks for a ModRM byte even if no instruction has this opcode: try them all.
+    const opcode = code.findIndex((byte) => !LEGACY_PREFIXES.includes(byte));
+    if (opcode < 0 || VECTOR_PREFIXES.includes(code[opcode]!)) return true;
+    const longer = new Uint8Array(code.length + 1 + MAX_INSTRUCTION_BYTES);
+    longer.set(code);
+    for (let next = 0; next < 256; next++) {
+      longer[code.length] = next;
+      if (this.#begin(longer, bitness) === "whole") return true;
+    }
+    return false;
+  }
+
+  /** What the bytes of one instruction are. UD0 and UD1 are undefined, whatever follows. */
+  #begin(code: Uint8Array, bitness: Bitness): "whole" | "truncated" | "invalid" {
+    const { Decoder, DecoderError, DecoderOptions, Mnemonic } = this.#iced;
+    const reader = new Decoder(bitness, code, DecoderOptions.None);
     const instruction = reader.decode();
-    const isTruncated = instruction.isInvalid &&
-      reader.lastError === iced.DecoderError.NoMoreBytes;
+    const { mnemonic, isInvalid } = instruction;
+    const { lastError } = reader;
     instruction.free();
     reader.free();
-    // UD0 and UD1 are undefined whatever follows; not every processor reads it.
-    return isTruncated && !(code.at(-2) === 0x0f && UNDEFINED.includes(code.at(-1)!));
+    if (isInvalid) return lastError === DecoderError.NoMoreBytes ? "truncated" : "invalid";
+    return mnemonic === Mnemonic.Ud0 || mnemonic === Mnemonic.Ud1 ? "invalid" : "whole";
   }
 
   #describe(instruction: Instruction, bitness: Bitness): DecodedInstruction {
