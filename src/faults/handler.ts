@@ -9,6 +9,7 @@ import { KVM_INTERNAL_ERROR } from "../../ffi/kvm_consts.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
 import { pageOf } from "../pages.ts";
+import { type ExtendedState, readExtendedState } from "../x86/extended_state.ts";
 import { decoder } from "../x86/instruction.ts";
 import { type Attempt, KNOWN_FAULT_FLAGS, type MemoryFault } from "./fault.ts";
 import { injectFault } from "./inject.ts";
@@ -189,7 +190,8 @@ export class FaultHandler {
         locatedBy: "MMIO exit",
       });
     }
-    const location = locate(state, this.#memory, decoder());
+    const extended = (): ExtendedState => readExtendedState(this.#vcpu);
+    const location = locate(state, this.#memory, decoder(), extended);
     if (exit?.reason === "MEMORY_FAULT") {
       const { gpa, size, flags } = exit;
       const candidate = location.candidates.find((c) => samePage(c.gpa, gpa));
@@ -249,10 +251,14 @@ export class FaultHandler {
   #locateMmio(fault: MemoryFault, state: CpuState): MemoryFault {
     const { gpa, sizeBytes, access } = fault;
     const passed = gpa !== undefined && access === "write"
-      ? findPassedStore(state, this.#memory, decoder(), gpa, sizeBytes)
+      ? findPassedStore(state, this.#memory, decoder(), {
+        gpa,
+        sizeBytes: Number(sizeBytes),
+        data: this.#vcpu.page.mmio.data,
+      })
       : undefined;
     const rip = passed?.rip ?? fault.rip;
-    const regs = { ...state.regs, rip };
+    const regs = passed?.regs ?? state.regs;
     const { candidates, instruction } = locate({ ...state, regs }, this.#memory, decoder());
     const gva = passed?.gva ?? candidates.find((c) => samePage(c.gpa, gpa))?.gva;
     const text = passed?.instruction.text ?? instruction?.text;

@@ -7,15 +7,23 @@
  */
 
 import { hex } from "../hex.ts";
-import { CR0, EFER } from "../x86/control_registers.ts";
+import { X86_VECTOR } from "../../ffi/kvm_consts.ts";
+import {
+  type MemoryAccess,
+  operandAccesses,
+  type ReadLinear,
+  type RegisterState,
+} from "../x86/accesses.ts";
+import { CR0, EFER, RFLAGS } from "../x86/control_registers.ts";
+import { anyDeliveryAccesses, deliveryAccesses, descriptorAccesses } from "../x86/descriptors.ts";
 import {
   bitnessOf,
   type DecodedInstruction,
   type InstructionDecoder,
   linearRip,
   MAX_INSTRUCTION_BYTES,
-  type MemoryOperand,
 } from "../x86/instruction.ts";
+import type { ExtendedState } from "../x86/extended_state.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
 import { walk, type WalkResult, type WalkStep } from "../x86/page_tables.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
@@ -72,6 +80,8 @@ export interface Candidate {
   readonly sizeBytes: number;
   /** Whether the host memory behind it is unusable. */
   readonly bad: boolean;
+  /** Made only if the guest gets an exception whose vector is not known. */
+  readonly speculative?: true;
   /** The state in words. */
   readonly state: string;
   /** The page-table entries that led there. */
@@ -89,16 +99,13 @@ export interface Location {
 }
 
 const ACCESSED = 1n << 5n;
-/** Bytes of an IDT entry in real, protected and long mode (SDM volume 3A, 6.11, 6.14.1, 21.1.4). */
-const IDT_ENTRY_BYTES = { real: 4, protected: 8, long: 16 } as const;
-/** Exceptions have the vectors below this. */
-const EXCEPTIONS = 32;
+const DIRTY = 1n << 6n;
 
 /**
  * Examines every access of the instruction at RIP.
  *
  * @param decoder without one, operands stay unknown
- * @param all whether to examine every access, or stop at the first bad one
+ * @param extended gives the vector and mask registers, if an instruction needs them
  *
  * @example
  * ```ts
@@ -114,21 +121,38 @@ export function locate(
   cpu: CpuState,
   memory: ProbedMemory,
   decoder: InstructionDecoder | undefined,
-  all = true,
+  extended?: () => ExtendedState,
 ): Location {
-  const search = new Search(cpu, memory);
-  const { candidates } = search;
-  const found = (): Candidate | undefined => candidates.find((candidate) => candidate.bad);
-  const instruction = search.fetch(decoder);
-  if (instruction && (all || !found())) search.operands(instruction);
-  if (instruction && (all || !found())) search.descriptors(instruction);
-  if (all || !found()) search.delivery(instruction?.vector);
-  return { found: found(), candidates, instruction };
+  const search = new Search(cpu, memory, extended);
+  const instruction = search.run(decoder);
+  return { found: search.found, candidates: search.candidates, instruction };
 }
 
 /** Translates a linear address by the guest's own page tables. */
 export function translate(cpu: CpuState, memory: ProbedMemory, gva: bigint): WalkResult {
   return walk((gpa) => readU64(memory, gpa), cpu.sregs, gva);
+}
+
+/**
+ * Copies out bytes by linear address: fewer, or none, where the guest does not map
+ * them or the host cannot read them.
+ */
+export function readLinear(
+  cpu: CpuState,
+  memory: ProbedMemory,
+  gva: bigint,
+  sizeBytes: number,
+  translated = (address: bigint): WalkResult => translate(cpu, memory, address),
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(sizeBytes);
+  for (const piece of pagePieces(gva, sizeBytes)) {
+    const result = translated(piece.address);
+    if (!result.mapped) return bytes.subarray(0, piece.offset);
+    const read = memory.tryRead(result.gpa, piece.sizeBytes);
+    bytes.set(read, piece.offset);
+    if (read.length < piece.sizeBytes) return bytes.subarray(0, piece.offset + read.length);
+  }
+  return bytes;
 }
 
 function readU64(memory: ProbedMemory, gpa: bigint): bigint | undefined {
@@ -146,72 +170,104 @@ class Search {
   /** Host pages by guest physical page, for reads and for writes. */
   readonly #readable = new Map<bigint, HostPageState | undefined>();
   readonly #writable = new Map<bigint, HostPageState | undefined>();
+  readonly #state: RegisterState;
+  /** The vector of the exception that the guest gets instead of the next access. */
+  #exception: number | undefined;
 
-  constructor(cpu: CpuState, memory: ProbedMemory) {
+  constructor(cpu: CpuState, memory: ProbedMemory, extended?: () => ExtendedState) {
     this.#cpu = cpu;
     this.#memory = memory;
+    let known: ExtendedState | undefined;
+    this.#state = {
+      ...cpu,
+      get extended() {
+        return known ??= extended?.();
+      },
+    };
+  }
+
+  get found(): Candidate | undefined {
+    return this.candidates.find((candidate) => candidate.bad);
+  }
+
+  run(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
+    const queued = queuedVector(this.#cpu.events);
+    // Nothing runs before the delivery is through.
+    if (queued !== undefined) this.#add(deliveryAccesses(queued, false, this.#state, this.#read));
+    const instruction = this.#fetch(decoder);
+    if (instruction) this.#execute(instruction);
+    if (queued !== undefined) return instruction;
+    const isSoftware = this.#exception === undefined && isRaised(instruction, this.#cpu.regs);
+    const vector = this.#exception ?? (isSoftware ? instruction?.vector : undefined);
+    this.#exception = undefined;
+    if (vector !== undefined) {
+      this.#add(deliveryAccesses(vector, isSoftware, this.#state, this.#read));
+    } else this.#add(anyDeliveryAccesses(this.#state, this.#read), true);
+    return instruction;
   }
 
   /** The instruction's bytes: one page, and the next one if it does not end there. */
-  fetch(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
+  #fetch(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
     const { regs, sregs } = this.#cpu;
     const rip = linearRip(regs, sregs);
+    const bitness = bitnessOf(sregs);
     const inFirstPage = PAGE_BYTES - offsetInPage(rip);
     const here = Math.min(MAX_INSTRUCTION_BYTES, inFirstPage);
-    this.access("fetch", "instruction fetch", "fetch", rip, here);
-    const decode = (sizeBytes: number): DecodedInstruction | undefined =>
-      decoder?.decode(this.#readVirtual(rip, sizeBytes), bitnessOf(sregs), regs, sregs);
-    const instruction = decode(here);
-    if (instruction || inFirstPage >= MAX_INSTRUCTION_BYTES) return instruction;
-    const rest = MAX_INSTRUCTION_BYTES - inFirstPage;
-    this.access("fetch", "instruction fetch", "fetch", rip + BigInt(inFirstPage), rest);
-    return decode(MAX_INSTRUCTION_BYTES);
-  }
-
-  /** The memory operands. */
-  operands(instruction: DecodedInstruction): void {
-    // What is stored is read first: both sides of MOVS, POP to memory.
-    const reads = (operand: MemoryOperand): number => operand.access === "write" ? 1 : 0;
-    const inOrder = [...instruction.operands].sort((a, b) => reads(a) - reads(b));
-    for (const { gva, sizeBytes, access } of inOrder) {
-      this.access("operand", "operand", access === "read" ? "read" : "write", gva, sizeBytes);
+    const fetch = (gva: bigint, sizeBytes: number): void =>
+      this.#access("fetch", "instruction fetch", "fetch", gva, sizeBytes);
+    fetch(rip, here);
+    let code = this.#readVirtual(rip, here);
+    if (inFirstPage < MAX_INSTRUCTION_BYTES && code.length === here) {
+      if (!decoder || decoder.isTruncated(code, bitness)) {
+        fetch(rip + BigInt(here), MAX_INSTRUCTION_BYTES - here);
+        code = this.#readVirtual(rip, MAX_INSTRUCTION_BYTES);
+      }
     }
+    const instruction = decoder?.decode(code, bitness, regs);
+    const isInvalid = decoder && !instruction && !decoder.isTruncated(code, bitness);
+    if (isInvalid && code.length > 0) this.#exception ??= X86_VECTOR.UD;
+    return instruction;
   }
 
-  /** The descriptor that a segment load reads. */
-  descriptors({ selector }: DecodedInstruction): void {
-    const { sregs } = this.#cpu;
-    if (selector === undefined || !(sregs.cr0 & CR0.PE)) return;
-    const table = selector & 4 ? sregs.ldt.base : sregs.gdt.base;
-    this.access("descriptor", "descriptor", "read", table + BigInt(selector & ~7), 8);
+  /** The operands that are read, the descriptors that they name, the operands that are written. */
+  #execute(instruction: DecodedInstruction): void {
+    const operands = operandAccesses(instruction, this.#state, this.#read);
+    if (instruction.mnemonic === "Enter") return this.#add(operands);
+    const reads = operands.filter(({ access }) => access === "read");
+    this.#add(reads);
+    this.#add(descriptorAccesses(instruction, reads, this.#state, this.#read));
+    this.#add(operands.filter(({ access }) => access === "write"));
   }
 
-  /** What event delivery reads: the IDT, and the TSS if the stack changes. */
-  delivery(vector: number | undefined): void {
-    const { sregs, events } = this.#cpu;
-    const mode = sregs.efer & EFER.LMA ? "long" : sregs.cr0 & CR0.PE ? "protected" : "real";
-    const entryBytes = IDT_ENTRY_BYTES[mode];
-    const pending = events?.exception.injected || events?.exception.pending
-      ? events.exception.nr
-      : events?.interrupt.injected
-      ? events.interrupt.nr
-      : vector;
-    const [first, count] = pending === undefined ? [0, EXCEPTIONS] : [pending, 1];
-    this.access(
-      "descriptor",
-      "IDT entry",
-      "read",
-      sregs.idt.base + BigInt(first * entryBytes),
-      count * entryBytes,
-    );
-    const privilege = sregs.ss.dpl;
-    if (mode !== "real" && privilege === 3) {
-      this.access("descriptor", "TSS", "read", sregs.tr.base + 4n, 8); // RSP0, or ESP0 and SS0
+  /** Adds accesses, up to one that raises an exception. */
+  #add(accesses: Iterable<MemoryAccess>, isSpeculative = false): void {
+    if (this.#exception !== undefined) return;
+    const before = this.candidates.length;
+    for (const { kind, source, access, gva, sizeBytes, refused } of accesses) {
+      if (refused) {
+        const bad = false;
+        this.candidates.push({
+          kind,
+          source,
+          access,
+          gva,
+          sizeBytes,
+          bad,
+          state: refused,
+          walk: [],
+        });
+        this.#exception = X86_VECTOR.GP;
+      } else this.#access(kind, source, access, gva, sizeBytes);
+      if (this.#exception !== undefined) break;
+    }
+    if (!isSpeculative) return;
+    for (let i = before; i < this.candidates.length; i++) {
+      this.candidates[i] = { ...this.candidates[i]!, speculative: true };
     }
   }
 
   /** Adds an access: a candidate for each of its pages, or for the table entry that fails. */
-  access(
+  #access(
     kind: CandidateKind,
     source: string,
     access: Access,
@@ -231,45 +287,67 @@ class Search {
     sizeBytes: number,
   ): void {
     const result = this.#translate(gva);
-    const walked = result.steps;
-    for (const { level, entryGpa, entry } of walked) {
-      // The processor sets the accessed bit of an entry on first use; PAE's PDPT entries have none.
-      const hasAccessed = level !== "PDPT" || (this.#cpu.sregs.efer & EFER.LMA) !== 0n;
-      const state = this.#probe(entryGpa, hasAccessed && (entry & ACCESSED) === 0n);
-      if (state && !state.usable) {
-        this.#addEntry(source, level, entryGpa, gva, "write", state.text, walked);
-        return;
-      }
+    const walk = result.steps;
+    const entry = walk.find((step) => this.#isBadEntry(step, result, access));
+    if (entry) {
+      const state = this.#probe(entry.entryGpa, true)!.text;
+      return this.#addEntry(source, entry.level, entry.entryGpa, gva, "write", state, walk);
     }
-    if (!result.mapped) {
-      if (result.reason === "unreadable") {
-        const state = this.#probe(result.entryGpa, false)?.text ?? "no memory slot";
-        this.#addEntry(source, result.failedLevel, result.entryGpa, gva, "read", state, walked);
-        return;
-      }
-      const level = result.reason === "non-canonical" ? "" : ` at the ${result.failedLevel}`;
-      const state = `not mapped by the guest: ${result.reason}${level}`;
-      const bad = false;
-      this.candidates.push({ kind, source, access, gva, sizeBytes, bad, state, walk: walked });
+    if (!result.mapped && result.reason === "unreadable") {
+      const state = this.#probe(result.entryGpa, false)?.text ?? "no memory slot";
+      const { failedLevel, entryGpa } = result;
+      return this.#addEntry(source, failedLevel, entryGpa, gva, "read", state, walk);
+    }
+    const common = { kind, source, access, gva, sizeBytes, walk };
+    const refused = this.#refusal(result, kind, access);
+    if (!result.mapped || refused !== undefined) {
+      this.candidates.push({ ...common, bad: false, state: `not mapped by the guest: ${refused}` });
+      this.#exception ??= result.mapped || result.reason !== "non-canonical"
+        ? X86_VECTOR.PF
+        : X86_VECTOR.GP;
       return;
     }
     const state = this.#probe(result.gpa, access === "write");
     const rom = this.#memory.slotAt(result.gpa)?.kind === "rom";
     this.candidates.push({
-      kind,
-      source,
-      access,
-      gva,
+      ...common,
       gpa: result.gpa,
-      sizeBytes,
       bad: state !== undefined && !state.usable,
       state: state === undefined
         ? "no memory slot (MMIO)"
         : rom && access === "write"
         ? "read-only slot (MMIO)"
         : state.text,
-      walk: walked,
     });
+  }
+
+  /**
+   * Whether the processor has to set a bit in a table entry that cannot be written:
+   * accessed on first use, dirty on the first write through the last entry. With EPT,
+   * it counts as a write even where the entry turns out not to be present.
+   */
+  #isBadEntry(step: WalkStep, result: WalkResult, access: Access): boolean {
+    // PAE's PDPT entries have no accessed bit.
+    if (step.level === "PDPT" && !(this.#cpu.sregs.efer & EFER.LMA)) return false;
+    const isLast = result.mapped && step === result.steps.at(-1);
+    const missing = isLast && access === "write" ? ACCESSED | DIRTY : ACCESSED;
+    if ((step.entry & missing) === missing) return false;
+    return this.#probe(step.entryGpa, true)?.usable === false;
+  }
+
+  /** Why the guest's page tables do not permit an access. */
+  #refusal(result: WalkResult, kind: CandidateKind, access: Access): string | undefined {
+    if (!result.mapped) {
+      return result.reason === "non-canonical"
+        ? result.reason
+        : `${result.reason} at the ${result.failedLevel}`;
+    }
+    const { sregs } = this.#cpu;
+    const isUser = sregs.ss.dpl === 3 && kind !== "descriptor";
+    if (isUser && !result.user) return "supervisor page";
+    if (access === "fetch" && result.nx) return "no-execute page";
+    const protects = isUser || (sregs.cr0 & CR0.WP) !== 0n;
+    return access === "write" && !result.writable && protects ? "read-only page" : undefined;
   }
 
   #addEntry(
@@ -279,7 +357,7 @@ class Search {
     gva: bigint,
     access: Access,
     state: string,
-    walked: readonly WalkStep[],
+    walk: readonly WalkStep[],
   ): void {
     this.candidates.push({
       kind: "table",
@@ -289,7 +367,7 @@ class Search {
       sizeBytes: 8,
       bad: this.#memory.slotAt(gpa) !== undefined,
       state,
-      walk: walked,
+      walk,
     });
   }
 
@@ -310,15 +388,30 @@ class Search {
     return probes.get(page);
   }
 
-  #readVirtual(gva: bigint, sizeBytes: number): Uint8Array {
-    const bytes = new Uint8Array(sizeBytes);
-    for (const piece of pagePieces(gva, sizeBytes)) {
-      const result = this.#translate(piece.address);
-      if (!result.mapped) return bytes.subarray(0, piece.offset);
-      const read = this.#memory.tryRead(result.gpa, piece.sizeBytes);
-      bytes.set(read, piece.offset);
-      if (read.length < piece.sizeBytes) return bytes.subarray(0, piece.offset + read.length);
-    }
-    return bytes;
+  #readVirtual(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
+    return readLinear(this.#cpu, this.#memory, gva, sizeBytes, (at) => this.#translate(at));
   }
+
+  /** Reads an integer of up to 8 bytes. */
+  readonly #read: ReadLinear = (gva, sizeBytes) => {
+    const bytes = this.#readVirtual(gva, sizeBytes);
+    if (bytes.length < sizeBytes) return undefined;
+    const word = new Uint8Array(8);
+    word.set(bytes);
+    return new DataView(word.buffer).getBigUint64(0, true);
+  };
+}
+
+/** The vector that is queued for delivery. */
+function queuedVector(events: PendingEvents | undefined): number | undefined {
+  if (!events) return undefined;
+  const { exception, interrupt } = events;
+  if (exception.injected || exception.pending) return exception.nr;
+  return interrupt.injected ? interrupt.nr : undefined;
+}
+
+/** Whether an instruction raises its software interrupt: INTO does on overflow. */
+function isRaised(instruction: DecodedInstruction | undefined, { rflags }: Registers): boolean {
+  if (instruction?.vector === undefined) return false;
+  return instruction.mnemonic !== "Into" || (rflags & RFLAGS.OF) !== 0n;
 }

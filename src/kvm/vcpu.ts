@@ -134,6 +134,12 @@ export class Vcpu extends Descriptor {
     this.exchange("KVM_SET_XSAVE", ioctls.KVM_SET_XSAVE, area);
   }
 
+  /** XCR0, by `KVM_GET_XCRS`: the state components that XSAVE manages. */
+  xcr0(): bigint {
+    const { nr_xcrs, xcrs } = this.get("KVM_GET_XCRS", ioctls.KVM_GET_XCRS, structs.KVM_XCRS);
+    return xcrs.slice(0, nr_xcrs).find(({ xcr }) => xcr === 0)?.value ?? 0n;
+  }
+
   /** `KVM_GET_MSRS`: the values, as many as KVM could read before the first it could not. */
   msrs(indices: readonly number[]): Msr[] {
     const bytes = encodeCounted(MSRS, indices.map((index) => ({ index })));

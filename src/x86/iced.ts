@@ -8,10 +8,12 @@
 // By name: a bundler cannot tell what `*` stands for in a CommonJS package.
 export {
   Decoder,
+  DecoderError,
   DecoderOptions,
   Formatter,
   FormatterSyntax,
   InstructionInfoFactory,
+  MemorySize,
   MemorySizeExt,
   Mnemonic,
   OpAccess,

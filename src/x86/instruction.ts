@@ -15,30 +15,61 @@ export type Bitness = 16 | 32 | 64;
 /** What an instruction does to memory. */
 export type OperandAccess = "read" | "write" | "read-write";
 
-/** A memory access of an instruction, at the address that the registers give it. */
-export interface MemoryOperand {
-  /** The linear address. */
-  readonly gva: bigint;
-  /** Bytes; 1 where the instruction does not say. */
+/** A memory operand as the instruction encodes it; `accesses.ts` gives it an address. */
+export interface MemoryReference {
+  /** `DS`, or `None` where segments do not count. */
+  readonly segment: string;
+  /** Registers by name, `None` without one. */
+  readonly base: string;
+  readonly index: string;
+  readonly scale: number;
+  readonly displacement: bigint;
+  /** Offsets wrap at this width. */
+  readonly addressBits: Bitness;
+  /** All bytes, or one element's where the index is a vector. */
   readonly sizeBytes: number;
+  /** One element of a vector; else the same. */
+  readonly elementBytes: number;
   readonly access: OperandAccess;
+  /** Implicit, by the stack or frame pointer: SS decides the pointer's width. */
+  readonly isStack: boolean;
 }
 
 /** A decoded instruction. */
 export interface DecodedInstruction {
   /** In Intel syntax: `mov al,[rbx+8]`. */
   readonly text: string;
+  /** The decoder's name for it, without operands: `Mov`. */
+  readonly mnemonic: string;
   readonly lengthBytes: number;
-  readonly operands: readonly MemoryOperand[];
+  readonly bitness: Bitness;
+  /** Its memory operands, implicit ones included. */
+  readonly references: readonly MemoryReference[];
+  /** The register operands by their place, `undefined` for operands of another kind. */
+  readonly registers: readonly (string | undefined)[];
+  /** The first immediate operand, sign-extended. */
+  readonly immediate?: bigint;
+  /** The AVX-512 mask register. */
+  readonly opmask?: string;
+  /** The memory operand is one element, broadcast to all. */
+  readonly broadcasts: boolean;
+  /** The width of one index of a gather or scatter. */
+  readonly indexBytes: 4 | 8;
+  /** It is a string instruction with a REP prefix. */
+  readonly repeats: boolean;
+  /** What it adds to the stack pointer, if anything. */
+  readonly stackPointerIncrement: number;
   /** It accesses memory in one locked step: a `lock` prefix, or an exchange. */
   readonly locked: boolean;
   /** The vector of a software interrupt: `int 0x40`. */
   readonly vector?: number;
-  /** The selector that a far jump or call, or a move to a segment register, loads. */
-  readonly selector?: number;
+  /** A far branch, or a load of a far pointer. */
+  readonly isFar: boolean;
+  /** The selector in a far branch's immediate. */
+  readonly farSelector?: number;
 }
 
-/** Longest instruction (SDM volume 2, 2.3.11). */
+/** The longest instruction (SDM volume 2, 2.3.11). */
 export const MAX_INSTRUCTION_BYTES = 15;
 
 type Iced = typeof import("./iced.ts");
@@ -48,14 +79,16 @@ export interface InstructionDecoder {
   /**
    * Decodes the instruction at the start of `code`.
    *
-   * @returns `undefined` where the bytes are too few or no instruction
+   * @returns `undefined` if there are too few bytes, or they are no instruction
    */
   decode(
     code: Uint8Array,
     bitness: Bitness,
-    regs: Regs,
-    sregs: Sregs,
+    regs: Pick<Regs, "rip">,
+    sregs?: Sregs,
   ): DecodedInstruction | undefined;
+  /** Whether `code` is the beginning of an instruction that needs more bytes. */
+  isTruncated(code: Uint8Array, bitness: Bitness): boolean;
 }
 
 let loaded: InstructionDecoder | undefined;
@@ -98,6 +131,35 @@ export function linearRip(regs: Regs, sregs: Sregs): bigint {
   return bitnessOf(sregs) === 64 ? regs.rip : BigInt.asUintN(32, linear);
 }
 
+type Instruction = import("iced-x86").Instruction;
+
+/** Prefixes before an opcode (SDM volume 2, 2.1.1); REX and vector prefixes are not among them. */
+const LEGACY_PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3];
+/** XOP, EVEX and VEX: opcodes lie several bytes behind. */
+const VECTOR_PREFIXES = [0x8f, 0x62, 0xc4, 0xc5];
+
+/** The vectors of the software interrupts that have no operand. */
+const INTERRUPTS: Readonly<Record<string, number>> = { Int1: 1, Int3: 3, Into: 4 };
+
+const AT_RAX: Omit<MemoryReference, "addressBits"> = {
+  segment: "DS",
+  base: "RAX",
+  index: "None",
+  scale: 1,
+  displacement: 0n,
+  sizeBytes: 1,
+  elementBytes: 1,
+  access: "read",
+  isStack: false,
+};
+
+/** Accesses at the address in RAX that the decoder does not list. */
+const IMPLICIT: Readonly<Record<string, Partial<MemoryReference>>> = {
+  Clzero: { access: "write", sizeBytes: 64, elementBytes: 64 },
+  Monitor: {},
+  Monitorx: {},
+};
+
 class IcedDecoder implements InstructionDecoder {
   readonly #iced: Iced;
   readonly #factory: import("iced-x86").InstructionInfoFactory;
@@ -117,80 +179,118 @@ class IcedDecoder implements InstructionDecoder {
   decode(
     code: Uint8Array,
     bitness: Bitness,
-    regs: Regs,
-    sregs: Sregs,
+    regs: Pick<Regs, "rip">,
   ): DecodedInstruction | undefined {
     const iced = this.#iced;
     const reader = new iced.Decoder(bitness, code, iced.DecoderOptions.None);
     reader.ip = regs.rip;
     const instruction = reader.decode();
     try {
-      if (instruction.isInvalid) return undefined;
-      const info = this.#factory.info(instruction);
-      const elementBytes = iced.MemorySizeExt.size(instruction.memorySize);
-      const operands = info.usedMemory().flatMap((memory) =>
-        this.#operand(memory, elementBytes, bitness, regs, sregs)
-      );
-      info.free();
-      const selector = this.#selector(instruction, regs);
-      const isInt = instruction.mnemonic === iced.Mnemonic.Int;
-      return {
-        text: this.#formatter.format(instruction).toLowerCase(),
-        lengthBytes: instruction.length,
-        operands,
-        locked: operands.length > 0 &&
-          (instruction.hasLockPrefix || instruction.mnemonic === iced.Mnemonic.Xchg),
-        ...(isInt ? { vector: instruction.immediate8 } : {}),
-        ...(selector === undefined ? {} : { selector }),
-      };
+      return instruction.isInvalid ? undefined : this.#describe(instruction, bitness);
     } finally {
       instruction.free();
       reader.free();
     }
   }
 
-  #operand(
-    memory: import("iced-x86").UsedMemory,
-    elementBytes: number,
-    bitness: Bitness,
-    regs: Regs,
-    sregs: Sregs,
-  ): MemoryOperand[] {
-    const { MemorySizeExt, OpAccess, Register, RegisterExt } = this.#iced;
-    const { base, index, scale, displacement, segment, access } = memory;
-    const sizeBytes = MemorySizeExt.size(memory.memorySize) || elementBytes || 1;
-    memory.free();
-    const baseValue = registerValue(Register[base], regs);
-    const indexValue = registerValue(Register[index], regs);
-    // An index in a vector register (a gather) means many addresses: none can be named.
-    if (baseValue === undefined || indexValue === undefined) return [];
-    const widest = [base, index].find((register) => register !== Register.None);
-    const addressBits = widest === undefined ? bitness : RegisterExt.size(widest) * 8;
-    const offset = BigInt.asUintN(
-      addressBits,
-      baseValue + indexValue * BigInt(scale) + displacement,
-    );
-    const linear = segmentBase(Register[segment], bitness, sregs) + offset;
-    const kind = accessKind(OpAccess[access]);
-    if (kind === undefined) return [];
-    const gva = BigInt.asUintN(bitness === 64 ? 64 : 32, linear);
-    return [{ gva, sizeBytes, access: kind }];
+  isTruncated(code: Uint8Array, bitness: Bitness): boolean {
+    if (this.#begin(code, bitness) !== "truncated") return false;
+    // The package asks for a ModRM byte even if no instruction has this opcode: try them all.
+    const opcode = code.findIndex((byte) => !LEGACY_PREFIXES.includes(byte));
+    if (opcode < 0 || VECTOR_PREFIXES.includes(code[opcode]!)) return true;
+    const longer = new Uint8Array(code.length + 1 + MAX_INSTRUCTION_BYTES);
+    longer.set(code);
+    for (let next = 0; next < 256; next++) {
+      longer[code.length] = next;
+      if (this.#begin(longer, bitness) === "whole") return true;
+    }
+    return false;
   }
 
-  /** What a far branch or a move to a segment register is about to load. */
-  #selector(instruction: import("iced-x86").Instruction, regs: Regs): number | undefined {
-    const { OpKind, Register, RegisterExt } = this.#iced;
-    if (instruction.opCount === 0) return undefined;
-    const first = instruction.op0Kind;
-    if (first === OpKind.FarBranch16 || first === OpKind.FarBranch32) {
-      return instruction.farBranchSelector;
-    }
-    const loadsSegment = first === OpKind.Register &&
-      RegisterExt.isSegmentRegister(instruction.op0Register) && instruction.opCount === 2 &&
-      instruction.op1Kind === OpKind.Register;
-    if (!loadsSegment) return undefined;
-    const value = registerValue(Register[instruction.op1Register], regs);
-    return value === undefined ? undefined : Number(value & 0xffffn);
+  /** What the bytes of one instruction are. UD0 and UD1 are undefined, whatever follows. */
+  #begin(code: Uint8Array, bitness: Bitness): "whole" | "truncated" | "invalid" {
+    const { Decoder, DecoderError, DecoderOptions, Mnemonic } = this.#iced;
+    const reader = new Decoder(bitness, code, DecoderOptions.None);
+    const instruction = reader.decode();
+    const { mnemonic, isInvalid } = instruction;
+    const { lastError } = reader;
+    instruction.free();
+    reader.free();
+    if (isInvalid) return lastError === DecoderError.NoMoreBytes ? "truncated" : "invalid";
+    return mnemonic === Mnemonic.Ud0 || mnemonic === Mnemonic.Ud1 ? "invalid" : "whole";
+  }
+
+  #describe(instruction: Instruction, bitness: Bitness): DecodedInstruction {
+    const { MemorySize, Mnemonic, OpKind, Register } = this.#iced;
+    const mnemonic = Mnemonic[instruction.mnemonic]!;
+    const references = this.#references(instruction, mnemonic, bitness);
+    const kinds = Array.from({ length: instruction.opCount }, (_, i) => instruction.opKind(i));
+    const farBranch = kinds[0] === OpKind.FarBranch16 || kinds[0] === OpKind.FarBranch32;
+    const place = kinds.findIndex((kind) => /^Immediate/.test(OpKind[kind]!));
+    const vector = mnemonic === "Int" ? instruction.immediate8 : INTERRUPTS[mnemonic];
+    return {
+      text: this.#formatter.format(instruction).toLowerCase(),
+      mnemonic,
+      lengthBytes: instruction.length,
+      bitness,
+      references,
+      registers: kinds.map((kind, i) =>
+        kind === OpKind.Register ? Register[instruction.opRegister(i)] : undefined
+      ),
+      ...(place < 0 ? {} : { immediate: BigInt.asIntN(64, instruction.immediate(place)) }),
+      ...(instruction.hasOpMask ? { opmask: Register[instruction.opMask]! } : {}),
+      broadcasts: instruction.isBroadcast,
+      indexBytes: instruction.isVsib64 ? 8 : 4,
+      repeats: instruction.isStringInstruction &&
+        (instruction.hasRepPrefix || instruction.hasRepnePrefix),
+      stackPointerIncrement: instruction.stackPointerIncrement,
+      locked: references.length > 0 && (instruction.hasLockPrefix || mnemonic === "Xchg"),
+      ...(vector === undefined ? {} : { vector }),
+      isFar: farBranch || /^SegPtr/.test(MemorySize[instruction.memorySize]!),
+      ...(farBranch ? { farSelector: instruction.farBranchSelector } : {}),
+    };
+  }
+
+  #references(
+    instruction: Instruction,
+    mnemonic: string,
+    bitness: Bitness,
+  ): MemoryReference[] {
+    const { MemorySizeExt, OpAccess, OpKind, Register, RegisterExt } = this.#iced;
+    const elementBytes = MemorySizeExt.elementSize(instruction.memorySize) || 1;
+    const wholeBytes = MemorySizeExt.size(instruction.memorySize) || 1;
+    const explicit = Array.from({ length: instruction.opCount }, (_, i) => instruction.opKind(i))
+      .filter((kind) => kind === OpKind.Memory).length;
+    const info = this.#factory.info(instruction);
+    const used = info.usedMemory();
+    const references = used.flatMap((memory, i): MemoryReference[] => {
+      const access = accessKind(OpAccess[memory.access]);
+      const { base, index, scale, displacement, segment, memorySize } = memory;
+      memory.free();
+      if (access === undefined) return [];
+      const widest = [base, index].find((r) =>
+        r !== Register.None && !RegisterExt.isVectorRegister(r)
+      );
+      const addressBits = widest !== undefined && Register[widest] !== "AL"
+        ? RegisterExt.size(widest) * 8
+        : (instruction.memoryDisplSize || bitness / 8) * 8;
+      return [{
+        segment: Register[segment]!,
+        base: Register[base]!,
+        index: Register[index]!,
+        scale,
+        displacement,
+        addressBits: addressBits as Bitness,
+        sizeBytes: MemorySizeExt.size(memorySize) || wholeBytes,
+        elementBytes: MemorySizeExt.elementSize(memorySize) || elementBytes,
+        access,
+        isStack: instruction.isStackInstruction && i >= explicit,
+      }];
+    });
+    info.free();
+    const implicit = IMPLICIT[mnemonic];
+    if (implicit) references.push({ ...AT_RAX, ...implicit, addressBits: bitness });
+    return references;
   }
 }
 
@@ -207,39 +307,5 @@ function accessKind(name: string | undefined): OperandAccess | undefined {
       return "read-write";
     default:
       return undefined; // an address that is computed and not accessed
-  }
-}
-
-const WIDE: readonly (keyof Regs)[] = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"];
-
-/** A general register's value by its name in any width; 0 for no register. */
-function registerValue(name: string | undefined, regs: Regs): bigint | undefined {
-  if (name === undefined || name === "None") return 0n;
-  const extended = /^R(\d+)([DW]?)$/.exec(name);
-  if (extended) {
-    const value = regs[`r${extended[1]}` as keyof Regs];
-    const bits = extended[2] === "D" ? 32 : extended[2] === "W" ? 16 : 64;
-    return value === undefined ? undefined : BigInt.asUintN(bits, value);
-  }
-  const wide = WIDE.find((register) => register.slice(1) === name.slice(-2).toLowerCase());
-  if (wide === undefined) return undefined;
-  const bits = name.startsWith("R") ? 64 : name.startsWith("E") ? 32 : 16;
-  return BigInt.asUintN(bits, regs[wide]);
-}
-
-/** A segment's base: in 64-bit mode only FS and GS have one (SDM volume 3A, 3.4.4). */
-function segmentBase(name: string | undefined, bitness: Bitness, sregs: Sregs): bigint {
-  switch (name) {
-    case "FS":
-      return sregs.fs.base;
-    case "GS":
-      return sregs.gs.base;
-    case "ES":
-    case "CS":
-    case "SS":
-    case "DS":
-      return bitness === 64 ? 0n : sregs[name.toLowerCase() as "es" | "cs" | "ss" | "ds"].base;
-    default:
-      return 0n;
   }
 }

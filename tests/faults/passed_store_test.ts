@@ -25,7 +25,7 @@ function passed(
   const bytes = code(listing);
   memory.put(at, bytes);
   const cpu = make(BigInt(at + bytes.length));
-  const store = findPassedStore(cpu, memory, decoder, BigInt(gpa), BigInt(sizeBytes));
+  const store = findPassedStore(cpu, memory, decoder, { gpa: BigInt(gpa), sizeBytes });
   return store && [store.instruction.text, Number(store.rip), store.gva];
 }
 
@@ -64,7 +64,10 @@ Deno.test("a store to another address, a load and other code are none", () => {
 Deno.test("RIP at the start of memory, or behind a page without translation, finds none", () => {
   const memory = new FakeMemory();
   assertEquals(
-    findPassedStore(protectedMode({ rip: 0n }), memory, decoder, BigInt(BAD), 1n),
+    findPassedStore(protectedMode({ rip: 0n }), memory, decoder, {
+      gpa: BigInt(BAD),
+      sizeBytes: 1,
+    }),
     undefined,
   );
 });

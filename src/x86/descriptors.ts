@@ -1,0 +1,315 @@
+/**
+ * The descriptor tables that the processor reads on its own: for segment loads and
+ * far branches, and for the delivery of interrupts and exceptions. A table's limit
+ * counts: past it there is an exception and no access.
+ * Source: SDM volume 3A, 3.4.2 to 3.5, 6.10 to 6.14, 8.2 to 8.7 and 21.1.4.
+ *
+ * @module
+ */
+
+import { type MemoryAccess, type ReadLinear, type RegisterState, stackBits } from "./accesses.ts";
+import { CR0, EFER, RFLAGS } from "./control_registers.ts";
+import type { DecodedInstruction } from "./instruction.ts";
+import { registerValue } from "./register_values.ts";
+import type { SystemRegisters } from "./registers.ts";
+
+/** Exceptions have the vectors below this. */
+export const EXCEPTIONS = 32;
+
+/** How interrupts are delivered and descriptors laid out. */
+type Mode = "real" | "protected" | "long";
+
+/** Bytes of an IDT entry. */
+const GATE_BYTES = { real: 4, protected: 8, long: 16 } as const;
+
+/** Instructions that take a selector, and the place of that operand. */
+const SELECTOR_OPERAND: Readonly<Record<string, number>> = {
+  Lar: 1,
+  Lldt: 0,
+  Lsl: 1,
+  Ltr: 0,
+  Verr: 0,
+  Verw: 0,
+};
+/** Those that only look at the descriptor. */
+const TESTS = ["Lar", "Lsl", "Verr", "Verw"];
+const SEGMENTS = ["CS", "DS", "ES", "FS", "GS", "SS"];
+
+/** Descriptor types (SDM volume 3A, tables 3-1 and 3-2). */
+const TYPE = { accessed: 1, callGate16: 4, callGate: 0xc, taskGate: 5, conforming: 4 } as const;
+
+function modeOf({ sregs }: RegisterState): Mode {
+  if (!(sregs.cr0 & CR0.PE)) return "real";
+  return sregs.efer & EFER.LMA ? "long" : "protected";
+}
+
+/**
+ * The descriptors that an instruction reads: after its operands are read, before any is
+ * written.
+ *
+ * @param reads the operands that it reads
+ */
+export function* descriptorAccesses(
+  instruction: DecodedInstruction,
+  reads: readonly MemoryAccess[],
+  state: RegisterState,
+  read: ReadLinear,
+): Generator<MemoryAccess> {
+  if (modeOf(state) === "real" || state.regs.rflags & RFLAGS.VM) return;
+  const { mnemonic } = instruction;
+  const selector = selectorOf(instruction, reads, state, read);
+  if (selector === undefined) return;
+  const isSystem = mnemonic === "Ltr" || mnemonic === "Lldt";
+  const descriptor = yield* descriptorAccess(selector, state, read, isSystem);
+  if (!descriptor || mnemonic === "Lldt" || TESTS.includes(mnemonic)) return;
+  // LTR makes the TSS busy.
+  if (mnemonic === "Ltr") yield written(descriptor);
+  else yield* target(descriptor, state, read);
+  if (isReturn(mnemonic)) yield* outerStack(instruction, selector, reads, state, read);
+}
+
+function isReturn(mnemonic: string): boolean {
+  return mnemonic === "Retf" || mnemonic.startsWith("Iret");
+}
+
+/** A far return to an outer privilege level pops the stack pointer and SS, too. */
+function* outerStack(
+  { stackPointerIncrement }: DecodedInstruction,
+  selector: number,
+  reads: readonly MemoryAccess[],
+  state: RegisterState,
+  read: ReadLinear,
+): Generator<MemoryAccess> {
+  const first = reads[0];
+  if (!first) return;
+  let ss = reads[4]; // IRETQ always pops it
+  if (!ss) {
+    if ((selector & 3) <= cplOf(state.sregs)) return;
+    const rsp = { ...first, gva: linear(first.gva + BigInt(stackPointerIncrement), state) };
+    ss = { ...first, gva: linear(rsp.gva + BigInt(first.sizeBytes), state) };
+    yield rsp;
+    yield ss;
+  }
+  const ssSelector = read(ss.gva, 2);
+  if (ssSelector === undefined) return;
+  const descriptor = yield* descriptorAccess(Number(ssSelector), state, read, false);
+  if (descriptor && !descriptor.isSystem && !(descriptor.type & TYPE.accessed)) {
+    yield written(descriptor);
+  }
+}
+
+/** Where a code segment's descriptor leads: to itself, or through a call gate to another. */
+function* target(
+  descriptor: Descriptor,
+  state: RegisterState,
+  read: ReadLinear,
+): Generator<MemoryAccess> {
+  const { isSystem, type } = descriptor;
+  if (!isSystem) {
+    if (!(type & TYPE.accessed)) yield written(descriptor);
+  } else if (type === TYPE.callGate16 || type === TYPE.callGate) {
+    const next = yield* descriptorAccess(descriptor.gateSelector, state, read, false);
+    if (next && !next.isSystem && !(next.type & TYPE.accessed)) yield written(next);
+  }
+}
+
+/** The selector that an instruction loads or tests. */
+function selectorOf(
+  { mnemonic, registers, farSelector, isFar }: DecodedInstruction,
+  reads: readonly MemoryAccess[],
+  { regs }: RegisterState,
+  read: ReadLinear,
+): number | undefined {
+  if (farSelector !== undefined) return farSelector;
+  const readSelector = (access: MemoryAccess | undefined, offset = 0): number | undefined => {
+    const value = access && read(access.gva + BigInt(offset), 2);
+    return value === undefined ? undefined : Number(value);
+  };
+  const loadsSegment = SEGMENTS.includes(registers[0] ?? "");
+  const place = SELECTOR_OPERAND[mnemonic] ?? (mnemonic === "Mov" && loadsSegment ? 1 : undefined);
+  if (place !== undefined) {
+    const name = registers[place];
+    if (name === undefined) return readSelector(reads[0]);
+    return Number(BigInt.asUintN(16, registerValue(name, regs) ?? 0n));
+  }
+  if (mnemonic === "Pop" && loadsSegment) return readSelector(reads[0]);
+  if (isReturn(mnemonic)) return readSelector(reads[1]); // above RIP
+  const [pointer] = reads;
+  return isFar && pointer ? readSelector(pointer, pointer.sizeBytes - 2) : undefined;
+}
+
+/** A descriptor as it is in its table. */
+interface Descriptor {
+  readonly gva: bigint;
+  readonly type: number;
+  /** A system descriptor: a gate, TSS or LDT. */
+  readonly isSystem: boolean;
+  readonly dpl: number;
+  /** The selector in a gate. */
+  readonly gateSelector: number;
+  readonly source: string;
+}
+
+/** Reads the descriptor that a selector names. @returns `undefined` if there is none to read */
+function* descriptorAccess(
+  selector: number,
+  state: RegisterState,
+  read: ReadLinear,
+  isWide: boolean,
+): Generator<MemoryAccess, Descriptor | undefined> {
+  const { sregs } = state;
+  const inLdt = (selector & 4) !== 0;
+  if ((selector & 0xfffc) === 0 || (inLdt && sregs.ldt.unusable)) return undefined;
+  const { base, limit } = inLdt ? sregs.ldt : sregs.gdt;
+  const offset = selector & ~7;
+  const source = inLdt ? "LDT descriptor" : "GDT descriptor";
+  const gva = linear(base + BigInt(offset), state);
+  if (offset + 7 > limit) return undefined;
+  yield descriptorRead(source, gva, 8);
+  const bytes = read(gva, 8);
+  if (bytes === undefined) return undefined;
+  const type = Number(bytes >> 40n & 0xfn);
+  const isSystem = (bytes >> 44n & 1n) === 0n;
+  if (isSystem && modeOf(state) === "long" && (isWide || type === TYPE.callGate)) {
+    if (offset + 15 > limit) return undefined;
+    yield descriptorRead(source, gva + 8n, 8);
+  }
+  const dpl = Number(bytes >> 45n & 3n);
+  return { gva, type, isSystem, dpl, gateSelector: Number(bytes >> 16n & 0xffffn), source };
+}
+
+/** What delivering an event reads and pushes. */
+export function* deliveryAccesses(
+  vector: number,
+  isSoftware: boolean,
+  state: RegisterState,
+  read: ReadLinear,
+): Generator<MemoryAccess> {
+  const { sregs } = state;
+  const mode = modeOf(state);
+  const size = GATE_BYTES[mode];
+  const offset = vector * size;
+  if (offset + size - 1 > sregs.idt.limit) return;
+  const gva = linear(sregs.idt.base + BigInt(offset), state);
+  const gate = descriptorRead("IDT entry", gva, size);
+  if (mode === "real") {
+    yield* frame(3, 2, state);
+    yield gate;
+    return;
+  }
+  yield gate;
+  const low = read(gva, 8);
+  if (low === undefined || !(low >> 47n & 1n)) return;
+  const type = Number(low >> 40n & 0x1fn);
+  const gateDpl = Number(low >> 45n & 3n);
+  if (isSoftware && gateDpl < cplOf(sregs)) return;
+  const selector = Number(low >> 16n & 0xffffn);
+  const descriptor = yield* descriptorAccess(selector, state, read, false);
+  if (!descriptor || type === TYPE.taskGate || descriptor.isSystem) return;
+  const isConforming = (descriptor.type & TYPE.conforming) !== 0;
+  const changesStack = !isConforming && descriptor.dpl < cplOf(sregs);
+  const interruptStack = mode === "long" ? Number(low >> 32n & 7n) : 0;
+  const stack = yield* newStack(mode, changesStack, interruptStack, descriptor.dpl, state, read);
+  if (stack === "fault") return;
+  const words = mode === "long" || changesStack ? 5 : 3;
+  const wordBytes = mode === "long" ? 8 : type & 8 ? 4 : 2;
+  yield* frame(words, wordBytes, state, stack);
+}
+
+/**
+ * The reads of every exception's IDT entry, for an exception whose vector is not
+ * known, and what the usual ones lead to.
+ */
+export function* anyDeliveryAccesses(
+  state: RegisterState,
+  read: ReadLinear,
+): Generator<MemoryAccess> {
+  const { base, limit } = state.sregs.idt;
+  const size = GATE_BYTES[modeOf(state)];
+  const entries = Math.min(EXCEPTIONS, Math.floor((limit + 1) / size));
+  if (entries <= 0) return;
+  yield descriptorRead("IDT entry", linear(base, state), entries * size);
+  const known = new Set<string>();
+  for (let vector = 0; vector < entries; vector++) {
+    for (const access of deliveryAccesses(vector, false, state, read)) {
+      if (access.kind !== "descriptor" || access.source === "IDT entry") continue;
+      const key = `${access.gva} ${access.access}`;
+      if (!known.has(key)) yield access;
+      known.add(key);
+    }
+  }
+}
+
+/** Where the frame goes; reads the TSS if the stack changes. */
+function* newStack(
+  mode: Mode,
+  changesStack: boolean,
+  interruptStack: number,
+  privilege: number,
+  state: RegisterState,
+  read: ReadLinear,
+): Generator<MemoryAccess, bigint | "fault" | undefined> {
+  if (!changesStack && interruptStack === 0) return undefined;
+  const { tr } = state.sregs;
+  const is16 = mode === "protected" && (tr.type & 8) === 0;
+  const [offset, sizeBytes] = mode === "long"
+    ? [interruptStack > 0 ? 0x1c + 8 * interruptStack : 4 + 8 * privilege, 8]
+    : is16
+    ? [2 + 4 * privilege, 4]
+    : [4 + 8 * privilege, 6];
+  if (tr.unusable || offset + sizeBytes - 1 > tr.limit) return "fault";
+  const gva = linear(tr.base + BigInt(offset), state);
+  yield descriptorRead("TSS", gva, sizeBytes);
+  const pointer = read(gva, is16 ? 2 : mode === "long" ? 8 : 4);
+  if (pointer === undefined) return "fault";
+  if (mode === "long") return pointer;
+  const selector = read(gva + (is16 ? 2n : 4n), 2);
+  const descriptor = yield* descriptorAccess(Number(selector ?? 0n), state, read, false);
+  const bytes = descriptor && read(descriptor.gva, 8);
+  if (bytes === undefined) return "fault";
+  return linear(pointer + (bytes >> 16n & 0xff_ffffn | bytes >> 56n << 24n), state);
+}
+
+/** The pushes of an interrupt frame, without an error code. */
+function* frame(
+  words: number,
+  wordBytes: number,
+  state: RegisterState,
+  top?: bigint,
+): Generator<MemoryAccess> {
+  const { regs, sregs } = state;
+  const isLong = modeOf(state) === "long";
+  const bits = stackBits(state);
+  const old = isLong ? regs.rsp : BigInt.asUintN(bits, regs.rsp);
+  // Long mode aligns the frame (SDM volume 3A, 6.14.2).
+  const start = isLong ? (top ?? old) & ~0xfn : top ?? old;
+  for (let word = 1; word <= words; word++) {
+    const at = start - BigInt(word * wordBytes);
+    const offset = top === undefined && !isLong ? sregs.ss.base + BigInt.asUintN(bits, at) : at;
+    yield {
+      source: "interrupt frame",
+      kind: "operand",
+      access: "write",
+      gva: linear(offset, state),
+      sizeBytes: wordBytes,
+    };
+  }
+}
+
+function descriptorRead(source: string, gva: bigint, sizeBytes: number): MemoryAccess {
+  return { source, kind: "descriptor", access: "read", gva, sizeBytes };
+}
+
+/** The write that marks a descriptor accessed, or a TSS busy. */
+function written({ gva, source }: Descriptor): MemoryAccess {
+  return { source, kind: "descriptor", access: "write", gva: gva + 5n, sizeBytes: 1 };
+}
+
+function cplOf(sregs: SystemRegisters): number {
+  return sregs.ss.dpl;
+}
+
+/** Outside long mode, linear addresses have 32 bits. */
+function linear(address: bigint, state: RegisterState): bigint {
+  return BigInt.asUintN(modeOf(state) === "long" ? 64 : 32, address);
+}
