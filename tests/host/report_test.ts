@@ -111,7 +111,7 @@ Deno.test("a device missing although the kernel has KVM is a container's", () =>
 });
 
 Deno.test("another path's absence says nothing about the module", () => {
-  assertStringIncludes(remedy(ENOENT, {}, "/nowhere"), "--kvm");
+  assertStringIncludes(remedy(ENOENT, {}, "/nowhere"), "use /dev/kvm");
 });
 
 Deno.test("no permission: join the group where it has access, else an ACL", () => {
