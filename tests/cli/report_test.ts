@@ -44,6 +44,15 @@ kvmTest(
   },
 );
 
+Deno.test("the page is the same, made of a bundle or of the sources", async () => {
+  using dir = new TempDir();
+  const trace = dir.file("t.jsonl", TRACE);
+  const page = await bash('vmexit report "$1"', trace);
+  const fromSources = await bash('VMEXIT_STD=npm vmexit report "$1"', trace);
+  assertEquals(fromSources.code, 0, fromSources.stderr);
+  assertEquals(fromSources.stdout, page.stdout);
+});
+
 kvmTest("a trace in text is refused, with what would be right", async () => {
   using dir = new TempDir();
   await vmexit("run", "--trace-file", `${dir.path}/t`, image("hello.elf"));
