@@ -139,26 +139,29 @@ export interface IoapicEoiExit extends ExitCommon<"IOAPIC_EOI"> {
 /** A Hyper-V enlightenment for user space (`kvm_run.hyperv`). */
 export interface HypervExit extends ExitCommon<"HYPERV"> {
   /** Which, and with what. */
-  readonly detail:
-    | {
-      readonly kind: "synic";
-      readonly msr: number;
-      readonly control: bigint;
-      readonly eventPage: bigint;
-      readonly messagePage: bigint;
-    }
-    | { readonly kind: "hypercall"; readonly input: bigint; readonly params: readonly bigint[] }
-    | {
-      readonly kind: "debugger";
-      readonly msr: number;
-      readonly control: bigint;
-      readonly status: bigint;
-      readonly sendPage: bigint;
-      readonly receivePage: bigint;
-      readonly pendingPage: bigint;
-    }
-    | { readonly kind: "unrecognized"; readonly type: number; readonly raw: Uint8Array };
+  readonly detail: HypervDetail;
 }
+
+/** The payloads of a {@linkcode HypervExit}. */
+export type HypervDetail =
+  | {
+    readonly kind: "synic";
+    readonly msr: number;
+    readonly control: bigint;
+    readonly eventPage: bigint;
+    readonly messagePage: bigint;
+  }
+  | { readonly kind: "hypercall"; readonly input: bigint; readonly params: readonly bigint[] }
+  | {
+    readonly kind: "debugger";
+    readonly msr: number;
+    readonly control: bigint;
+    readonly status: bigint;
+    readonly sendPage: bigint;
+    readonly receivePage: bigint;
+    readonly pendingPage: bigint;
+  }
+  | { readonly kind: "unrecognized"; readonly type: number; readonly raw: Uint8Array };
 
 /** A Xen hypercall for user space (`kvm_run.xen`). */
 export interface XenExit extends ExitCommon<"XEN"> {
@@ -230,28 +233,31 @@ export interface PlainExit extends
     | "DIRTY_RING_FULL"
   > {}
 
-/** The names of the reasons above. */
-export type DecodedReason =
-  | PlainExit["reason"]
-  | MsrExit["reason"]
-  | "IO"
-  | "MMIO"
-  | "MEMORY_FAULT"
-  | "INTERNAL_ERROR"
-  | "FAIL_ENTRY"
-  | "UNKNOWN"
-  | "EXCEPTION"
-  | "DEBUG"
-  | "HYPERCALL"
-  | "TPR_ACCESS"
-  | "SYSTEM_EVENT"
-  | "IOAPIC_EOI"
-  | "HYPERV"
-  | "XEN"
-  | "NOTIFY"
-  | "TDX"
-  | "SNP_REQ_CERTS"
-  | "SET_TPR";
+/** An exit whose payload is decoded. */
+export type DecodedExit =
+  | IoExit
+  | MmioExit
+  | MemoryFaultExit
+  | InternalErrorExit
+  | FailEntryExit
+  | UnknownExit
+  | ExceptionExit
+  | DebugExit
+  | HypercallExit
+  | TprAccessExit
+  | SystemEventExit
+  | IoapicEoiExit
+  | HypervExit
+  | XenExit
+  | MsrExit
+  | NotifyExit
+  | TdxExit
+  | SnpReqCertsExit
+  | SetTprExit
+  | PlainExit;
+
+/** The names of their reasons. */
+export type DecodedReason = DecodedExit["reason"];
 
 /** A reason of another architecture, with the payload's bytes as they are. */
 export interface ForeignExit extends ExitCommon<Exclude<ExitReasonName, DecodedReason>> {
@@ -277,26 +283,4 @@ export interface UnrecognizedExit extends ExitCommon<"UNRECOGNIZED"> {
  * console.log(firstByte({ reason: "HLT", code: 5 })); // undefined
  * ```
  */
-export type VmExit =
-  | IoExit
-  | MmioExit
-  | MemoryFaultExit
-  | InternalErrorExit
-  | FailEntryExit
-  | UnknownExit
-  | ExceptionExit
-  | DebugExit
-  | HypercallExit
-  | TprAccessExit
-  | SystemEventExit
-  | IoapicEoiExit
-  | HypervExit
-  | XenExit
-  | MsrExit
-  | NotifyExit
-  | TdxExit
-  | SnpReqCertsExit
-  | SetTprExit
-  | PlainExit
-  | ForeignExit
-  | UnrecognizedExit;
+export type VmExit = DecodedExit | ForeignExit | UnrecognizedExit;

@@ -5,7 +5,7 @@
  */
 
 import { errnoName } from "../../ffi/errno.ts";
-import { type Json } from "../exits/describe.ts";
+import type { Json } from "../shape.ts";
 import { hex } from "../hex.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { faultText, type MemoryFault } from "../faults/fault.ts";

@@ -7,7 +7,7 @@
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { type BootPlan, loadedRanges } from "../boot/plan.ts";
 import { exitReasonName } from "../exits/decode.ts";
-import { detailsJson, detailsText, type Json } from "../exits/describe.ts";
+import { detailsJson, detailsText } from "../exits/describe.ts";
 import type { VmExit } from "../exits/exit.ts";
 import { portName } from "../exits/port_names.ts";
 import { hex } from "../hex.ts";
@@ -16,6 +16,7 @@ import { describeOutcome, exitCodeOf, type Outcome } from "../machine/outcome.ts
 import type { RunStatistics } from "../machine/statistics.ts";
 import type { MemoryFault } from "../faults/fault.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { Json } from "../shape.ts";
 import { faultJson, faultLine, unresolvedJson } from "./fault_record.ts";
 
 /** The version of the JSON records. It changes when a field changes its meaning or goes. */
