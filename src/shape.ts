@@ -18,15 +18,37 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export interface Shape<T> {
   readonly schema: Schema;
   /**
-   * What is wrong with a value, or `undefined`.
+   * Reads a value that anyone may have written: what is returned has this form, and nothing besides.
    *
-   * @param at where it stands: `slots[1].gpa`
+   * @throws {ShapeError}
    */
-  check(value: unknown, at: string): string | undefined;
+  read(value: unknown): T;
   /** Whether a field of this shape may be absent. */
   readonly optional?: true;
-  /** For the type only. */
-  readonly type?: T;
+}
+
+/** A value of another form: `slots[1].gpa is 3`. */
+export class ShapeError extends Error {
+  override readonly name = "ShapeError";
+
+  /** @param value what stands there */
+  constructor(value: unknown) {
+    super(` is ${show(value)}`);
+  }
+
+  /** The same error, as who looks from outside names its place. @param place `slots` or `[1]` */
+  within(place: string): ShapeError {
+    const isBeside = /^[ [.]/.test(this.message);
+    this.message = place + (isBeside ? "" : ".") + this.message;
+    return this;
+  }
+}
+
+/** A value in a message. What has parts is not looked into: it may be of any depth. */
+function show(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (Array.isArray(value)) return "an array";
+  return isObject(value) ? "an object" : JSON.stringify(value).slice(0, 40);
 }
 
 /** The type of the values of a shape. */
@@ -51,17 +73,28 @@ export interface Named {
   readonly definition: Schema;
 }
 
-/** A shape that a test of a value makes. */
-function shape<T>(schema: Schema, accepts: (value: unknown) => boolean): Shape<T> {
-  return { schema, check: (value, at) => accepts(value) ? undefined : `${at} is ${show(value)}` };
+/** A shape of values that pass a test. */
+export function shape<T>(schema: Schema, accepts: (value: unknown) => boolean): Shape<T> {
+  return {
+    schema,
+    read(value) {
+      if (!accepts(value)) throw new ShapeError(value);
+      return value as T;
+    },
+  };
 }
 
-function show(value: unknown): string {
-  return value === undefined ? "missing" : JSON.stringify(value).slice(0, 40);
-}
+/** No text of a record is longer: what is, is cut when it is read. */
+const MAX_TEXT_UNITS = 4096;
 
 /** Any text. */
-export const TEXT: Shape<string> = shape({ type: "string" }, (value) => typeof value === "string");
+export const TEXT: Shape<string> = {
+  schema: { type: "string" },
+  read(value) {
+    if (typeof value !== "string") throw new ShapeError(value);
+    return value.length > MAX_TEXT_UNITS ? value.slice(0, MAX_TEXT_UNITS) : value;
+  },
+};
 
 /** `true` or `false`. */
 export const BOOLEAN: Shape<boolean> = shape(
@@ -89,7 +122,7 @@ export function matching(pattern: RegExp): Shape<string> {
  * @example
  * ```ts
  * import { integer } from "./shape.ts";
- * console.log(integer(0, 0xffff).check(65536, "port")); // "port is 65536"
+ * console.log(integer(0, 0xffff).read(0x3f8)); // 1016
  * ```
  */
 export function integer(minimum: number, maximum?: number): Shape<number> {
@@ -100,9 +133,13 @@ export function integer(minimum: number, maximum?: number): Shape<number> {
   );
 }
 
-/** One of a few values. */
+/** One of a few values. A later version may have more: a check takes what is of the same type. */
 export function oneOf<const T extends string | number | null>(...values: readonly T[]): Shape<T> {
-  return shape({ enum: values }, (value) => values.includes(value as T));
+  const types = values.map((value) => value === null ? null : typeof value);
+  return shape(
+    { enum: values },
+    (value) => types.includes(value === null ? null : typeof value as "string" | "number"),
+  );
 }
 
 /** Exactly this value. */
@@ -114,7 +151,7 @@ export function exactly<const T extends string | number>(wanted: T): Shape<T> {
 export function nullable<T>(inner: Shape<T>): Shape<T | null> {
   return {
     schema: { oneOf: [inner.schema, { type: "null" }] },
-    check: (value, at) => value === null ? undefined : inner.check(value, at),
+    read: (value) => value === null ? null : inner.read(value),
   };
 }
 
@@ -122,51 +159,72 @@ export function nullable<T>(inner: Shape<T>): Shape<T | null> {
 export function listOf<T>(item: Shape<T>): Shape<readonly T[]> {
   return {
     schema: { type: "array", items: item.schema },
-    check(value, at) {
-      if (!Array.isArray(value)) return `${at} is ${show(value)}`;
-      for (const [i, each] of value.entries()) {
-        const problem = item.check(each, `${at}[${i}]`);
-        if (problem !== undefined) return problem;
-      }
+    read(value) {
+      if (!Array.isArray(value)) throw new ShapeError(value);
+      return value.map((each, i) => readAt(`[${i}]`, item, each));
     },
   };
 }
 
-/** An object whose keys are data. */
-export function mapOf<T>(item: Shape<T>, keys: Schema = {}): Shape<Readonly<Record<string, T>>> {
+/** An object whose keys are data. @param keywords what its schema says of the keys */
+export function mapOf<T>(
+  item: Shape<T>,
+  keywords: Schema = {},
+): Shape<Readonly<Record<string, T>>> {
   return {
-    schema: { type: "object", additionalProperties: item.schema, ...keys },
-    check(value, at) {
-      if (!isObject(value)) return `${at} is ${show(value)}`;
-      for (const [key, each] of Object.entries(value)) {
-        const problem = item.check(each, `${at}.${key}`);
-        if (problem !== undefined) return problem;
-      }
+    schema: { type: "object", additionalProperties: item.schema, ...keywords },
+    read(value) {
+      if (!isObject(value)) throw new ShapeError(value);
+      return Object.fromEntries(
+        Object.entries(value).map(([key, each]) => [key, readAt(key, item, each)]),
+      );
     },
   };
 }
 
-/** An object. Fields that it does not name are let through: a later version may add some. */
+/** An object. Other fields than these are let through, but not read: a later version may add some. */
 export function object<const F extends Fields>(fields: F): ObjectShape<F> {
   return {
     fields,
     schema: { type: "object", ...members(fields) },
-    check(value, at) {
-      if (!isObject(value)) return `${at} is ${show(value)}`;
-      return checkFields(fields, value, at);
+    read(value) {
+      if (!isObject(value)) throw new ShapeError(value);
+      return readFields(fields, value);
     },
   };
 }
 
-/** What is wrong with an object's fields, or `undefined`. @param at where it stands; "" on top */
-export function checkFields(fields: Fields, value: JsonObject, at = ""): string | undefined {
+/** Reads the fields of an object. */
+export function readFields<F extends Fields>(fields: F, value: JsonObject): ObjectOf<F> {
+  const read: Record<string, unknown> = {};
   for (const name in fields) {
     const field = fields[name]!;
     const each = value[name];
-    if (each === undefined && field.optional) continue;
-    const problem = field.check(each, at === "" ? name : `${at}.${name}`);
-    if (problem !== undefined) return problem;
+    if (each !== undefined || !field.optional) read[name] = readAt(name, field, each);
   }
+  return read as ObjectOf<F>;
+}
+
+/** Reads a part of a value. @param place where it stands in it */
+export function readAt<T>(place: string, part: Shape<T>, value: unknown): T {
+  try {
+    return part.read(value);
+  } catch (error) {
+    throw error instanceof ShapeError ? error.within(place) : error;
+  }
+}
+
+/** An object with other fields for each value of one of them, of which a later version may have more. */
+export function variants(key: string, each: Readonly<Record<string, Fields>>): Shape<JsonObject> {
+  return {
+    schema: { type: "object", required: [key], oneOf: Object.values(each).map(members) },
+    read(value) {
+      if (!isObject(value)) throw new ShapeError(value);
+      const kind = readAt(key, TEXT, value[key]);
+      const fields = Object.hasOwn(each, kind) ? each[kind]! : { [key]: TEXT };
+      return readFields(fields, value);
+    },
+  };
 }
 
 /** The keywords of an object's schema that its fields make. */

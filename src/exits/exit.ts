@@ -220,18 +220,20 @@ export interface SetTprExit extends ExitCommon<"SET_TPR"> {
 }
 
 /** Reasons that carry nothing but themselves. */
-export interface PlainExit extends
-  ExitCommon<
-    | "HLT"
-    | "IRQ_WINDOW_OPEN"
-    | "SHUTDOWN"
-    | "INTR"
-    | "NMI"
-    | "WATCHDOG"
-    | "X86_BUS_LOCK"
-    | "AP_RESET_HOLD"
-    | "DIRTY_RING_FULL"
-  > {}
+export const PLAIN_REASONS = [
+  "HLT",
+  "IRQ_WINDOW_OPEN",
+  "SHUTDOWN",
+  "INTR",
+  "NMI",
+  "WATCHDOG",
+  "X86_BUS_LOCK",
+  "AP_RESET_HOLD",
+  "DIRTY_RING_FULL",
+] as const;
+
+/** An exit of one of them. */
+export interface PlainExit extends ExitCommon<typeof PLAIN_REASONS[number]> {}
 
 /** An exit whose payload is decoded. */
 export type DecodedExit =

@@ -5,8 +5,8 @@
  * @module
  */
 
+import type { BeginRecord, OutcomeRecord } from "../trace/records.ts";
 import { aggregate, type Aggregates, everyRow, prepare, wholeRange } from "./aggregate.ts";
-import type { BeginFacts, OutcomeFacts } from "./record.ts";
 import { type Region, regionsOf } from "./regions.ts";
 import type { Access, ConsoleOutput, Reason, Rows } from "./rows.ts";
 import type { Trace } from "./trace.ts";
@@ -26,8 +26,8 @@ export interface Summary {
   /** The file that the trace came from, and the version that made the page. */
   readonly source: string;
   readonly version: string;
-  readonly begin: BeginFacts | undefined;
-  readonly outcome: OutcomeFacts | undefined;
+  readonly begin: BeginRecord | undefined;
+  readonly outcome: OutcomeRecord | undefined;
   readonly warnings: readonly string[];
   readonly remarks: readonly string[];
   readonly rows: number;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { TraceError } from "./trace_error.ts";
+import { TraceError } from "../trace/read.ts";
 
 /** One line of a text. */
 export interface Line {

@@ -53,8 +53,8 @@ export function* perfettoEvents(trace: Trace): Generator<TraceEvent> {
     yield* counters(rows, aggregate(prepared, everyRow(rows), range, COUNTER_BINS));
   }
   if (outcome) {
-    const args = { kind: outcome.kind, exit_code: outcome.exitCode };
-    yield { ...at(outcome.tUs * TENTHS, outcome.message, 0), cat: "outcome", s: "g", args };
+    const args = { kind: outcome.kind, exit_code: outcome.exit_code };
+    yield { ...at(outcome.t_us * TENTHS, outcome.message, 0), cat: "outcome", s: "g", args };
   }
 }
 

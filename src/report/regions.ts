@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { BeginFacts, MemoryRange } from "./record.ts";
+import type { BeginRecord } from "../trace/records.ts";
 import { type Rows, spaceOf } from "./rows.ts";
 
 /** A part of guest physical memory. */
@@ -23,6 +23,13 @@ const PAGE_BYTES = 4096n;
 /** Pages that are touched and no further apart are one region. */
 const NEAR_BYTES = 64n * 1024n;
 const MAX_REGIONS = 64;
+
+const SLOTS: Readonly<Record<string, string>> = {
+  ram: "RAM",
+  rom: "read-only memory",
+  gmem: "guest_memfd",
+  private: "private memory",
+};
 
 const HOLES: Readonly<Record<string, string>> = {
   none: "hole: no access (PROT_NONE)",
@@ -48,11 +55,11 @@ const HOLES: Readonly<Record<string, string>> = {
  * console.log(regionsOf(undefined, rows)); // []
  * ```
  */
-export function regionsOf(begin: BeginFacts | undefined, rows: Rows): Region[] {
+export function regionsOf(begin: BeginRecord | undefined, rows: Rows): Region[] {
   const slots = begin?.slots ?? [];
   const known = overlay(
-    slots.map((slot) => region(slot, slot.name, slotLabel(slot))),
-    (begin?.holes ?? []).map((hole) => region(hole, "hole", HOLES[hole.name] ?? hole.name)),
+    slots.map((slot) => region(slot, slot.kind, SLOTS[slot.kind] ?? slot.kind)),
+    (begin?.holes ?? []).map((hole) => region(hole, "hole", HOLES[hole.kind] ?? hole.kind)),
   );
   const touched = touchedPages(rows).filter(({ page }) =>
     !known.some(({ start, end }) => page >= start && page < end)
@@ -63,14 +70,9 @@ export function regionsOf(begin: BeginFacts | undefined, rows: Rows): Region[] {
   return withGaps(clip([...known, ...clusters]));
 }
 
-function slotLabel({ name }: MemoryRange): string {
-  return { ram: "RAM", rom: "read-only memory", gmem: "guest_memfd", private: "private memory" }[
-    name
-  ] ?? name;
-}
-
-function region({ gpa, size }: MemoryRange, kind: string, label: string): Region {
-  return { start: gpa, end: gpa + size, kind, label };
+function region(range: { gpa: string; size: string }, kind: string, label: string): Region {
+  const start = BigInt(range.gpa);
+  return { start, end: start + BigInt(range.size), kind, label };
 }
 
 /** Slots with the holes cut out of them. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-/** A record of the trace, as `--format json` prints it. */
-export type ExitRecord = { readonly reason: string } & Readonly<Record<string, unknown>>;
+import { payloadOf } from "../trace/read.ts";
+import type { ExitRecord } from "../trace/records.ts";
 
 /** Which exits are meant: all fields that are there must fit. */
 export interface ExitPattern {
@@ -62,7 +62,7 @@ function reasonOf({ reason, ports, direction }: ExitPattern): string | undefined
 /** Whether an exit is one of those that are meant. */
 export function matches(pattern: ExitPattern, exit: ExitRecord): boolean {
   if (pattern.reason !== undefined && exit.reason !== pattern.reason) return false;
-  const payload = (exit[exit.reason.toLowerCase()] ?? {}) as Record<string, unknown>;
+  const payload = payloadOf(exit);
   if (pattern.direction !== undefined && payload.direction !== pattern.direction) return false;
   return isWithin(payload.port, pattern.ports) && isWithin(payload.gpa, pattern.gpas);
 }

@@ -5,8 +5,10 @@
  * @module
  */
 
-import type { ExitRecord, ExitWatch } from "./exit_rule.ts";
-import type { OutcomeRecord, ProcessResult } from "./run_result.ts";
+import { readRecord, TraceError } from "../trace/read.ts";
+import type { OutcomeRecord, TraceRecord } from "../trace/records.ts";
+import type { ExitWatch } from "./exit_rule.ts";
+import type { ProcessResult } from "./run_result.ts";
 
 /** How this program is started again. */
 export interface SelfCommand {
@@ -155,10 +157,11 @@ class StderrReader {
     this.#kept.push(line);
     this.#keptSize += line.length;
     if (this.#keptSize > 2 * STDERR_BYTES) this.#shorten();
-    if (line.startsWith('{"type":"outcome"')) this.outcome = recordOf<OutcomeRecord>(line);
-    if (this.#watches.length === 0 || !line.startsWith('{"type":"exit"')) return;
-    const exit = recordOf<ExitRecord>(line);
-    if (exit) this.#watches.forEach((watch) => watch.see(exit));
+    const isWatched = this.#watches.length > 0 && line.startsWith('{"type":"exit"');
+    if (!isWatched && !line.startsWith('{"type":"outcome"')) return;
+    const record = recordOf(line);
+    if (record?.type === "outcome") this.outcome = record;
+    if (record?.type === "exit") this.#watches.forEach((watch) => watch.see(record));
   }
 
   #shorten(): void {
@@ -168,10 +171,12 @@ class StderrReader {
   }
 }
 
-function recordOf<T>(line: string): T | undefined {
+/** The record in a line; `undefined` for what only looks like one. */
+function recordOf(line: string): TraceRecord | undefined {
   try {
-    return JSON.parse(line) as T;
-  } catch {
+    return readRecord(line);
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
     return undefined;
   }
 }

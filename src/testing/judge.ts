@@ -79,18 +79,19 @@ async function expectationFailures(
     if (failure) failures.push(failure);
   }
   const { fault, withinMs, maxExits } = expect;
-  if (fault?.gpa !== undefined && BigInt(outcome.gpa ?? -1) !== fault.gpa) {
+  const found = outcome.kind === "memory_fault" ? outcome : undefined;
+  if (fault?.gpa !== undefined && BigInt(found?.gpa ?? -1) !== fault.gpa) {
     failures.push({
       what: "fault gpa",
       expected: `0x${fault.gpa.toString(16)}`,
-      actual: outcome.gpa ?? "none",
+      actual: found?.gpa ?? "none",
     });
   }
-  if (fault?.access !== undefined && outcome.access !== fault.access) {
+  if (fault?.access !== undefined && found?.access !== fault.access) {
     failures.push({
       what: "fault access",
       expected: fault.access,
-      actual: outcome.access ?? "none",
+      actual: found?.access ?? "none",
     });
   }
   if (withinMs !== undefined && outcome.t_us > withinMs * 1000) {

@@ -4,19 +4,8 @@
  * @module
  */
 
+import type { OutcomeRecord } from "../trace/records.ts";
 import type { TestCase } from "./test_case.ts";
-
-/** The last record of a run, as `--format json` prints it. */
-export interface OutcomeRecord {
-  readonly kind: string;
-  readonly exit_code: number;
-  readonly message: string;
-  readonly exits: number;
-  readonly by_reason: Readonly<Record<string, number>>;
-  readonly t_us: number;
-  readonly gpa?: string | null;
-  readonly access?: string;
-}
 
 /** A process that ran a guest. */
 export interface ProcessResult {

@@ -6,36 +6,14 @@
  */
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
-import type { OutcomeKind } from "../machine/outcome.ts";
+import type { Schema } from "../shape.ts";
+import { OUTCOMES } from "../trace/records.ts";
 import { CONDITION_NAMES } from "./condition.ts";
 import type { RunOption } from "./test_case.ts";
 
-/** A JSON Schema, or a part of one. */
-export type Schema = { readonly [keyword: string]: unknown };
-
-/** All but the one that only programs around the library bring about. */
-const KINDS: Record<Exclude<OutcomeKind, "stopped">, true> = {
-  halt: true,
-  power_off: true,
-  reset: true,
-  panic: true,
-  debug_exit: true,
-  shutdown: true,
-  memory_fault: true,
-  internal_error: true,
-  fail_entry: true,
-  unhandled: true,
-  max_exits: true,
-  run_failed: true,
-  timeout: true,
-  interrupted: true,
-  quit: true,
-  output_closed: true,
-  output_failed: true,
-};
-
-/** How a run can end. */
-export const OUTCOME_KINDS: readonly string[] = Object.keys(KINDS);
+/** How a run can end; only a program around the library stops one. */
+export const OUTCOME_KINDS: readonly string[] = Object.keys(OUTCOMES)
+  .filter((kind) => kind !== "stopped");
 
 /** Options that mean nothing to a test. */
 const FOREIGN_OPTIONS = ["help"];

@@ -7,8 +7,8 @@
 
 import { Ajv2020, type ErrorObject } from "ajv/2020";
 import { nearestName } from "../nearest.ts";
+import type { Schema } from "../shape.ts";
 import { inOrder, type Problem } from "./position.ts";
-import type { Schema } from "./schema.ts";
 import { pointerTo, type TomlFile } from "./toml.ts";
 
 /** Keywords that only sum up what others say. */

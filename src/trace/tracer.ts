@@ -9,23 +9,19 @@ import type { Outcome } from "../machine/outcome.ts";
 import type { ExitObserver } from "../machine/run_context.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
 import type { MemoryFault } from "../faults/fault.ts";
-import { unresolvedText } from "./fault_record.ts";
+import type { Moment, RunStart } from "./events.ts";
+import { beginJson, exitJson, faultJson, outcomeJson, warningJson } from "./json.ts";
 import type { OutputBuffer } from "./output_buffer.ts";
+import type { TraceMask } from "./spec.ts";
 import {
-  beginJson,
-  type BeginRecord,
   COLOR,
-  exitJson,
   exitText,
-  faultRecordJson,
-  faultRecordText,
-  outcomeJson,
+  faultLine,
   outcomeText,
   PLAIN,
   summaryText,
-  warningJson,
-} from "./record.ts";
-import type { TraceMask } from "./spec.ts";
+  unresolvedText,
+} from "./text.ts";
 
 /** How a trace looks. */
 export interface TraceStyle {
@@ -67,9 +63,9 @@ export class Tracer implements ExitObserver {
   }
 
   /** The machine is there: JSON tells what it is, unless only the outcome is wanted. */
-  announce(record: BeginRecord): void {
+  announce(start: RunStart): void {
     const { format, summary } = this.style;
-    if (format === "json" && summary) this.out.text(beginJson(record));
+    if (format === "json" && summary) this.out.text(beginJson(start));
   }
 
   /** The guest is about to run for the first time. @param statistics where exits are counted */
@@ -89,13 +85,11 @@ export class Tracer implements ExitObserver {
   fault(fault: MemoryFault, cpu: number, verdict: string): void {
     const record = { ...this.#moment(cpu), fault, verdict };
     this.out.text(
-      this.style.format === "json"
-        ? faultRecordJson(record)
-        : faultRecordText(record, this.#palette),
+      this.style.format === "json" ? faultJson(record) : faultLine(record, this.#palette),
     );
   }
 
-  #moment(cpu: number): { n: number; tUs: number; cpu: number; guestUs: number | undefined } {
+  #moment(cpu: number): Moment {
     const { exits: n, leftAt, guestMs } = this.#statistics!;
     // Only the first vCPU's time in the guest is measured.
     if (cpu > 0) return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu, guestUs: undefined };

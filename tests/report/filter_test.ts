@@ -13,7 +13,7 @@ const PREPARED = await preparedOf(
     t_us: 9000,
     reason: "X86_RDMSR",
     code: 29,
-    x86_rdmsr: { index: 0x1b, name: "IA32_APIC_BASE", why: 1 },
+    x86_rdmsr: { index: 0x1b, name: "IA32_APIC_BASE", why: 1, error: 1 },
   }),
 );
 

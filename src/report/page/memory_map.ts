@@ -8,10 +8,12 @@
 
 import { type Aggregates, MARKS } from "../aggregate.ts";
 import { hex } from "../../hex.ts";
-import type { MemoryRange } from "../record.ts";
+import type { BeginRecord } from "../../trace/records.ts";
 import type { Region } from "../regions.ts";
 import { element } from "./dom.ts";
 import { bytesText, countText } from "./format.ts";
+
+type Loaded = BeginRecord["loaded"][number];
 
 /** Pixels. */
 const LEAST_HEIGHT = 22;
@@ -29,7 +31,7 @@ export class MemoryMap {
   constructor(
     view: HTMLElement,
     regions: readonly Region[],
-    loaded: readonly MemoryRange[],
+    loaded: readonly Loaded[],
     toggle: (filter: string) => void,
   ) {
     this.#regions = regions.map((region) => {
@@ -95,11 +97,15 @@ function tick(kind: string, at: number): HTMLElement {
   return mark;
 }
 
-function loadedMark(region: Region, { gpa, size, name }: MemoryRange): HTMLElement | undefined {
+function loadedMark(region: Region, loaded: Loaded): HTMLElement | undefined {
+  const gpa = BigInt(loaded.gpa);
   if (gpa < region.start || gpa >= region.end) return undefined;
   const length = Number(region.end - region.start);
-  const mark = element("i", { class: "loaded", title: `${name}: ${hex(gpa)}+${hex(size)}` });
+  const mark = element("i", {
+    class: "loaded",
+    title: `${loaded.name}: ${loaded.gpa}+${loaded.size}`,
+  });
   mark.style.left = `${Number(gpa - region.start) / length * 100}%`;
-  mark.style.width = `${Math.min(1, Number(size) / length) * 100}%`;
+  mark.style.width = `${Math.min(1, Number(loaded.size) / length) * 100}%`;
   return mark;
 }

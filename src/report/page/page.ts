@@ -112,21 +112,21 @@ class Page {
           `booted by ${begin.boot}`,
           `machine ${begin.machine}`,
           `${begin.cpus} vCPU${begin.cpus === 1 ? "" : "s"}`,
-          `${bytesText(begin.memory)} of RAM`,
+          `${bytesText(BigInt(begin.memory))} of RAM`,
           `traced by vmexit ${begin.version}`,
         ]
         : [`shown by vmexit ${version}`]),
     ].join(" · ");
     const ending = byId("outcome");
     ending.textContent = outcome
-      ? `${outcome.message}; exit code ${outcome.exitCode}`
+      ? `${outcome.message}; exit code ${outcome.exit_code}`
       : "the trace does not say how the run ended";
-    const isGood = outcome && (outcome.exitCode === 0 || outcome.exitCode % 2 === 1);
+    const isGood = outcome && (outcome.exit_code === 0 || outcome.exit_code % 2 === 1);
     ending.className = outcome ? isGood ? "good" : "bad" : "open";
     const faults = overview.byReason.bars
       .filter(({ key }) => this.#summary.reasons[key as number]!.name === "MEMORY_FAULT")
       .reduce((sum, { count }) => sum + count, 0);
-    const span = outcome ? outcome.tUs * 10 : this.#whole.to;
+    const span = outcome ? outcome.t_us * 10 : this.#whole.to;
     const tiles: [string, string][] = [
       ["exits traced", countText(rows)],
       ...(outcome && outcome.exits !== rows
@@ -134,9 +134,9 @@ class Page {
         : []),
       ["duration", durationText(span)],
       ["exits a second", countText(Math.round((outcome?.exits ?? rows) / (span / 1e7 || 1)))],
-      ...(outcome?.guestUs === undefined
+      ...(outcome?.guest_us === undefined
         ? []
-        : [["in the guest", `${(outcome.guestUs / outcome.tUs * 100).toFixed(1)} %`] as [
+        : [["in the guest", `${(outcome.guest_us / outcome.t_us * 100).toFixed(1)} %`] as [
           string,
           string,
         ]]),
