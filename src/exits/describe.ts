@@ -1,6 +1,6 @@
 /**
- * An exit in words: a table of the fields of every payload, each as the text line, the JSON record
- * and the JSON Schema of the trace have it.
+ * Describes exits: a table of the fields of every payload, each with its text, its JSON and its
+ * JSON Schema. The tracer, the outcome and the schema of the trace all use it.
  *
  * @module
  */
@@ -49,7 +49,7 @@ export type PayloadFields<E> = Readonly<Record<string, PayloadField<E>>>;
 
 /** How the exits of a reason are described. */
 export interface Description<E> {
-  /** What the exit is, where its name does not say it. */
+  /** A few words where the name is not enough. */
   readonly about?: string;
   readonly fields: PayloadFields<E>;
 }
@@ -72,7 +72,7 @@ function withName(value: string, name: string | undefined): string {
   return name === undefined ? value : `${value} (${name})`;
 }
 
-/** A field that the line has as `key=value`; `show` says how, where JSON's form will not do. */
+/** A field that the line shows as `key=value`; `show` formats the value where JSON's form will not do. */
 function field<E, T extends Json>(
   shape: Shape<T>,
   json: (exit: E) => T,
@@ -81,7 +81,7 @@ function field<E, T extends Json>(
   return { shape, json, text: (exit, key) => `${key}=${show(exit)}` };
 }
 
-/** A word that the line has without its key. */
+/** A word that the line shows without its key. */
 function word<E, T extends string>(shape: Shape<T>, json: (exit: E) => T): PayloadField<E> {
   return { shape, json, text: json };
 }
@@ -108,12 +108,12 @@ function jsonOnly<E>(shape: Shape<unknown>, json: (exit: E) => Json | undefined)
   return { shape: optional(shape), json, text: () => "" };
 }
 
-/** The name of the value before it. */
+/** The name of the preceding value. */
 function name<E>(nameOf: (exit: E) => string | undefined): PayloadField<E> {
   return jsonOnly(described("The value's name, where it has one.", TEXT), nameOf);
 }
 
-/** Who served it, which is not the exit's to say. */
+/** The device that served the exit: known to the tracer, not to the exit. */
 function servedBy(description: string): PayloadField<unknown> {
   return jsonOnly(described(description, TEXT), () => undefined);
 }
@@ -134,11 +134,11 @@ function msrFields(
       (e) => withName(hex(e.why), known(e)),
     ),
     error: {
-      shape: described("1 where nobody answered: the guest is given a #GP.", oneOf(0, 1)),
+      shape: described("1 where the access was refused: the guest gets a #GP.", oneOf(0, 1)),
       json: (e) => e.refused ? 1 : 0,
       text: (e) => e.refused ? "error=1 (#GP)" : "",
     },
-    device: servedBy("Who answered."),
+    device: servedBy("The device that answered."),
   };
 }
 
@@ -336,7 +336,7 @@ export const HYPERV: { readonly [K in HypervDetail["kind"]]: PayloadFields<Hyper
   },
 };
 
-/** The field of payloads that are not decoded: of other architectures, or without a name. */
+/** The field of payloads that are not decoded: of other architectures, or of unnamed reasons. */
 export const RAW: PayloadFields<ForeignExit | UnrecognizedExit> = {
   raw: field(BYTES, (e) => hexBytes(e.raw)),
 };
@@ -388,7 +388,7 @@ export function detailsJson(exit: VmExit): Record<string, Json> | undefined {
 
 const NONE: PayloadFields<unknown> = {};
 
-/** What the fields of an exit's payload are read from. */
+/** The fields of an exit, and the object that they are read from. */
 function payloadOf(exit: VmExit): { fields: PayloadFields<unknown>; payload: unknown } {
   if ("raw" in exit) return { fields: RAW as PayloadFields<unknown>, payload: exit };
   if (exit.reason === "HYPERV") {

@@ -1,5 +1,5 @@
 /**
- * What a VM exit is: one variant for each reason, with exactly its payload.
+ * The type of a VM exit: one variant for each reason, with exactly its payload.
  *
  * 64-bit guest values are `bigint`, all others `number`. The names are those of
  * `KVM_EXIT_*` in the UAPI header, without the prefix.
@@ -60,7 +60,7 @@ export interface MemoryFaultExit extends ExitCommon<"MEMORY_FAULT"> {
   readonly private: boolean;
 }
 
-/** KVM met something that it cannot handle (`kvm_run.internal`). */
+/** KVM cannot continue (`kvm_run.internal`). */
 export interface InternalErrorExit extends ExitCommon<"INTERNAL_ERROR"> {
   /** One of `KVM_INTERNAL_ERROR`. */
   readonly suberror: number;
@@ -130,7 +130,7 @@ export interface SystemEventExit extends ExitCommon<"SYSTEM_EVENT"> {
   readonly data: readonly bigint[];
 }
 
-/** An end of interrupt that user space's IOAPIC wants to know of (`kvm_run.eoi`). */
+/** An end of interrupt for an I/O APIC in user space (`kvm_run.eoi`). */
 export interface IoapicEoiExit extends ExitCommon<"IOAPIC_EOI"> {
   /** The interrupt's vector. */
   readonly vector: number;
@@ -183,13 +183,13 @@ export interface MsrExit extends ExitCommon<"X86_RDMSR" | "X86_WRMSR"> {
   readonly index: number;
   /** What the guest writes, or the answer to its read. */
   readonly data: bigint;
-  /** Whether the guest is given a #GP instead. */
+  /** Whether the guest gets a #GP instead. */
   readonly refused: boolean;
   /** Why it came to user space: one of `KVM_MSR_EXIT_REASON`. */
   readonly why: number;
 }
 
-/** The guest kept events out for longer than allowed (`kvm_run.notify`). */
+/** The guest blocked events for longer than allowed (`kvm_run.notify`). */
 export interface NotifyExit extends ExitCommon<"NOTIFY"> {
   /** Bit 0: the vCPU's context is no longer valid. */
   readonly flags: number;
@@ -197,7 +197,7 @@ export interface NotifyExit extends ExitCommon<"NOTIFY"> {
 
 /** A TDVMCALL for user space (`kvm_run.tdx`). */
 export interface TdxExit extends ExitCommon<"TDX"> {
-  /** Of the kernel's. */
+  /** Set by the kernel. */
   readonly flags: bigint;
   /** The TDVMCALL leaf. */
   readonly nr: bigint;
@@ -207,9 +207,9 @@ export interface TdxExit extends ExitCommon<"TDX"> {
 
 /** A confidential guest's request for certificates (`kvm_run.snp_req_certs`). */
 export interface SnpReqCertsExit extends ExitCommon<"SNP_REQ_CERTS"> {
-  /** Where they are to go. */
+  /** Where to put them. */
   readonly gpa: bigint;
-  /** How many pages there are. */
+  /** How many pages there is room for. */
   readonly pages: bigint;
 }
 
@@ -219,7 +219,7 @@ export interface SetTprExit extends ExitCommon<"SET_TPR"> {
   readonly cr8: bigint;
 }
 
-/** Reasons that carry nothing but themselves. */
+/** Reasons without a payload. */
 export const PLAIN_REASONS = [
   "HLT",
   "IRQ_WINDOW_OPEN",

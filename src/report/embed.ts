@@ -1,6 +1,6 @@
 /**
- * A trace as text within a page, and back: a JSON document with what is small
- * and what can be drawn at once, and all rows as compressed columns.
+ * Embeds a trace in a page and reads it back: a JSON summary, which is drawn at once, and all rows
+ * as compressed columns.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface PackedColumn {
   readonly size: number;
 }
 
-/** What the page is told as JSON. 64-bit numbers are hexadecimal strings. */
+/** The summary. 64-bit numbers are hexadecimal strings in JSON. */
 export interface Summary {
   /** The file that the trace came from, and the version that made the page. */
   readonly source: string;

@@ -1,5 +1,5 @@
 /**
- * The report as one HTML page that needs no other file and no network.
+ * The report as one HTML page: markup, style, script and the packed trace, without other files.
  *
  * @module
  */
@@ -20,10 +20,9 @@ async function digest(text: string): Promise<string> {
 }
 
 /**
- * Makes the page of a trace. Its policy lets no script run but its own, and
- * nothing be fetched.
+ * Makes the page of a trace. Its Content-Security-Policy allows its own script and no requests.
  *
- * @param source what the trace came from, as the page names it
+ * @param source the file that the trace came from
  * @param version the version of vmexit
  */
 export async function reportHtml(trace: Trace, source: string, version: string): Promise<string> {

@@ -1,6 +1,6 @@
 /**
- * The script of the report's page, uPlot within it: in a bundle of the program it lies beside the
- * other files; from the sources it is made when it is needed.
+ * The script of the page, with uPlot. A bundle of the program carries it as a file; when vmexit
+ * runs from its sources, the script is bundled on demand.
  *
  * @module
  */
@@ -20,10 +20,10 @@ export async function pageScript(): Promise<string> {
 }
 
 /**
- * Makes one script of a module and all that it imports.
+ * Bundles a module and its imports into one script.
  *
- * @param path the module's
- * @throws {Error} with what is wrong in the modules
+ * @param path the module
+ * @throws {Error} for errors in the modules
  */
 export async function bundleForBrowser(path: string): Promise<string> {
   const { errors, outputFiles } = await Deno.bundle({

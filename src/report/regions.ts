@@ -1,6 +1,5 @@
 /**
- * Guest physical memory as a list of regions: slots, holes, what devices were
- * looked for in, and what lies between.
+ * Guest physical memory as a list of regions: slots, holes, MMIO, faults, and the gaps between.
  *
  * @module
  */
@@ -11,16 +10,16 @@ import { type Rows, spaceOf } from "./rows.ts";
 /** A part of guest physical memory. */
 export interface Region {
   readonly start: bigint;
-  /** Where it ends; not in it any more. */
+  /** Where it ends, exclusive. */
   readonly end: bigint;
-  /** `ram`, `rom`, `gmem`, `private`: a slot; `hole`, `mmio`, `fault`, or `gap` where nothing is. */
+  /** `ram`, `rom`, `gmem`, `private`: a slot; `hole`, `mmio`, `fault`, or `gap`. */
   readonly kind: string;
-  /** What people call it. */
+  /** What the page calls it. */
   readonly label: string;
 }
 
 const PAGE_BYTES = 4096n;
-/** Pages that are touched and no further apart are one region. */
+/** Touched pages that are closer than this are one region. */
 const NEAR_BYTES = 64n * 1024n;
 const MAX_REGIONS = 64;
 
@@ -95,7 +94,7 @@ function ascending(a: Region, b: Region): number {
   return a.start < b.start ? -1 : a.start > b.start ? 1 : 0;
 }
 
-/** In ascending order; what overlaps is cut, and what is empty left out. */
+/** Sorted, without overlaps and empty regions. */
 function clip(regions: readonly Region[]): Region[] {
   let at = 0n;
   return regions.toSorted(ascending).flatMap((region) => {
@@ -111,7 +110,7 @@ interface TouchedPage {
   readonly kind: "mmio" | "fault";
 }
 
-/** The pages that exits were for, in ascending order. */
+/** The pages that exits touched, in ascending order. */
 function touchedPages(rows: Rows): TouchedPage[] {
   const { reasons, addresses } = rows.tables;
   const kinds = reasons.map(({ name }) => spaceOf(name) !== "gpa" ? 0 : name === "MMIO" ? 1 : 2);

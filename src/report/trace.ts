@@ -1,5 +1,5 @@
 /**
- * A whole trace in memory, made from its records.
+ * Builds a trace in memory, in columns, from the records that src/trace reads.
  *
  * @module
  */
@@ -26,11 +26,11 @@ export interface Trace {
   readonly begin: BeginRecord | undefined;
   readonly outcome: OutcomeRecord | undefined;
   readonly warnings: readonly string[];
-  /** What whoever looks at the trace should know about the trace itself. */
+  /** What a reader should know about the trace itself. */
   readonly remarks: readonly string[];
 }
 
-/** Of each exit's data, so many bytes are kept beside those that went to a console. */
+/** Bytes of data that are kept for each exit, besides console output. */
 const MAX_DATA_BYTES = 16;
 const MAX_WARNINGS = 1000;
 const MAX_REASONS = 4096;
@@ -39,7 +39,7 @@ const MAX_CPUS = 4096;
 /** Thirty years. */
 const MAX_US = 1e15;
 
-/** Values that columns point at by number. The first is that of "none". */
+/** Values that columns refer to by number. Number 0 stands for none. */
 class Table<T> {
   readonly #index = new Map<string | bigint, number>();
   readonly #none: string | bigint;
@@ -48,7 +48,7 @@ class Table<T> {
     this.#none = none;
   }
 
-  /** The number of a value, which is added where it is new. */
+  /** The number of a value; new values are added. */
   index(key: string | bigint, make: () => T): number {
     if (key === this.#none) return 0;
     let index = this.#index.get(key);
@@ -60,7 +60,7 @@ class Table<T> {
   }
 }
 
-/** Fields of payloads that have columns of their own, or say nothing beside them. */
+/** Payload fields that have a column of their own, or repeat one. */
 const TOLD = new Set(["direction", "port", "gpa", "size", "count", "data", "device", "index"]);
 const TOLD_OF_FAULTS = TOLD.union(new Set(["access", "flags", "rip", "gva", "instruction_rip"]));
 
@@ -106,7 +106,7 @@ export class TraceBuilder {
   /**
    * Adds a record; `undefined` is one of a type that this version does not know.
    *
-   * @throws {TraceError} for what no run has
+   * @throws {TraceError} for values that no run has
    */
   add(record: TraceRecord | undefined): void {
     switch (record?.type) {
@@ -127,7 +127,7 @@ export class TraceBuilder {
     }
   }
 
-  /** The last line has no end: whoever wrote it was cut short. */
+  /** The last line is incomplete: its writer was killed. */
   cut(): void {
     this.#cut = true;
   }
@@ -175,11 +175,11 @@ export class TraceBuilder {
       remarks.push("There is no begin record: memory is drawn from what the exits touched.");
     }
     if (!this.#outcome) {
-      remarks.push("There is no outcome record: the run has not ended, or was killed.");
+      remarks.push("There is no outcome record: the run is still going, or was killed.");
     }
-    if (this.#cut) remarks.push("The last line is cut off and was left out.");
+    if (this.#cut) remarks.push("The last line is cut off and was skipped.");
     if (this.#late > 0) remarks.push(`${this.#late} exits are earlier than the line before.`);
-    if (this.#unknown > 0) remarks.push(`${this.#unknown} records are of no known type.`);
+    if (this.#unknown > 0) remarks.push(`${this.#unknown} records are of an unknown type.`);
     return {
       ...inOrder(this.#rows(), this.#console.finish(), this.#late > 0),
       begin: this.#begin,
@@ -227,15 +227,15 @@ export async function readTrace(stream: AsyncIterable<Uint8Array>): Promise<Trac
         builder.add(readRecord(line.text));
       } catch (error) {
         if (!(error instanceof TraceError)) throw error;
-        if (line.whole) throw new TraceError(`line ${line.number}: ${error.message}`);
-        builder.cut();
+        if (!line.whole) builder.cut();
+        else throw error.within(`line ${line.number}`);
       }
     }
   }
   return builder.finish();
 }
 
-/** Sorts rows by time, where vCPUs wrote them out of order; those of one moment keep theirs. */
+/** Sorts rows by time where vCPUs wrote them out of order. The sort is stable. */
 function inOrder(
   rows: Rows,
   console: ConsoleOutput,
@@ -278,7 +278,7 @@ function inOrder(
   };
 }
 
-/** The payloads of these spaces are known, and have been checked. */
+/** Payloads with an address have been checked against their declaration. */
 function addressOf(payload: JsonObject, space: Space): bigint | undefined {
   const address = { port: payload.port, msr: payload.index, gpa: payload.gpa, "": null }[space];
   return typeof address === "number" || typeof address === "string" ? BigInt(address) : undefined;
@@ -305,12 +305,12 @@ function isBytes(value: unknown): value is string {
   return typeof value === "string" && /^(?:[0-9a-f]{2})*$/.test(value);
 }
 
-/** What a payload has that no column has. */
+/** The payload fields without a column, as text. */
 function noteOf(reason: string, payload: JsonObject): string {
   const told = reason === "MEMORY_FAULT" ? TOLD_OF_FAULTS : TOLD;
   let note = "";
   for (const [name, value] of Object.entries(payload)) {
-    // Of data, only bytes have a column.
+    // Data has a column only where it is bytes.
     if (value === null || told.has(name) && (name !== "data" || isBytes(value))) continue;
     const items = Array.isArray(value) ? value : [value];
     if (items.some((item) => typeof item === "object")) continue;

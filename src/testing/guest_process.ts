@@ -1,6 +1,5 @@
 /**
- * Runs one guest in a process of its own, and takes in what it writes, within
- * bounds.
+ * Runs one guest in a process of its own and reads its output, within bounds.
  *
  * @module
  */
@@ -10,18 +9,18 @@ import type { OutcomeRecord, TraceRecord } from "../trace/records.ts";
 import type { ExitWatch } from "./exit_rule.ts";
 import type { ProcessResult } from "./run_result.ts";
 
-/** How this program is started again. */
+/** How to start this program again. */
 export interface SelfCommand {
   readonly program: string;
-  /** What comes before the command: `run`. */
+  /** Arguments before the command. */
   readonly args: readonly string[];
-  /** Added to the environment: what makes such a process end when this one does. */
+  /** Added to the environment: makes the process end when this one does. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Bytes of stderr that are kept: its end. */
+/** How much of the end of stderr is kept. */
 const STDERR_BYTES = 256 << 10;
-/** How long after its own time limit a process is given up. */
+/** How long after its own time limit a process is killed. */
 const GRACE_MS = 10_000;
 
 /** What is run. */
@@ -32,11 +31,11 @@ export interface GuestOptions {
   readonly stdin?: string | undefined;
   /** Milliseconds after which the guest ends by itself. */
   readonly timeoutMs: number;
-  /** Bytes of stdout that are taken in; a guest that writes more is ended. 0 for none at all. */
+  /** Bytes of stdout that are read; a guest that writes more is killed. 0 discards stdout. */
   readonly maxOutputBytes: number;
-  /** Told of each exit that is traced in JSON. */
+  /** Shown each exit that is traced in JSON. */
   readonly watches?: readonly ExitWatch[];
-  /** Ends the process at once. */
+  /** Kills the process at once. */
   readonly signal: AbortSignal;
 }
 
@@ -58,7 +57,7 @@ export async function runGuest(self: SelfCommand, options: GuestOptions): Promis
     try {
       child.kill("SIGKILL");
     } catch {
-      // It has ended meanwhile.
+      // It has just ended.
     }
   };
   const stop = (): void => kill("stop");
@@ -90,18 +89,18 @@ export async function runGuest(self: SelfCommand, options: GuestOptions): Promis
   }
 }
 
-/** Writes a text and closes. A guest need not read what it is given. */
+/** Writes a text and closes the stream. A guest need not read it. */
 async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<void> {
   try {
     const writer = stream.getWriter();
     await writer.write(new TextEncoder().encode(text));
     await writer.close();
   } catch {
-    // The process has ended, or does not listen.
+    // The process has ended, or closed its stdin.
   }
 }
 
-/** All that a stream has, up to the bound. */
+/** Reads a stream up to a bound. */
 async function readUpTo(
   stream: ReadableStream<Uint8Array>,
   most: number,
@@ -124,7 +123,7 @@ async function readUpTo(
   return bytes;
 }
 
-/** Reads stderr line by line: exits for the watches, the outcome, and the end of it all. */
+/** Reads stderr line by line: exits for the watches, the outcome, and the tail. */
 class StderrReader {
   outcome: OutcomeRecord | undefined;
   #kept: string[] = [];
@@ -135,7 +134,7 @@ class StderrReader {
     this.#watches = watches;
   }
 
-  /** The end of what was read. */
+  /** The tail of what was read. */
   get tail(): string {
     return this.#kept.join("\n");
   }
@@ -146,7 +145,7 @@ class StderrReader {
     for await (const chunk of stream) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop()!;
-      // A line without an end is no record.
+      // A line this long is not a record.
       if (rest.length > STDERR_BYTES) rest = rest.slice(-STDERR_BYTES);
       lines.forEach((line) => this.#line(line));
     }

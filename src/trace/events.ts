@@ -1,5 +1,5 @@
 /**
- * What happens in a run, as the tracer is told it: text.ts makes lines of it, json.ts records.
+ * What the tracer is told of a run; text.ts makes lines of it, json.ts records.
  *
  * @module
  */

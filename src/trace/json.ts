@@ -1,5 +1,5 @@
 /**
- * What happens in a run as JSON lines: the records that records.ts declares.
+ * The trace in JSON: one record a line, of the types that records.ts declares.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Reads the records of a JSON trace, which anyone may have written: what is returned is as
- * records.ts declares it.
+ * Reads a JSON trace line by line. The file may come from anywhere: every field is checked, and
+ * only what records.ts declares is passed on to the report and the test runner.
  *
  * @module
  */
@@ -32,15 +32,24 @@ import { SCHEMA_VERSION } from "./version.ts";
 
 const VERSION = exactly(SCHEMA_VERSION);
 
-/** A line that is not a trace's. */
+/** A line that is not a trace record. */
 export class TraceError extends Error {
   override readonly name = "TraceError";
+
+  /** The same error, with its place in front. */
+  within(place: string): this {
+    this.message = `${place}: ${this.message}`;
+    return this;
+  }
 }
+
+/** A trace in text, where one in JSON is needed. */
+export class TextTraceError extends TraceError {}
 
 /**
  * Reads one line.
  *
- * @returns the record; `undefined` where it is of a type that this version does not know
+ * @returns the record; `undefined` for a type that this version does not know
  * @throws {TraceError} which names the field
  *
  * @example
@@ -73,7 +82,7 @@ function parse(text: string): JsonObject {
   }
   if (isObject(value)) return value;
   if (/^(?:#\d+ \+|--- \d|vmexit: )/.test(text)) {
-    throw new TraceError("a trace in text; a report needs one of vmexit run --format json");
+    throw new TextTraceError("a trace in text, not in JSON");
   }
   throw new TraceError("not a JSON record");
 }
@@ -104,7 +113,7 @@ const PAYLOADS = new Map<unknown, Shape<JsonObject> | undefined>(
   [...Object.keys(KVM_EXIT), "UNRECOGNIZED"].map((reason) => [reason, payloadShape(reason)]),
 );
 
-/** An exit with its payload. That of a later version's reason is left as it is. */
+/** An exit with its payload. The payload of an unknown reason is passed on unchecked. */
 function exitOf(record: JsonObject): ExitRecord {
   const exit: Record<string, unknown> = readFields(EXIT.fields, record);
   const key = String(record.reason).toLowerCase();

@@ -55,13 +55,13 @@ export const SLOT = named(
 /** A hole. */
 export const HOLE = named(
   "hole",
-  "A range of RAM that was made bad.",
+  "A range of RAM that was made to fault.",
   object({ gpa: HEX, size: HEX, kind: oneOf(...HOLE_KINDS) }),
 );
 /** What was loaded. */
 export const LOADED = named(
   "loaded",
-  "A range of guest memory that something was put into.",
+  "A range of guest memory that the image was loaded into.",
   object({ name: described("What it is.", TEXT), gpa: HEX, size: HEX }),
 );
 
@@ -74,13 +74,13 @@ export const BEGIN = named(
     v: VERSION,
     version: described("The version of vmexit.", TEXT),
     image: described("The image's path.", TEXT),
-    boot: described("The boot protocol, as --boot has it.", TEXT),
+    boot: described("The boot protocol.", TEXT),
     machine: oneOf("bare", "pc"),
     cpus: described("How many vCPUs.", integer(1)),
     memory: described("Bytes of RAM.", HEX),
     slots: described("The memory slots when the guest starts.", listOf(SLOT)),
-    holes: described("The ranges of --hole, cut at the edges of RAM.", listOf(HOLE)),
-    loaded: described("What was put into guest memory.", listOf(LOADED)),
+    holes: described("The holes, clipped to RAM.", listOf(HOLE)),
+    loaded: described("What was loaded into guest memory.", listOf(LOADED)),
   }),
 );
 /** What runs, and on which machine. */
@@ -100,7 +100,7 @@ export const EXIT = object({
   ),
   code: described("kvm_run.exit_reason.", UINT),
   rip: optional(
-    described("The instruction pointer as KVM left it: at the instruction or behind it.", HEX),
+    described("The instruction pointer as KVM left it: at the instruction or after it.", HEX),
   ),
 });
 /** One VM exit. */
@@ -115,7 +115,7 @@ export const WARNING = named(
 /** Something that the user should know. */
 export type WarningRecord = Of<typeof WARNING>;
 
-/** What is known of a memory fault, in whichever shape it came. */
+/** A memory fault, in whichever shape it came. */
 export const FAULT = {
   gpa: described(
     "The guest physical address; null where it could not be found.",
@@ -165,7 +165,7 @@ export const CANDIDATE = named(
   "candidate",
   "An access that may have faulted.",
   object({
-    source: described("What makes it.", TEXT),
+    source: described("What makes the access.", TEXT),
     access: ACCESS,
     gva: nullable(HEX),
     gpa: nullable(HEX),
@@ -204,7 +204,7 @@ export type RegisterFields = Of<typeof REGISTERS>;
 /** All that is known of a memory fault that ended a run. */
 export const UNRESOLVED = {
   ...FAULT,
-  tries: described("How often it was resolved and came back.", UINT),
+  tries: described("How often it was resolved and returned.", UINT),
   attempts: listOf(ATTEMPT),
   candidates: described("Every access that the instruction makes.", listOf(CANDIDATE)),
   registers: REGISTERS,
@@ -212,25 +212,16 @@ export const UNRESOLVED = {
 /** The fields of a memory fault that ended a run. */
 export type UnresolvedFields = ObjectOf<typeof UNRESOLVED>;
 
-/** The payload of a memory fault's record: what KVM says, and what was found out. */
-const MEMORY_FAULT = {
-  gpa: FAULT.gpa,
-  size: FAULT.size,
-  access: optional(FAULT.access),
-  visibility: FAULT.visibility,
-  errno: optional(FAULT.errno),
-  shape: optional(FAULT.shape),
-  disguise: optional(FAULT.disguise),
-  flags: FAULT.flags,
-  located_by: optional(FAULT.located_by),
-  gva: optional(FAULT.gva),
-  slot: optional(FAULT.slot),
-  hva_state: optional(FAULT.hva_state),
-  rip: optional(FAULT.rip),
-  instruction: optional(FAULT.instruction),
-  instruction_rip: optional(FAULT.instruction_rip),
+/** The payload of a memory fault's record: what KVM says, and what was found out where it was. */
+const MEMORY_FAULT: Fields = {
+  ...Object.fromEntries(
+    Object.entries(FAULT).map(([name, shape]) => [
+      name,
+      name in EXITS.MEMORY_FAULT.fields ? shape : optional(shape),
+    ]),
+  ),
   verdict: optional(described("How it ended: resolved, injected, or why not.", TEXT)),
-} as const;
+};
 
 const COUNT = integer(1);
 const BY_ADDRESS = mapOf(COUNT, { propertyNames: { pattern: "^0x[0-9a-f]+$" } });
@@ -251,7 +242,7 @@ export const OUTCOME = object({
   t_us: TIME,
   guest_us: optional(
     described(
-      "Microseconds in the guest. This and what follows is absent under --trace none.",
+      "Microseconds in the guest. This and what follows are absent where exits are not traced.",
       AMOUNT,
     ),
   ),

@@ -1,5 +1,5 @@
 /**
- * What happens in a run as lines of text, for people and for grep.
+ * The trace in text: one line an exit, made for reading and for grep.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Writes the trace of a run: exits as they happen, warnings, the summary.
+ * Writes the trace of a run: exits as they happen, warnings, the summary. The run loop calls it,
+ * text.ts and json.ts word what it writes.
  *
  * @module
  */
@@ -30,7 +31,7 @@ export interface TraceStyle {
   readonly wanted: TraceMask;
   /** Whether to end with a summary. */
   readonly summary: boolean;
-  /** Whether to dump all that is known of an unresolved memory fault. JSON always has it. */
+  /** Whether to dump registers and accesses at an unresolved memory fault. JSON always has them. */
   readonly verbose: boolean;
   /** Colour, in text. */
   readonly color: boolean;
@@ -38,7 +39,7 @@ export interface TraceStyle {
   readonly describe?: (outcome: Outcome) => string;
 }
 
-/** Exits that are written out at once, for whoever waits for them. */
+/** Exits that are flushed at once, for a reader that waits for them. */
 const UNUSUAL = new Set<VmExit["reason"]>([
   "MEMORY_FAULT",
   "INTERNAL_ERROR",
@@ -62,7 +63,7 @@ export class Tracer implements ExitObserver {
     this.#palette = style.color ? COLOR : PLAIN;
   }
 
-  /** The machine is there: JSON tells what it is, unless only the outcome is wanted. */
+  /** The machine is set up: JSON says what it is, unless only the outcome is wanted. */
   announce(start: RunStart): void {
     const { format, summary } = this.style;
     if (format === "json" && summary) this.out.text(beginJson(start));
@@ -98,7 +99,7 @@ export class Tracer implements ExitObserver {
     return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu, guestUs };
   }
 
-  /** Something that the user should know, on a line of its own. */
+  /** Warns on a line of its own. */
   warn(message: string): void {
     this.out.text(
       this.style.format === "json" ? warningJson(message) : `vmexit: warning: ${message}\n`,
@@ -114,7 +115,7 @@ export class Tracer implements ExitObserver {
       this.out.text(outcomeJson(record, message));
     } else {
       if (this.style.summary) this.out.text(summaryText(record));
-      // Where no address was found, everything that was looked at is the answer.
+      // Without an address, the accesses that were examined are the answer.
       if (outcome.kind === "memory_fault") {
         const { verbose } = this.style;
         if (verbose || outcome.fault.gpa === undefined) this.out.text(unresolvedText(outcome));

@@ -107,7 +107,7 @@ for (
   const [what, line, problem] of [
     ["no JSON", "nonsense", "not a JSON record"],
     ["a list", "[]", "not a JSON record"],
-    ["text", "#1 +0.289ms cpu0 IO out port=0x3f8", "--format json"],
+    ["text", "#1 +0.289ms cpu0 IO out port=0x3f8", "a trace in text, not in JSON"],
     ["another version", JSON.stringify({ ...exit({}), v: 2 }), "v is 2"],
     ["a time before the start", JSON.stringify(exit({ t_us: -1 })), "t_us is -1"],
     ["a time that is text", JSON.stringify(exit({ t_us: "1" })), 't_us is "1"'],
@@ -145,5 +145,5 @@ for (
 
 Deno.test("records of later versions' types are ignored, with a remark", async () => {
   const { remarks } = await traceOf(BEGIN, { type: "snapshot", v: 1 }, OUTCOME);
-  assertEquals(remarks, ["1 records are of no known type."]);
+  assertEquals(remarks, ["1 records are of an unknown type."]);
 });

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The map of guest physical memory: a block a region, higher where it is
- * larger, with marks where exits touched it.
+ * The map of guest physical memory: one block a region, taller where it is larger, with marks where
+ * exits touched it.
  *
  * @module
  */
@@ -25,8 +25,8 @@ export class MemoryMap {
   readonly #regions: readonly { readonly region: Region; readonly row: HTMLElement }[];
 
   /**
-   * @param loaded what was put into memory
-   * @param toggle called with the filter of a region that was clicked upon
+   * @param loaded what was loaded into memory
+   * @param toggle called with the filter of a region that was clicked
    */
   constructor(
     view: HTMLElement,

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The page's script: draws the overview at once, unpacks the rows, and then
- * keeps everything to the time and the filter that are looked at.
+ * The page's script: draws the overview at once, unpacks the rows, then redraws for the selected
+ * time and filter.
  *
  * @module
  */
@@ -30,12 +30,12 @@ import { bytesText, countText, durationText, portText } from "./format.ts";
 import { MemoryMap } from "./memory_map.ts";
 import { Timeline } from "./timeline.ts";
 
-/** No part of the run that is looked at is shorter: tenths of a microsecond. */
+/** The narrowest selection, in tenths of a microsecond. */
 const LEAST_RANGE = 20;
 const PAGE_BYTES = 0x1000n;
 const TYPING_MS = 150;
 
-/** What waits for the rows. */
+/** What is ready once the rows are unpacked. */
 interface Loaded {
   readonly prepared: Prepared;
   readonly table: ExitTable;
@@ -167,7 +167,7 @@ class Page {
     toggle: (word: string) => void,
   ): [BarChart, (data: Aggregates) => Histogram][] {
     const { reasons } = this.#summary;
-    // Before the rows are there, the overview has the values that it names.
+    // Until the rows are unpacked, the overview has the values that it names.
     const address = (key: number | string): bigint =>
       this.#loaded?.prepared.rows.tables.addresses[key as number] ?? addresses[key as number]!;
     const rip = (key: number | string): bigint =>
