@@ -91,7 +91,7 @@ Deno.test("tests that cannot run here are skipped with the reason", () => {
   assertEquals(reason("file = a.flat\ncheck = /sys/yes=N"), "/sys/yes is not N");
   assertEquals(reason("file = a.flat\ncheck = /sys/yes=Y /sys/no=Y"), "/sys/no is not Y");
   const manual = "file = a.flat\ngroups = vmx nodefault";
-  assertEquals(reason(manual), "marked nodefault: to be asked for with --tag vmx");
+  assertEquals(reason(manual), "marked nodefault: runs only when asked for by the tag vmx");
   assertEquals(reason(manual, ["vmx"]), undefined);
 });
 
