@@ -8,6 +8,7 @@
  */
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
 import { type DescribedReason, EXITS, HYPERV, type PayloadFields, RAW } from "../exits/describe.ts";
 import { type HypervDetail, PLAIN_REASONS } from "../exits/exit.ts";
 import type { OutcomeKind } from "../machine/outcome.ts";
@@ -267,26 +268,36 @@ const ODD: Shape<number> = shape(
 const ANY_PAYLOAD = Object.keys({ ...KVM_EXIT, UNRECOGNIZED: -1 })
   .map((reason) => reason.toLowerCase()).sort().join("|");
 
+function exitCode(meaning: keyof typeof EXIT_CODES): Shape<number> {
+  return exactly(EXIT_CODES[meaning].code);
+}
+
 /** The kinds of outcomes. */
 export const OUTCOMES = {
-  halt: { about: "HLT on a bare machine; on a PC, HLT that nothing can end.", code: exactly(0) },
-  power_off: { code: exactly(0) },
-  reset: { code: exactly(0) },
-  output_closed: { about: "The reader of stdout or of the trace closed it.", code: exactly(0) },
+  halt: {
+    about: "HLT on a bare machine; on a PC, HLT that nothing can end.",
+    code: exitCode("success"),
+  },
+  power_off: { code: exitCode("success") },
+  reset: { code: exitCode("success") },
+  output_closed: {
+    about: "The reader of stdout or of the trace closed it.",
+    code: exitCode("success"),
+  },
   debug_exit: {
     code: ODD,
     fields: { value: described("What the guest wrote to the debug-exit port.", UINT) },
   },
-  output_failed: { code: exactly(10) },
-  panic: { about: "The guest's kernel said so by pvpanic.", code: exactly(34) },
+  output_failed: { code: exitCode("output") },
+  panic: { about: "The guest's kernel said so by pvpanic.", code: exitCode("panic") },
   memory_fault: {
     about: "A memory fault that could not be resolved.",
-    code: exactly(20),
+    code: exitCode("memory_fault"),
     fields: UNRESOLVED,
   },
-  shutdown: { about: "A triple fault.", code: exactly(22) },
+  shutdown: { about: "A triple fault.", code: exitCode("shutdown") },
   internal_error: {
-    code: exactly(24),
+    code: exitCode("internal_error"),
     fields: {
       reason: exactly("INTERNAL_ERROR"),
       internal_error: payloadShape("INTERNAL_ERROR")!,
@@ -296,25 +307,25 @@ export const OUTCOMES = {
     },
   },
   fail_entry: {
-    code: exactly(26),
+    code: exitCode("fail_entry"),
     fields: { reason: exactly("FAIL_ENTRY"), fail_entry: payloadShape("FAIL_ENTRY")! },
   },
   unhandled: {
     about: "An unhandled exit; its payload stands under its reason's name in lower case, null " +
       "where it has none.",
-    code: exactly(28),
+    code: exitCode("unhandled"),
     fields: { reason: TEXT },
     more: { patternProperties: { [`^(${ANY_PAYLOAD})$`]: { type: ["object", "null"] } } },
   },
-  max_exits: { code: exactly(30) },
+  max_exits: { code: exitCode("max_exits") },
   run_failed: {
-    code: exactly(32),
+    code: exitCode("run_failed"),
     fields: { errno: described("What KVM_RUN failed with.", integer(1)) },
   },
-  timeout: { code: exactly(124) },
-  quit: { about: "Keys typed at the console asked for it.", code: exactly(130) },
-  interrupted: { code: exactly(130), fields: { signal: TEXT } },
-  stopped: { code: exactly(0) },
+  timeout: { code: exitCode("timeout") },
+  quit: { about: "Keys typed at the console asked for it.", code: exitCode("interrupted") },
+  interrupted: { code: exitCode("interrupted"), fields: { signal: TEXT } },
+  stopped: { code: exitCode("success") },
 } as const satisfies Record<OutcomeKind, OutcomeShape>;
 
 /** What an outcome's record has besides what all have, by its kind. */
