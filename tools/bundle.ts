@@ -8,14 +8,16 @@
  *
  * In a bundle all files lie in one folder. What a module of src/ names by
  * `new URL("./vcpu_thread.ts", import.meta.url)` comes along and is found there by its last name: a
- * module becomes an entry of its own, for a Worker; a file or folder is an asset.
+ * module becomes an entry of its own, for a Worker; a script (`page.js`, of which there is `page.ts`)
+ * is made for a browser; a file or folder is an asset.
  *
  * @module
  */
 
 import { walkSync } from "@std/fs";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleForBrowser } from "../src/report/page_script.ts";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 
@@ -65,7 +67,7 @@ export async function bundleProgram(
   flags: readonly string[],
   project: string = PROJECT,
 ): Promise<Bundle> {
-  const { entries, assets } = addressed(project);
+  const { entries, scripts, assets } = addressed(project);
   const outdir = Deno.makeTempDirSync({ prefix: "vmexit-bundle-" });
   try {
     const modules = [join(project, "main.ts"), ...entries];
@@ -74,6 +76,9 @@ export async function bundleProgram(
     for (const { path, name } of walkSync(outdir, { includeDirs: false })) {
       if (files.has(name)) throw new Error(`two files of the bundle are called ${name}`);
       files.set(name, new TextEncoder().encode(inOneFolder(Deno.readTextFileSync(path))));
+    }
+    for (const [name, module] of scripts) {
+      files.set(name, new TextEncoder().encode(await bundleForBrowser(module)));
     }
     for (const specifier of WASM_PACKAGES) {
       const folder = dirname(fileURLToPath(import.meta.resolve(specifier)));
@@ -111,8 +116,7 @@ export interface Package {
 }
 
 /**
- * The packages of which the program has some code: those in the bundle, and in the page of
- * `vmexit report`, which it holds as a text.
+ * The packages of which the program has some code, in the bundle or in a browser's script.
  *
  * @param flags as for {@linkcode bundleProgram}
  * @throws {Error} with what `deno bundle` says when it fails
@@ -123,8 +127,9 @@ export async function bundledPackages(
 ): Promise<Package[]> {
   const outdir = Deno.makeTempDirSync({ prefix: "vmexit-bundle-" });
   try {
-    const modules = [...addressed(project).entries, join(project, "src/report/page/main.ts")];
-    await bundle([...flags, "--outdir", outdir, join(project, "main.ts"), ...modules], project);
+    const { entries, scripts } = addressed(project);
+    const modules = [join(project, "main.ts"), ...entries, ...scripts.values()];
+    await bundle([...flags, "--outdir", outdir, ...modules], project);
     const packages = new Map<string, Package>();
     for (const { path } of walkSync(outdir, { includeDirs: false })) {
       // What is not minified tells of each module where it comes from.
@@ -141,7 +146,16 @@ export async function bundledPackages(
 }
 
 /** What the sources address beside what they import. */
-function addressed(project: string): { entries: string[]; assets: Map<string, string> } {
+interface Addressed {
+  /** Modules, which a Worker runs. */
+  readonly entries: readonly string[];
+  /** Modules by the name of the script for a browser that is made of each. */
+  readonly scripts: ReadonlyMap<string, string>;
+  /** Files and folders by name. */
+  readonly assets: ReadonlyMap<string, string>;
+}
+
+function addressed(project: string): Addressed {
   const paths = new Map<string, string>();
   for (const { path } of walkSync(join(project, "src"), { includeDirs: false, exts: [".ts"] })) {
     const source = Deno.readTextFileSync(path).replaceAll(COMMENT, "");
@@ -155,10 +169,11 @@ function addressed(project: string): { entries: string[]; assets: Map<string, st
       paths.set(name, target);
     }
   }
-  const isModule = (path: string): boolean => path.endsWith(".ts");
+  const named = (ending: string) => [...paths].filter(([name]) => extname(name) === ending);
   return {
-    entries: [...paths.values()].filter(isModule),
-    assets: new Map([...paths].filter(([, path]) => !isModule(path))),
+    entries: named(".ts").map(([, path]) => path),
+    scripts: new Map(named(".js").map(([name, path]) => [name, path.replace(/js$/, "ts")])),
+    assets: new Map([...paths].filter(([name]) => ![".ts", ".js"].includes(extname(name)))),
   };
 }
 

@@ -150,7 +150,7 @@ launch_program() {
     launch_stale=no
     [ -e "$program" ] || launch_stale=yes
     for launch_source in "$root/main.ts" "$root/deno.json" "$root/tools/bundle.ts" "$root"/std/* "$root"/ffi/*.ts \
-      "$root"/src/*.ts "$root"/src/*/*.ts "$root"/src/*/*/*.ts; do
+      "$root"/src/*.ts "$root"/src/*/*.ts "$root"/src/*/*/*.*; do
       [ ! "$launch_source" -nt "$program" ] || launch_stale=yes
     done
     [ $launch_stale = no ] || launch_bundle 2>/dev/null

@@ -6,11 +6,11 @@
  * @module
  */
 
-import type { Json } from "../exits/describe.ts";
 import { MAX_MAP_ENTRIES, type MemoryMapEntry, pcMemoryMap } from "../firmware/memory_map.ts";
 import type { FirmwareOptions } from "../firmware/tables.ts";
 import { hex } from "../hex.ts";
 import { isRam, PAGE_BYTES, type RamRange } from "../memory/ram.ts";
+import type { Json } from "../shape.ts";
 import { ImageError } from "./image.ts";
 
 /**

@@ -1,5 +1,6 @@
 /**
- * An exit in words: the same details once for people and once for programs.
+ * Describes exits: a table of the fields of every payload, each with its text, its JSON and its
+ * JSON Schema. The tracer, the outcome and the schema of the trace all use it.
  *
  * @module
  */
@@ -11,70 +12,341 @@ import {
   KVM_SYSTEM_EVENT,
 } from "../../ffi/kvm_consts.ts";
 import { hex, hexBytes, hexValue } from "../hex.ts";
+import {
+  BOOLEAN,
+  BYTES,
+  described,
+  exactly,
+  HEX,
+  integer,
+  type Json,
+  listOf,
+  oneOf,
+  optional,
+  type Shape,
+  TEXT,
+} from "../shape.ts";
 import { describeDr6, describeDr7 } from "./debug_registers.ts";
-import type { VmExit } from "./exit.ts";
+import type { ForeignExit, HypervDetail, PlainExit, UnrecognizedExit, VmExit } from "./exit.ts";
 import { hypercallName } from "./hypercall_names.ts";
 import { msrName } from "./msr_names.ts";
+import { portData } from "./port_data.ts";
 import { portName } from "./port_names.ts";
 import { vectorName } from "./vector_names.ts";
 import { hardwareReasonName } from "./vmx_reasons.ts";
 
-/** What JSON can hold. */
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+/** A field of a payload. */
+export interface PayloadField<E> {
+  readonly shape: Shape<unknown>;
+  /** What the record has; `undefined` where it has none. */
+  readonly json: (exit: E) => Json | undefined;
+  /** What the line has; "" for nothing. */
+  readonly text: (exit: E, key: string) => string;
+}
 
-/** One detail of an exit: its JSON key and value, and how the text line shows it. */
-export type Detail = readonly [key: string, json: Json, text: string];
+/** The fields of a payload, in the order in which they are shown. */
+export type PayloadFields<E> = Readonly<Record<string, PayloadField<E>>>;
+
+/** How the exits of a reason are described. */
+export interface Description<E> {
+  /** A few words where the name is not enough. */
+  readonly about?: string;
+  readonly fields: PayloadFields<E>;
+}
+
+type Undescribed = PlainExit | ForeignExit | UnrecognizedExit;
+type ExitOf<R> = Extract<VmExit, { readonly reason: R }>;
+
+/** Reasons whose payload is described. */
+export type DescribedReason = Exclude<VmExit["reason"], Undescribed["reason"] | "HYPERV">;
+
+const UINT = integer(0);
+const DIRECTION = oneOf("read", "write");
 
 function keyOf(table: Readonly<Record<string, number>>, value: number): string | undefined {
   return Object.keys(table).find((key) => table[key] === value);
 }
 
-/** A name behind a value where there is one: `0x3f8 (COM1)`. */
-function named(value: string, name: string | undefined): string {
+/** A value and its name, where it has one: `0x3f8 (COM1)`. */
+function withName(value: string, name: string | undefined): string {
   return name === undefined ? value : `${value} (${name})`;
 }
 
-function value(key: string, n: bigint, name?: string): Detail {
-  return [key, hex(n), `${key}=${named(hex(n), name)}`];
+/** A field that the line shows as `key=value`; `show` formats the value where JSON's form will not do. */
+function field<E, T extends Json>(
+  shape: Shape<T>,
+  json: (exit: E) => T,
+  show: (exit: E) => string = (exit) => String(json(exit)),
+): PayloadField<E> {
+  return { shape, json, text: (exit, key) => `${key}=${show(exit)}` };
 }
 
-function name(key: string, text: string | undefined): Detail[] {
-  return text === undefined ? [] : [[key, text, ""]];
+/** A word that the line shows without its key. */
+function word<E, T extends string>(shape: Shape<T>, json: (exit: E) => T): PayloadField<E> {
+  return { shape, json, text: json };
 }
 
-function words(key: string, list: readonly bigint[]): Detail {
-  return [key, list.map(hex), `${key}=[${list.map(hex).join(" ")}]`];
+/** A number of 64 bits. */
+function wide<E>(
+  value: (exit: E) => bigint,
+  name: (exit: E) => string | undefined = () => undefined,
+): PayloadField<E> {
+  return field(HEX, (exit) => hex(value(exit)), (exit) => withName(hex(value(exit)), name(exit)));
 }
 
-function bytes(key: string, data: Uint8Array): Detail {
-  return [key, hexBytes(data), `${key}=${hexBytes(data)}`];
+/** Numbers of 64 bits. */
+function wides<E>(values: (exit: E) => readonly bigint[]): PayloadField<E> {
+  return {
+    shape: listOf(HEX),
+    json: (exit) => values(exit).map(hex),
+    text: (exit, key) => `${key}=[${values(exit).map(hex).join(" ")}]`,
+  };
 }
 
-const PRINTABLE = /^[\x20-\x7e\n\r\t]+$/;
-
-/** Port data: a number, a character, a quoted string, or a list of numbers. */
-function portData(data: Uint8Array, size: number): Detail {
-  const json = hexBytes(data);
-  if (data.length <= size) {
-    const text = hexValue(data);
-    const code = data[0]!;
-    const character = size === 1 && code >= 0x20 && code < 0x7f
-      ? ` '${String.fromCharCode(code)}'`
-      : "";
-    return ["data", json, `data=${text}${character}`];
-  }
-  if (size === 1) {
-    const text = String.fromCharCode(...data);
-    if (PRINTABLE.test(text)) return ["data", json, `data=${JSON.stringify(text)}`];
-  }
-  const items: string[] = [];
-  for (let i = 0; i < data.length; i += size) items.push(hexValue(data.subarray(i, i + size)));
-  return ["data", json, `data=[${items.join(" ")}]`];
+/** A field of JSON alone, which may be absent. */
+function jsonOnly<E>(shape: Shape<unknown>, json: (exit: E) => Json | undefined): PayloadField<E> {
+  return { shape: optional(shape), json, text: () => "" };
 }
+
+/** The name of the preceding value. */
+function name<E>(nameOf: (exit: E) => string | undefined): PayloadField<E> {
+  return jsonOnly(described("The value's name, where it has one.", TEXT), nameOf);
+}
+
+/** The device that served the exit: known to the tracer, not to the exit. */
+function servedBy(description: string): PayloadField<unknown> {
+  return jsonOnly(described(description, TEXT), () => undefined);
+}
+
+const DEVICE = servedBy("The device that served the access; absent where none did.");
+
+function msrFields(
+  data: PayloadField<ExitOf<"X86_RDMSR" | "X86_WRMSR">>,
+): PayloadFields<ExitOf<"X86_RDMSR" | "X86_WRMSR">> {
+  const known = ({ why }: { why: number }) => keyOf(KVM_MSR_EXIT_REASON, why);
+  return {
+    index: field(UINT, (e) => e.index, (e) => withName(hex(e.index), msrName(e.index))),
+    name: name((e) => msrName(e.index)),
+    data,
+    why: field(
+      described("KVM_MSR_EXIT_REASON_*.", UINT),
+      (e) => e.why,
+      (e) => withName(hex(e.why), known(e)),
+    ),
+    error: {
+      shape: described("1 where the access was refused: the guest gets a #GP.", oneOf(0, 1)),
+      json: (e) => e.refused ? 1 : 0,
+      text: (e) => e.refused ? "error=1 (#GP)" : "",
+    },
+    device: servedBy("The device that answered."),
+  };
+}
+
+/** The table. */
+export const EXITS: { readonly [R in DescribedReason]: Description<ExitOf<R>> } = {
+  UNKNOWN: {
+    fields: {
+      hardware_reason: wide(
+        (e) => e.hardwareReason,
+        (e) => hardwareReasonName(e.hardwareReason, "exit"),
+      ),
+      name: name((e) => hardwareReasonName(e.hardwareReason, "exit")),
+    },
+  },
+  EXCEPTION: {
+    fields: {
+      vector: field(UINT, (e) => e.vector, (e) => withName(`${e.vector}`, vectorName(e.vector))),
+      name: name((e) => vectorName(e.vector)),
+      error_code: field(UINT, (e) => e.errorCode, (e) => hex(e.errorCode)),
+    },
+  },
+  IO: {
+    about: "port I/O, one item or a string of them",
+    fields: {
+      direction: word(oneOf("in", "out"), (e) => e.direction),
+      port: field(
+        integer(0, 0xffff),
+        (e) => e.port,
+        (e) => withName(hex(e.port), portName(e.port)),
+      ),
+      size: field(described("Bytes an item.", oneOf(1, 2, 4)), (e) => e.size as 1 | 2 | 4),
+      count: field(described("How many items.", integer(1)), (e) => e.count),
+      data: field(
+        described("The items' bytes: what the guest wrote, or what it was answered.", BYTES),
+        (e) => hexBytes(e.data),
+        (e) => portData(e.data, e.size),
+      ),
+      device: DEVICE,
+    },
+  },
+  HYPERCALL: {
+    fields: {
+      nr: wide((e) => e.nr, (e) => hypercallName(e.nr)),
+      name: name((e) => hypercallName(e.nr)),
+      args: wides((e) => e.args),
+      flags: wide((e) => e.flags),
+    },
+  },
+  DEBUG: {
+    fields: {
+      vector: field(
+        described("1 for #DB, 3 for #BP.", UINT),
+        (e) => e.vector,
+        (e) => withName(`${e.vector}`, vectorName(e.vector)),
+      ),
+      name: name((e) => vectorName(e.vector)),
+      pc: wide((e) => e.pc),
+      dr6: wide((e) => e.dr6, (e) => describeDr6(e.dr6)),
+      dr7: wide((e) => e.dr7, (e) => describeDr7(e.dr7)),
+    },
+  },
+  MMIO: {
+    about: "an access to a GPA that no memory slot covers",
+    fields: {
+      direction: word(DIRECTION, (e) => e.direction),
+      gpa: wide((e) => e.gpa),
+      size: field(integer(0, 8), (e) => e.size),
+      data: field(BYTES, (e) => hexBytes(e.data), (e) => hexValue(e.data)),
+      device: DEVICE,
+    },
+  },
+  FAIL_ENTRY: {
+    fields: {
+      hardware_reason: wide((e) => e.hardwareReason, (e) => hardwareReasonName(e.hardwareReason)),
+      name: name((e) => hardwareReasonName(e.hardwareReason)),
+      host_cpu: field(UINT, (e) => e.hostCpu),
+    },
+  },
+  SET_TPR: { fields: { cr8: wide((e) => e.cr8) } },
+  TPR_ACCESS: {
+    fields: {
+      direction: word(DIRECTION, (e) => e.direction),
+      access_rip: wide((e) => e.accessRip),
+    },
+  },
+  INTERNAL_ERROR: {
+    fields: {
+      suberror: field(
+        UINT,
+        (e) => e.suberror,
+        (e) => withName(`${e.suberror}`, keyOf(KVM_INTERNAL_ERROR, e.suberror)),
+      ),
+      name: name((e) => keyOf(KVM_INTERNAL_ERROR, e.suberror)),
+      instruction: {
+        shape: optional(described("The bytes at RIP, where KVM gives them.", BYTES)),
+        json: (e) => e.instruction && hexBytes(e.instruction),
+        text: (e) => e.instruction ? `instruction=${hexBytes(e.instruction)}` : "",
+      },
+      data: wides((e) => e.data),
+    },
+  },
+  SYSTEM_EVENT: {
+    fields: {
+      type: field(
+        UINT,
+        (e) => e.type,
+        (e) => withName(`${e.type}`, keyOf(KVM_SYSTEM_EVENT, e.type)),
+      ),
+      name: name((e) => keyOf(KVM_SYSTEM_EVENT, e.type)),
+      data: wides((e) => e.data),
+    },
+  },
+  IOAPIC_EOI: {
+    fields: { vector: field(integer(0, 255), (e) => e.vector, (e) => hex(e.vector)) },
+  },
+  X86_RDMSR: {
+    fields: msrFields({
+      shape: optional(described("The answer, where there is one.", HEX)),
+      json: (e) => e.refused ? undefined : hex(e.data),
+      text: (e) => e.refused ? "" : `data=${hex(e.data)}`,
+    }),
+  },
+  X86_WRMSR: { fields: msrFields(wide((e) => e.data)) },
+  XEN: {
+    fields: {
+      type: field(UINT, (e) => e.type),
+      long_mode: field(BOOLEAN, (e) => e.longMode),
+      cpl: field(UINT, (e) => e.cpl),
+      input: wide((e) => e.input),
+      params: wides((e) => e.params),
+    },
+  },
+  NOTIFY: {
+    fields: {
+      flags: field(
+        described("Bit 0: the vCPU's context is no longer valid.", UINT),
+        (e) => e.flags,
+        (e) =>
+          withName(
+            hex(e.flags),
+            e.flags & KVM_NOTIFY_CONTEXT_INVALID ? "context invalid" : undefined,
+          ),
+      ),
+    },
+  },
+  MEMORY_FAULT: {
+    about: "memory that a slot covers but that KVM cannot map",
+    fields: {
+      gpa: wide((e) => e.gpa),
+      size: wide((e) => e.size),
+      visibility: word(oneOf("private", "shared"), (e) => e.private ? "private" : "shared"),
+      flags: {
+        shape: HEX,
+        json: (e) => hex(e.flags),
+        // Bit 3 is the visibility.
+        text: (e) => e.flags & ~8n ? `flags=${hex(e.flags)}` : "",
+      },
+    },
+  },
+  TDX: {
+    fields: { nr: wide((e) => e.nr), flags: wide((e) => e.flags), data: wides((e) => e.data) },
+  },
+  SNP_REQ_CERTS: { fields: { gpa: wide((e) => e.gpa), pages: wide((e) => e.pages) } },
+};
+
+type HypervOf<K> = Extract<HypervDetail, { readonly kind: K }>;
+
+/** The fields of `HYPERV`, which has several payloads, by its `kind`. */
+export const HYPERV: { readonly [K in HypervDetail["kind"]]: PayloadFields<HypervOf<K>> } = {
+  synic: {
+    kind: word(exactly("synic"), (e) => e.kind),
+    msr: field(UINT, (e) => e.msr, (e) => withName(hex(e.msr), msrName(e.msr))),
+    control: wide((e) => e.control),
+    event_page: wide((e) => e.eventPage),
+    message_page: wide((e) => e.messagePage),
+  },
+  hypercall: {
+    kind: word(exactly("hypercall"), (e) => e.kind),
+    input: wide((e) => e.input),
+    params: wides((e) => e.params),
+  },
+  debugger: {
+    kind: word(exactly("debugger"), (e) => e.kind),
+    msr: field(UINT, (e) => e.msr, (e) => withName(hex(e.msr), msrName(e.msr))),
+    control: wide((e) => e.control),
+    status: wide((e) => e.status),
+    send_page: wide((e) => e.sendPage),
+    receive_page: wide((e) => e.receivePage),
+    pending_page: wide((e) => e.pendingPage),
+  },
+  unrecognized: {
+    kind: word(exactly("unrecognized"), (e) => e.kind),
+    type: field(UINT, (e) => e.type),
+    raw: field(BYTES, (e) => hexBytes(e.raw)),
+  },
+};
+
+/** The field of payloads that are not decoded: of other architectures, or of unnamed reasons. */
+export const RAW: PayloadFields<ForeignExit | UnrecognizedExit> = {
+  raw: field(BYTES, (e) => hexBytes(e.raw)),
+};
+
+/** One detail of an exit: its JSON key and value, and how the text line shows it. */
+export type Detail = readonly [key: string, json: Json, text: string];
 
 /**
- * The payload's details, in the order in which they are shown. A detail whose
- * text is empty is for JSON only.
+ * The payload's details, in the order in which they are shown. A detail whose text is empty is for
+ * JSON only.
  *
  * @example
  * ```ts
@@ -84,196 +356,45 @@ function portData(data: Uint8Array, size: number): Detail {
  * ```
  */
 export function details(exit: VmExit): Detail[] {
-  switch (exit.reason) {
-    case "IO":
-      return [
-        ["direction", exit.direction, exit.direction],
-        ["port", exit.port, `port=${named(hex(exit.port), portName(exit.port))}`],
-        ["size", exit.size, `size=${exit.size}`],
-        ["count", exit.count, `count=${exit.count}`],
-        portData(exit.data, exit.size),
-      ];
-    case "MMIO":
-      return [
-        ["direction", exit.direction, exit.direction],
-        value("gpa", exit.gpa),
-        ["size", exit.size, `size=${exit.size}`],
-        ["data", hexBytes(exit.data), `data=${hexValue(exit.data)}`],
-      ];
-    case "MEMORY_FAULT": {
-      const visibility = exit.private ? "private" : "shared";
-      return [
-        value("gpa", exit.gpa),
-        value("size", exit.size),
-        ["visibility", visibility, visibility],
-        ["flags", hex(exit.flags), exit.flags & ~8n ? `flags=${hex(exit.flags)}` : ""],
-      ];
-    }
-    case "INTERNAL_ERROR": {
-      const known = keyOf(KVM_INTERNAL_ERROR, exit.suberror);
-      return [
-        ["suberror", exit.suberror, `suberror=${named(`${exit.suberror}`, known)}`],
-        ...name("name", known),
-        ...(exit.instruction ? [bytes("instruction", exit.instruction)] : []),
-        words("data", exit.data),
-      ];
-    }
-    case "FAIL_ENTRY": {
-      const known = hardwareReasonName(exit.hardwareReason);
-      return [
-        value("hardware_reason", exit.hardwareReason, known),
-        ...name("name", known),
-        ["host_cpu", exit.hostCpu, `host_cpu=${exit.hostCpu}`],
-      ];
-    }
-    case "UNKNOWN": {
-      const known = hardwareReasonName(exit.hardwareReason, "exit");
-      return [value("hardware_reason", exit.hardwareReason, known), ...name("name", known)];
-    }
-    case "EXCEPTION": {
-      const known = vectorName(exit.vector);
-      return [
-        ["vector", exit.vector, `vector=${named(`${exit.vector}`, known)}`],
-        ...name("name", known),
-        ["error_code", exit.errorCode, `error_code=${hex(exit.errorCode)}`],
-      ];
-    }
-    case "DEBUG": {
-      const known = vectorName(exit.vector);
-      return [
-        ["vector", exit.vector, `vector=${named(`${exit.vector}`, known)}`],
-        ...name("name", known),
-        value("pc", exit.pc),
-        value("dr6", exit.dr6, describeDr6(exit.dr6)),
-        value("dr7", exit.dr7, describeDr7(exit.dr7)),
-      ];
-    }
-    case "HYPERCALL": {
-      const known = hypercallName(exit.nr);
-      return [
-        value("nr", exit.nr, known),
-        ...name("name", known),
-        words("args", exit.args),
-        value("flags", exit.flags),
-      ];
-    }
-    case "TPR_ACCESS":
-      return [["direction", exit.direction, exit.direction], value("access_rip", exit.accessRip)];
-    case "SYSTEM_EVENT": {
-      const known = keyOf(KVM_SYSTEM_EVENT, exit.type);
-      return [
-        ["type", exit.type, `type=${named(`${exit.type}`, known)}`],
-        ...name("name", known),
-        words("data", exit.data),
-      ];
-    }
-    case "IOAPIC_EOI":
-      return [["vector", exit.vector, `vector=${hex(exit.vector)}`]];
-    case "HYPERV":
-      return hypervDetails(exit.detail);
-    case "XEN":
-      return [
-        ["type", exit.type, `type=${exit.type}`],
-        ["long_mode", exit.longMode, `long_mode=${exit.longMode}`],
-        ["cpl", exit.cpl, `cpl=${exit.cpl}`],
-        value("input", exit.input),
-        words("params", exit.params),
-      ];
-    case "X86_RDMSR":
-    case "X86_WRMSR": {
-      const known = msrName(exit.index);
-      const why = keyOf(KVM_MSR_EXIT_REASON, exit.why);
-      return [
-        ["index", exit.index, `index=${named(hex(exit.index), known)}`],
-        ...name("name", known),
-        ...(exit.reason === "X86_WRMSR" || !exit.refused ? [value("data", exit.data)] : []),
-        ["why", exit.why, `why=${named(hex(exit.why), why)}`],
-        ["error", exit.refused ? 1 : 0, exit.refused ? "error=1 (#GP)" : ""],
-      ];
-    }
-    case "NOTIFY": {
-      const invalid = (exit.flags & KVM_NOTIFY_CONTEXT_INVALID) !== 0;
-      const text = named(hex(exit.flags), invalid ? "context invalid" : undefined);
-      return [["flags", exit.flags, `flags=${text}`]];
-    }
-    case "TDX":
-      return [value("nr", exit.nr), value("flags", exit.flags), words("data", exit.data)];
-    case "SNP_REQ_CERTS":
-      return [value("gpa", exit.gpa), value("pages", exit.pages)];
-    case "SET_TPR":
-      return [value("cr8", exit.cr8)];
-    case "HLT":
-    case "IRQ_WINDOW_OPEN":
-    case "SHUTDOWN":
-    case "INTR":
-    case "NMI":
-    case "WATCHDOG":
-    case "X86_BUS_LOCK":
-    case "AP_RESET_HOLD":
-    case "DIRTY_RING_FULL":
-      return [];
-    case "UNRECOGNIZED":
-    case "S390_SIEIC":
-    case "S390_RESET":
-    case "DCR":
-    case "OSI":
-    case "PAPR_HCALL":
-    case "S390_UCONTROL":
-    case "S390_TSCH":
-    case "EPR":
-    case "S390_STSI":
-    case "ARM_NISV":
-    case "RISCV_SBI":
-    case "RISCV_CSR":
-    case "LOONGARCH_IOCSR":
-    case "ARM_SEA":
-    case "ARM_LDST64B":
-      return [bytes("raw", exit.raw)];
-    default:
-      return exit satisfies never;
-  }
-}
-
-function hypervDetails(detail: Extract<VmExit, { reason: "HYPERV" }>["detail"]): Detail[] {
-  const kind: Detail = ["kind", detail.kind, detail.kind];
-  switch (detail.kind) {
-    case "synic":
-      return [
-        kind,
-        ["msr", detail.msr, `msr=${named(hex(detail.msr), msrName(detail.msr))}`],
-        value("control", detail.control),
-        value("event_page", detail.eventPage),
-        value("message_page", detail.messagePage),
-      ];
-    case "hypercall":
-      return [kind, value("input", detail.input), words("params", detail.params)];
-    case "debugger":
-      return [
-        kind,
-        ["msr", detail.msr, `msr=${named(hex(detail.msr), msrName(detail.msr))}`],
-        value("control", detail.control),
-        value("status", detail.status),
-        value("send_page", detail.sendPage),
-        value("receive_page", detail.receivePage),
-        value("pending_page", detail.pendingPage),
-      ];
-    case "unrecognized":
-      return [kind, ["type", detail.type, `type=${detail.type}`], bytes("raw", detail.raw)];
-    default:
-      return detail satisfies never;
-  }
+  const { fields, payload } = payloadOf(exit);
+  return Object.entries(fields).flatMap(([key, { json, text }]) => {
+    const value = json(payload);
+    return value === undefined ? [] : [[key, value, text(payload, key)] as const];
+  });
 }
 
 /** The details as one line of text, a space before each. */
 export function detailsText(exit: VmExit): string {
-  let text = "";
-  for (const [, , shown] of details(exit)) if (shown !== "") text += " " + shown;
-  return text;
+  const { fields, payload } = payloadOf(exit);
+  let line = "";
+  for (const key in fields) {
+    const shown = fields[key]!.text(payload, key);
+    if (shown !== "") line += " " + shown;
+  }
+  return line;
 }
 
 /** The details as one JSON object, or `undefined` where the reason says it all. */
 export function detailsJson(exit: VmExit): Record<string, Json> | undefined {
-  const list = details(exit);
-  if (list.length === 0) return undefined;
-  return Object.fromEntries(list.map(([key, json]) => [key, json]));
+  const { fields, payload } = payloadOf(exit);
+  if (fields === NONE) return undefined;
+  const details: Record<string, Json> = {};
+  for (const key in fields) {
+    const value = fields[key]!.json(payload);
+    if (value !== undefined) details[key] = value;
+  }
+  return details;
+}
+
+const NONE: PayloadFields<unknown> = {};
+
+/** The fields of an exit, and the object that they are read from. */
+function payloadOf(exit: VmExit): { fields: PayloadFields<unknown>; payload: unknown } {
+  if ("raw" in exit) return { fields: RAW as PayloadFields<unknown>, payload: exit };
+  if (exit.reason === "HYPERV") {
+    const { detail } = exit;
+    return { fields: HYPERV[detail.kind] as PayloadFields<unknown>, payload: detail };
+  }
+  const { fields } = EXITS[exit.reason as DescribedReason] ?? { fields: NONE };
+  return { fields: fields as PayloadFields<unknown>, payload: exit };
 }

@@ -1,5 +1,5 @@
 /**
- * What a VM exit is: one variant for each reason, with exactly its payload.
+ * The type of a VM exit: one variant for each reason, with exactly its payload.
  *
  * 64-bit guest values are `bigint`, all others `number`. The names are those of
  * `KVM_EXIT_*` in the UAPI header, without the prefix.
@@ -60,7 +60,7 @@ export interface MemoryFaultExit extends ExitCommon<"MEMORY_FAULT"> {
   readonly private: boolean;
 }
 
-/** KVM met something that it cannot handle (`kvm_run.internal`). */
+/** KVM cannot continue (`kvm_run.internal`). */
 export interface InternalErrorExit extends ExitCommon<"INTERNAL_ERROR"> {
   /** One of `KVM_INTERNAL_ERROR`. */
   readonly suberror: number;
@@ -130,7 +130,7 @@ export interface SystemEventExit extends ExitCommon<"SYSTEM_EVENT"> {
   readonly data: readonly bigint[];
 }
 
-/** An end of interrupt that user space's IOAPIC wants to know of (`kvm_run.eoi`). */
+/** An end of interrupt for an I/O APIC in user space (`kvm_run.eoi`). */
 export interface IoapicEoiExit extends ExitCommon<"IOAPIC_EOI"> {
   /** The interrupt's vector. */
   readonly vector: number;
@@ -139,26 +139,29 @@ export interface IoapicEoiExit extends ExitCommon<"IOAPIC_EOI"> {
 /** A Hyper-V enlightenment for user space (`kvm_run.hyperv`). */
 export interface HypervExit extends ExitCommon<"HYPERV"> {
   /** Which, and with what. */
-  readonly detail:
-    | {
-      readonly kind: "synic";
-      readonly msr: number;
-      readonly control: bigint;
-      readonly eventPage: bigint;
-      readonly messagePage: bigint;
-    }
-    | { readonly kind: "hypercall"; readonly input: bigint; readonly params: readonly bigint[] }
-    | {
-      readonly kind: "debugger";
-      readonly msr: number;
-      readonly control: bigint;
-      readonly status: bigint;
-      readonly sendPage: bigint;
-      readonly receivePage: bigint;
-      readonly pendingPage: bigint;
-    }
-    | { readonly kind: "unrecognized"; readonly type: number; readonly raw: Uint8Array };
+  readonly detail: HypervDetail;
 }
+
+/** The payloads of a {@linkcode HypervExit}. */
+export type HypervDetail =
+  | {
+    readonly kind: "synic";
+    readonly msr: number;
+    readonly control: bigint;
+    readonly eventPage: bigint;
+    readonly messagePage: bigint;
+  }
+  | { readonly kind: "hypercall"; readonly input: bigint; readonly params: readonly bigint[] }
+  | {
+    readonly kind: "debugger";
+    readonly msr: number;
+    readonly control: bigint;
+    readonly status: bigint;
+    readonly sendPage: bigint;
+    readonly receivePage: bigint;
+    readonly pendingPage: bigint;
+  }
+  | { readonly kind: "unrecognized"; readonly type: number; readonly raw: Uint8Array };
 
 /** A Xen hypercall for user space (`kvm_run.xen`). */
 export interface XenExit extends ExitCommon<"XEN"> {
@@ -180,13 +183,13 @@ export interface MsrExit extends ExitCommon<"X86_RDMSR" | "X86_WRMSR"> {
   readonly index: number;
   /** What the guest writes, or the answer to its read. */
   readonly data: bigint;
-  /** Whether the guest is given a #GP instead. */
+  /** Whether the guest gets a #GP instead. */
   readonly refused: boolean;
   /** Why it came to user space: one of `KVM_MSR_EXIT_REASON`. */
   readonly why: number;
 }
 
-/** The guest kept events out for longer than allowed (`kvm_run.notify`). */
+/** The guest blocked events for longer than allowed (`kvm_run.notify`). */
 export interface NotifyExit extends ExitCommon<"NOTIFY"> {
   /** Bit 0: the vCPU's context is no longer valid. */
   readonly flags: number;
@@ -194,7 +197,7 @@ export interface NotifyExit extends ExitCommon<"NOTIFY"> {
 
 /** A TDVMCALL for user space (`kvm_run.tdx`). */
 export interface TdxExit extends ExitCommon<"TDX"> {
-  /** Of the kernel's. */
+  /** Set by the kernel. */
   readonly flags: bigint;
   /** The TDVMCALL leaf. */
   readonly nr: bigint;
@@ -204,9 +207,9 @@ export interface TdxExit extends ExitCommon<"TDX"> {
 
 /** A confidential guest's request for certificates (`kvm_run.snp_req_certs`). */
 export interface SnpReqCertsExit extends ExitCommon<"SNP_REQ_CERTS"> {
-  /** Where they are to go. */
+  /** Where to put them. */
   readonly gpa: bigint;
-  /** How many pages there are. */
+  /** How many pages there is room for. */
   readonly pages: bigint;
 }
 
@@ -216,42 +219,47 @@ export interface SetTprExit extends ExitCommon<"SET_TPR"> {
   readonly cr8: bigint;
 }
 
-/** Reasons that carry nothing but themselves. */
-export interface PlainExit extends
-  ExitCommon<
-    | "HLT"
-    | "IRQ_WINDOW_OPEN"
-    | "SHUTDOWN"
-    | "INTR"
-    | "NMI"
-    | "WATCHDOG"
-    | "X86_BUS_LOCK"
-    | "AP_RESET_HOLD"
-    | "DIRTY_RING_FULL"
-  > {}
+/** Reasons without a payload. */
+export const PLAIN_REASONS = [
+  "HLT",
+  "IRQ_WINDOW_OPEN",
+  "SHUTDOWN",
+  "INTR",
+  "NMI",
+  "WATCHDOG",
+  "X86_BUS_LOCK",
+  "AP_RESET_HOLD",
+  "DIRTY_RING_FULL",
+] as const;
 
-/** The names of the reasons above. */
-export type DecodedReason =
-  | PlainExit["reason"]
-  | MsrExit["reason"]
-  | "IO"
-  | "MMIO"
-  | "MEMORY_FAULT"
-  | "INTERNAL_ERROR"
-  | "FAIL_ENTRY"
-  | "UNKNOWN"
-  | "EXCEPTION"
-  | "DEBUG"
-  | "HYPERCALL"
-  | "TPR_ACCESS"
-  | "SYSTEM_EVENT"
-  | "IOAPIC_EOI"
-  | "HYPERV"
-  | "XEN"
-  | "NOTIFY"
-  | "TDX"
-  | "SNP_REQ_CERTS"
-  | "SET_TPR";
+/** An exit of one of them. */
+export interface PlainExit extends ExitCommon<typeof PLAIN_REASONS[number]> {}
+
+/** An exit whose payload is decoded. */
+export type DecodedExit =
+  | IoExit
+  | MmioExit
+  | MemoryFaultExit
+  | InternalErrorExit
+  | FailEntryExit
+  | UnknownExit
+  | ExceptionExit
+  | DebugExit
+  | HypercallExit
+  | TprAccessExit
+  | SystemEventExit
+  | IoapicEoiExit
+  | HypervExit
+  | XenExit
+  | MsrExit
+  | NotifyExit
+  | TdxExit
+  | SnpReqCertsExit
+  | SetTprExit
+  | PlainExit;
+
+/** The names of their reasons. */
+export type DecodedReason = DecodedExit["reason"];
 
 /** A reason of another architecture, with the payload's bytes as they are. */
 export interface ForeignExit extends ExitCommon<Exclude<ExitReasonName, DecodedReason>> {
@@ -277,26 +285,4 @@ export interface UnrecognizedExit extends ExitCommon<"UNRECOGNIZED"> {
  * console.log(firstByte({ reason: "HLT", code: 5 })); // undefined
  * ```
  */
-export type VmExit =
-  | IoExit
-  | MmioExit
-  | MemoryFaultExit
-  | InternalErrorExit
-  | FailEntryExit
-  | UnknownExit
-  | ExceptionExit
-  | DebugExit
-  | HypercallExit
-  | TprAccessExit
-  | SystemEventExit
-  | IoapicEoiExit
-  | HypervExit
-  | XenExit
-  | MsrExit
-  | NotifyExit
-  | TdxExit
-  | SnpReqCertsExit
-  | SetTprExit
-  | PlainExit
-  | ForeignExit
-  | UnrecognizedExit;
+export type VmExit = DecodedExit | ForeignExit | UnrecognizedExit;

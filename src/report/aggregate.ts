@@ -1,6 +1,6 @@
 /**
- * What charts show of exits: how many of what and when. The program works it
- * out for the whole trace, the page for whatever part of it is looked at.
+ * Histograms of exits: by reason, address, time and duration. The program computes them for the
+ * whole trace, the page for the part that is in view.
  *
  * @module
  */
@@ -89,7 +89,7 @@ export interface Prepared {
   readonly cpuPlace: Uint16Array;
   /** By row: tenths of a microsecond since the vCPU's exit before, or -1 at the first. */
   readonly gap: Float64Array;
-  /** By row: how much of that was not in the guest, or -1 where nobody measured. */
+  /** By row: how much of that was not in the guest, or -1 where it was not measured. */
   readonly vmm: Float64Array;
   readonly regions: readonly Region[];
   /** By address: the region that it is in, or -1. */
@@ -113,7 +113,7 @@ export function prepare(rows: Rows, regions: readonly Region[]): Prepared {
     const before = last[place]!;
     const time = rows.time[row]!;
     gap[row] = before < 0 ? -1 : time - before;
-    // Both times are rounded: their difference may be a little less than nothing.
+    // Both times are rounded: their difference may be slightly negative.
     vmm[row] = before < 0 || rows.guest[row] === 0
       ? -1
       : Math.max(0, time - before - (rows.guest[row]! - 1));
@@ -194,7 +194,7 @@ export function everyRow(rows: Rows): Selection {
 }
 
 /**
- * Counts everything that is shown of a selection.
+ * Computes all histograms of a selection.
  *
  * @param selection rows within the range
  * @param bins how many bins of time

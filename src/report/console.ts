@@ -1,6 +1,5 @@
 /**
- * What a guest wrote to its serial ports and debug consoles, found again in the
- * exits by which it did so.
+ * Recovers the console output of a guest from its OUT exits to serial ports and debug consoles.
  *
  * @module
  */

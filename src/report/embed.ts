@@ -1,12 +1,12 @@
 /**
- * A trace as text within a page, and back: a JSON document with what is small
- * and what can be drawn at once, and all rows as compressed columns.
+ * Embeds a trace in a page and reads it back: a JSON summary, which is drawn at once, and all rows
+ * as compressed columns.
  *
  * @module
  */
 
+import type { BeginRecord, OutcomeRecord } from "../trace/records.ts";
 import { aggregate, type Aggregates, everyRow, prepare, wholeRange } from "./aggregate.ts";
-import type { BeginFacts, OutcomeFacts } from "./record.ts";
 import { type Region, regionsOf } from "./regions.ts";
 import type { Access, ConsoleOutput, Reason, Rows } from "./rows.ts";
 import type { Trace } from "./trace.ts";
@@ -21,13 +21,13 @@ export interface PackedColumn {
   readonly size: number;
 }
 
-/** What the page is told as JSON. 64-bit numbers are hexadecimal strings. */
+/** The summary. 64-bit numbers are hexadecimal strings in JSON. */
 export interface Summary {
   /** The file that the trace came from, and the version that made the page. */
   readonly source: string;
   readonly version: string;
-  readonly begin: BeginFacts | undefined;
-  readonly outcome: OutcomeFacts | undefined;
+  readonly begin: BeginRecord | undefined;
+  readonly outcome: OutcomeRecord | undefined;
   readonly warnings: readonly string[];
   readonly remarks: readonly string[];
   readonly rows: number;

@@ -1,12 +1,17 @@
 /**
- * The report as one HTML page that needs no other file and no network.
+ * The report as one HTML page: markup, style, script and the packed trace, without other files.
  *
  * @module
  */
 
+import UPLOT_STYLE from "uplot/uPlot.min.css" with { type: "text" };
 import { deflate, packTrace, stringify } from "./embed.ts";
-import { MARKUP, SCRIPT, STYLE } from "./page_assets.ts";
+import PAGE_STYLE from "./page/page.css" with { type: "text" };
+import MARKUP from "./page/page.html" with { type: "text" };
+import { pageScript } from "./page_script.ts";
 import type { Trace } from "./trace.ts";
+
+const STYLE = `${UPLOT_STYLE.trim()}\n${PAGE_STYLE}`;
 
 /** A digest of a source in a Content-Security-Policy. */
 async function digest(text: string): Promise<string> {
@@ -15,17 +20,17 @@ async function digest(text: string): Promise<string> {
 }
 
 /**
- * Makes the page of a trace. Its policy lets no script run but its own, and
- * nothing be fetched.
+ * Makes the page of a trace. Its Content-Security-Policy allows its own script and no requests.
  *
- * @param source what the trace came from, as the page names it
+ * @param source the file that the trace came from
  * @param version the version of vmexit
  */
 export async function reportHtml(trace: Trace, source: string, version: string): Promise<string> {
   const { summary, bytes } = packTrace(trace, source, version);
+  const script = await pageScript();
   const policy = [
     "default-src 'none'",
-    `script-src ${await digest(SCRIPT)}`,
+    `script-src ${await digest(script)}`,
     `style-src ${await digest(STYLE)}`,
     "base-uri 'none'",
     "form-action 'none'",
@@ -46,7 +51,7 @@ export async function reportHtml(trace: Trace, source: string, version: string):
     MARKUP,
     `<script type="application/json" id="summary">${stringify(summary)}</script>`,
     `<script type="text/plain" id="rows">${await deflate(bytes)}</script>`,
-    `<script type="module">${SCRIPT}</script>`,
+    `<script type="module">${script}</script>`,
     "</body>",
     "</html>",
     "",

@@ -1,27 +1,27 @@
 /**
- * Cuts a stream of bytes into lines, however long the stream is.
+ * Splits a byte stream of any length into lines.
  *
  * @module
  */
 
-import { TraceError } from "./trace_error.ts";
+import { TraceError } from "../trace/read.ts";
 
 /** One line of a text. */
 export interface Line {
-  /** From 1. */
+  /** Counts from 1. */
   readonly number: number;
   readonly text: string;
-  /** Whether its end was there. Only the last line may lack it: the writer was cut short. */
+  /** Whether it ends in a newline. Only the last line may not: its writer was killed. */
   readonly whole: boolean;
 }
 
-/** No record is longer: what is, is no trace, and must not fill the memory. */
+/** A longer line is not a record, and must not fill memory. */
 const MAX_LINE_UNITS = 1 << 24;
 
 /**
- * The lines of UTF-8 text, in batches as they arrive. Empty lines count, but are left out.
+ * The lines of UTF-8 text, in batches as they arrive. Empty lines are counted but skipped.
  *
- * @throws {TraceError} for a line that does not end
+ * @throws {TraceError} for a line without end
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The report as Chrome trace event JSON, which ui.perfetto.dev and
- * chrome://tracing open. Times there are microseconds.
+ * The report as Chrome trace event JSON, for ui.perfetto.dev and chrome://tracing. Times are in
+ * microseconds.
  *
  * Source: the Trace Event Format, as its "JSON Object Format" has it.
  *
@@ -29,7 +29,7 @@ export interface TraceEvent {
 }
 
 const PID = 1;
-/** vCPUs are the threads from 1 on; consoles come behind the last that there can be. */
+/** vCPUs are the threads from 1 on; consoles come after the last possible one. */
 const FIRST_CONSOLE_TID = 5000;
 /** How finely the counters divide time. */
 const COUNTER_BINS = 1000;
@@ -53,8 +53,8 @@ export function* perfettoEvents(trace: Trace): Generator<TraceEvent> {
     yield* counters(rows, aggregate(prepared, everyRow(rows), range, COUNTER_BINS));
   }
   if (outcome) {
-    const args = { kind: outcome.kind, exit_code: outcome.exitCode };
-    yield { ...at(outcome.tUs * TENTHS, outcome.message, 0), cat: "outcome", s: "g", args };
+    const args = { kind: outcome.kind, exit_code: outcome.exit_code };
+    yield { ...at(outcome.t_us * TENTHS, outcome.message, 0), cat: "outcome", s: "g", args };
   }
 }
 
@@ -83,7 +83,7 @@ function at(time: number, name: string, tid: number) {
 }
 
 function* exits(rows: Rows, vmm: Float64Array): Generator<TraceEvent> {
-  // An exit that --trace left out is in the time after the one before it.
+  // The time of an exit that was not traced counts to the one before it.
   const isComplete = rows.n.reduce((most, n) => Math.max(most, n), 0) === rows.length;
   const last = new Map<number, number>();
   const { reasons, notes, accesses } = rows.tables;

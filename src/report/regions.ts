@@ -1,28 +1,34 @@
 /**
- * Guest physical memory as a list of regions: slots, holes, what devices were
- * looked for in, and what lies between.
+ * Guest physical memory as a list of regions: slots, holes, MMIO, faults, and the gaps between.
  *
  * @module
  */
 
-import type { BeginFacts, MemoryRange } from "./record.ts";
+import type { BeginRecord } from "../trace/records.ts";
 import { type Rows, spaceOf } from "./rows.ts";
 
 /** A part of guest physical memory. */
 export interface Region {
   readonly start: bigint;
-  /** Where it ends; not in it any more. */
+  /** Where it ends, exclusive. */
   readonly end: bigint;
-  /** `ram`, `rom`, `gmem`, `private`: a slot; `hole`, `mmio`, `fault`, or `gap` where nothing is. */
+  /** `ram`, `rom`, `gmem`, `private`: a slot; `hole`, `mmio`, `fault`, or `gap`. */
   readonly kind: string;
-  /** What people call it. */
+  /** What the page calls it. */
   readonly label: string;
 }
 
 const PAGE_BYTES = 4096n;
-/** Pages that are touched and no further apart are one region. */
+/** Touched pages that are closer than this are one region. */
 const NEAR_BYTES = 64n * 1024n;
 const MAX_REGIONS = 64;
+
+const SLOTS: Readonly<Record<string, string>> = {
+  ram: "RAM",
+  rom: "read-only memory",
+  gmem: "guest_memfd",
+  private: "private memory",
+};
 
 const HOLES: Readonly<Record<string, string>> = {
   none: "hole: no access (PROT_NONE)",
@@ -48,11 +54,11 @@ const HOLES: Readonly<Record<string, string>> = {
  * console.log(regionsOf(undefined, rows)); // []
  * ```
  */
-export function regionsOf(begin: BeginFacts | undefined, rows: Rows): Region[] {
+export function regionsOf(begin: BeginRecord | undefined, rows: Rows): Region[] {
   const slots = begin?.slots ?? [];
   const known = overlay(
-    slots.map((slot) => region(slot, slot.name, slotLabel(slot))),
-    (begin?.holes ?? []).map((hole) => region(hole, "hole", HOLES[hole.name] ?? hole.name)),
+    slots.map((slot) => region(slot, slot.kind, SLOTS[slot.kind] ?? slot.kind)),
+    (begin?.holes ?? []).map((hole) => region(hole, "hole", HOLES[hole.kind] ?? hole.kind)),
   );
   const touched = touchedPages(rows).filter(({ page }) =>
     !known.some(({ start, end }) => page >= start && page < end)
@@ -63,14 +69,9 @@ export function regionsOf(begin: BeginFacts | undefined, rows: Rows): Region[] {
   return withGaps(clip([...known, ...clusters]));
 }
 
-function slotLabel({ name }: MemoryRange): string {
-  return { ram: "RAM", rom: "read-only memory", gmem: "guest_memfd", private: "private memory" }[
-    name
-  ] ?? name;
-}
-
-function region({ gpa, size }: MemoryRange, kind: string, label: string): Region {
-  return { start: gpa, end: gpa + size, kind, label };
+function region(range: { gpa: string; size: string }, kind: string, label: string): Region {
+  const start = BigInt(range.gpa);
+  return { start, end: start + BigInt(range.size), kind, label };
 }
 
 /** Slots with the holes cut out of them. */
@@ -93,7 +94,7 @@ function ascending(a: Region, b: Region): number {
   return a.start < b.start ? -1 : a.start > b.start ? 1 : 0;
 }
 
-/** In ascending order; what overlaps is cut, and what is empty left out. */
+/** Sorted, without overlaps and empty regions. */
 function clip(regions: readonly Region[]): Region[] {
   let at = 0n;
   return regions.toSorted(ascending).flatMap((region) => {
@@ -109,7 +110,7 @@ interface TouchedPage {
   readonly kind: "mmio" | "fault";
 }
 
-/** The pages that exits were for, in ascending order. */
+/** The pages that exits touched, in ascending order. */
 function touchedPages(rows: Rows): TouchedPage[] {
   const { reasons, addresses } = rows.tables;
   const kinds = reasons.map(({ name }) => spaceOf(name) !== "gpa" ? 0 : name === "MMIO" ? 1 : 2);

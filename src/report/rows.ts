@@ -1,11 +1,10 @@
 /**
- * The exits of a trace as columns: what the program writes into a page and what
- * the page's own script looks at.
+ * The exits of a trace as columns: the program packs them into the page, whose script reads them.
  *
  * @module
  */
 
-/** How the payload of an exit reached what it accessed. */
+/** How an exit accessed its address. */
 export interface Access {
   /** `in`, `out`, `read`, `write`, `fetch`; empty where there is no direction. */
   readonly direction: string;
@@ -16,7 +15,7 @@ export interface Access {
   readonly device: string;
 }
 
-/** What an exit's address is an address of. */
+/** What an address refers to. */
 export type Space = "port" | "gpa" | "msr" | "";
 
 /** An exit reason. */
@@ -25,7 +24,7 @@ export interface Reason {
   readonly code: number;
 }
 
-/** Exits in ascending order of time, one column each. Index 0 of a table means: none. */
+/** Exits ordered by time, a column for each property. Index 0 of a table stands for none. */
 export interface Rows {
   readonly length: number;
   /** The exit's number in its run. */
@@ -45,7 +44,7 @@ export interface Rows {
   readonly access: Uint32Array;
   /** Index into `tables.notes`. */
   readonly note: Uint32Array;
-  /** Where in `data` the bytes of a row end; those of the row before end where they begin. */
+  /** Where the bytes of a row end in `data`; they begin where those of the previous row end. */
   readonly dataEnd: Uint32Array;
   readonly data: Uint8Array;
   readonly tables: Tables;
@@ -70,7 +69,7 @@ export interface ConsoleOutput {
   readonly devices: readonly string[];
 }
 
-/** What the addresses of a reason's exits are. */
+/** What the addresses of exits with this reason refer to. */
 export function spaceOf(reason: string): Space {
   switch (reason) {
     case "IO":
@@ -86,7 +85,7 @@ export function spaceOf(reason: string): Space {
   }
 }
 
-/** The bytes that an exit wrote or was answered, as far as they were kept. */
+/** The bytes that an exit wrote or read, as far as they were kept. */
 export function dataOf(rows: Rows, row: number): Uint8Array {
   return rows.data.subarray(row === 0 ? 0 : rows.dataEnd[row - 1], rows.dataEnd[row]);
 }

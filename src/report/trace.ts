@@ -1,45 +1,45 @@
 /**
- * A whole trace in memory, made from its records.
+ * Builds a trace in memory, in columns, from the records that src/trace reads.
  *
  * @module
  */
 
 import { ConsoleReader } from "./console.ts";
 import { linesOf } from "./lines.ts";
+import type { JsonObject } from "../shape.ts";
+import { payloadOf, readRecord, TraceError } from "../trace/read.ts";
+import type { BeginRecord, ExitRecord, OutcomeRecord, TraceRecord } from "../trace/records.ts";
 import {
-  type BeginFacts,
-  type ExitFacts,
-  type Fields,
-  hexNumber,
-  hexText,
-  isFields,
-  type OutcomeFacts,
-  readRecord,
-  text,
-  type TraceRecord,
-  whole,
-} from "./record.ts";
-import { type Access, type ConsoleOutput, type Reason, type Rows, spaceOf } from "./rows.ts";
-import { TraceError } from "./trace_error.ts";
+  type Access,
+  type ConsoleOutput,
+  type Reason,
+  type Rows,
+  type Space,
+  spaceOf,
+} from "./rows.ts";
 import { NumberColumn } from "./varint.ts";
 
 /** A trace. */
 export interface Trace {
   readonly rows: Rows;
   readonly console: ConsoleOutput;
-  readonly begin: BeginFacts | undefined;
-  readonly outcome: OutcomeFacts | undefined;
+  readonly begin: BeginRecord | undefined;
+  readonly outcome: OutcomeRecord | undefined;
   readonly warnings: readonly string[];
-  /** What whoever looks at the trace should know about the trace itself. */
+  /** What a reader should know about the trace itself. */
   readonly remarks: readonly string[];
 }
 
-/** Of each exit's data, so many bytes are kept beside those that went to a console. */
+/** Bytes of data that are kept for each exit, besides console output. */
 const MAX_DATA_BYTES = 16;
 const MAX_WARNINGS = 1000;
 const MAX_REASONS = 4096;
+/** KVM_MAX_VCPUS of x86. */
+const MAX_CPUS = 4096;
+/** Thirty years. */
+const MAX_US = 1e15;
 
-/** Values that columns point at by number. The first is that of "none". */
+/** Values that columns refer to by number. Number 0 stands for none. */
 class Table<T> {
   readonly #index = new Map<string | bigint, number>();
   readonly #none: string | bigint;
@@ -48,7 +48,7 @@ class Table<T> {
     this.#none = none;
   }
 
-  /** The number of a value, which is added where it is new. */
+  /** The number of a value; new values are added. */
   index(key: string | bigint, make: () => T): number {
     if (key === this.#none) return 0;
     let index = this.#index.get(key);
@@ -60,9 +60,9 @@ class Table<T> {
   }
 }
 
-/** Fields of payloads that have columns of their own, or say nothing beside them. */
+/** Payload fields that have a column of their own, or repeat one. */
 const TOLD = new Set(["direction", "port", "gpa", "size", "count", "data", "device", "index"]);
-const TOLD_OF_FAULTS = new Set(["access", "flags", "rip", "gva", "instruction_rip"]);
+const TOLD_OF_FAULTS = TOLD.union(new Set(["access", "flags", "rip", "gva", "instruction_rip"]));
 
 /**
  * Collects records and makes a trace of them.
@@ -96,24 +96,28 @@ export class TraceBuilder {
   readonly #console = new ConsoleReader();
   readonly #warnings: string[] = [];
   readonly #remarks: string[] = [];
-  #begin: BeginFacts | undefined;
-  #outcome: OutcomeFacts | undefined;
+  #begin: BeginRecord | undefined;
+  #outcome: OutcomeRecord | undefined;
   #unknown = 0;
   #late = 0;
   #cut = false;
   #lastTime = 0;
 
-  /** Adds a record. @throws {TraceError} for a payload that no exit has */
-  add(record: TraceRecord): void {
-    switch (record.type) {
+  /**
+   * Adds a record; `undefined` is one of a type that this version does not know.
+   *
+   * @throws {TraceError} for values that no run has
+   */
+  add(record: TraceRecord | undefined): void {
+    switch (record?.type) {
       case "exit":
-        return this.#exit(record.exit);
+        return this.#exit(record);
       case "begin":
         if (this.#begin) throw new TraceError("a second begin record: are these two traces?");
-        this.#begin = record.begin;
+        this.#begin = record;
         return;
       case "outcome":
-        this.#outcome = record.outcome;
+        this.#outcome = record;
         return;
       case "warning":
         if (this.#warnings.length < MAX_WARNINGS) this.#warnings.push(record.message);
@@ -123,12 +127,19 @@ export class TraceBuilder {
     }
   }
 
-  /** The last line has no end: whoever wrote it was cut short. */
+  /** The last line is incomplete: its writer was killed. */
   cut(): void {
     this.#cut = true;
   }
 
-  #exit({ n, tUs, cpu, guestUs, reason, code, rip, payload }: ExitFacts): void {
+  #exit(record: ExitRecord): void {
+    const { n, t_us: tUs, cpu, guest_us: guestUs, reason, code } = record;
+    if (cpu >= MAX_CPUS) throw new TraceError(`cpu is ${cpu}, more than a machine has`);
+    for (const us of [tUs, guestUs ?? 0]) {
+      if (us > MAX_US) throw new TraceError(`a time of ${us} µs, longer than a run lasts`);
+    }
+    const rip = record.rip === undefined ? undefined : BigInt(record.rip);
+    const payload = payloadOf(record);
     const row = this.#n.length;
     const time = Math.round(tUs * 10);
     if (time < this.#lastTime) this.#late++;
@@ -164,11 +175,11 @@ export class TraceBuilder {
       remarks.push("There is no begin record: memory is drawn from what the exits touched.");
     }
     if (!this.#outcome) {
-      remarks.push("There is no outcome record: the run has not ended, or was killed.");
+      remarks.push("There is no outcome record: the run is still going, or was killed.");
     }
-    if (this.#cut) remarks.push("The last line is cut off and was left out.");
+    if (this.#cut) remarks.push("The last line is cut off and was skipped.");
     if (this.#late > 0) remarks.push(`${this.#late} exits are earlier than the line before.`);
-    if (this.#unknown > 0) remarks.push(`${this.#unknown} records are of no known type.`);
+    if (this.#unknown > 0) remarks.push(`${this.#unknown} records are of an unknown type.`);
     return {
       ...inOrder(this.#rows(), this.#console.finish(), this.#late > 0),
       begin: this.#begin,
@@ -213,21 +224,18 @@ export async function readTrace(stream: AsyncIterable<Uint8Array>): Promise<Trac
   for await (const lines of linesOf(stream)) {
     for (const line of lines) {
       try {
-        builder.add(readRecord(line));
+        builder.add(readRecord(line.text));
       } catch (error) {
         if (!(error instanceof TraceError)) throw error;
-        if (line.whole) {
-          if (error.message.startsWith("line ")) throw error;
-          throw new TraceError(`line ${line.number}: ${error.message}`);
-        }
-        builder.cut();
+        if (!line.whole) builder.cut();
+        else throw error.within(`line ${line.number}`);
       }
     }
   }
   return builder.finish();
 }
 
-/** Sorts rows by time, where vCPUs wrote them out of order; those of one moment keep theirs. */
+/** Sorts rows by time where vCPUs wrote them out of order. The sort is stable. */
 function inOrder(
   rows: Rows,
   console: ConsoleOutput,
@@ -270,46 +278,43 @@ function inOrder(
   };
 }
 
-function addressOf(payload: Fields, space: string): bigint | undefined {
-  if (space === "port") return BigInt(whole(payload, "port", 0, 0xffff));
-  if (space === "msr") return BigInt(whole(payload, "index", 0, 0xffff_ffff));
-  if (space !== "gpa" || payload.gpa === null) return undefined;
-  return hexNumber(payload, "gpa");
+/** Payloads with an address have been checked against their declaration. */
+function addressOf(payload: JsonObject, space: Space): bigint | undefined {
+  const address = { port: payload.port, msr: payload.index, gpa: payload.gpa, "": null }[space];
+  return typeof address === "number" || typeof address === "string" ? BigInt(address) : undefined;
 }
 
-function accessOf(payload: Fields): Access | undefined {
-  const name = payload.direction === undefined ? "access" : "direction";
-  if (payload[name] === undefined) return undefined;
+function accessOf({ direction, access, size, count, device }: JsonObject): Access | undefined {
+  const what = direction ?? access;
+  if (typeof what !== "string") return undefined;
   return {
-    direction: text(payload, name),
-    size: typeof payload.size === "string"
-      ? Number(hexNumber(payload, "size"))
-      : payload.size === undefined
-      ? 0
-      : whole(payload, "size", 0),
-    count: payload.count === undefined ? 1 : whole(payload, "count", 1),
-    device: payload.device === undefined ? "" : text(payload, "device"),
+    direction: what,
+    size: typeof size === "number" || typeof size === "string" ? Number(size) : 0,
+    count: typeof count === "number" ? count : 1,
+    device: typeof device === "string" ? device : "",
   };
 }
 
 const NO_BYTES = new Uint8Array();
 
-function bytesOf(payload: Fields): Uint8Array {
-  return typeof payload.data === "string" && !payload.data.startsWith("0x")
-    ? Uint8Array.fromHex(hexText(payload, "data"))
-    : NO_BYTES;
+function bytesOf({ data }: JsonObject): Uint8Array {
+  return isBytes(data) ? Uint8Array.fromHex(data) : NO_BYTES;
 }
 
-/** What a payload has that no column has. */
-function noteOf(reason: string, payload: Fields): string {
-  const isFault = reason === "MEMORY_FAULT";
+function isBytes(value: unknown): value is string {
+  return typeof value === "string" && /^(?:[0-9a-f]{2})*$/.test(value);
+}
+
+/** The payload fields without a column, as text. */
+function noteOf(reason: string, payload: JsonObject): string {
+  const told = reason === "MEMORY_FAULT" ? TOLD_OF_FAULTS : TOLD;
   let note = "";
   for (const [name, value] of Object.entries(payload)) {
-    const isTold = TOLD.has(name) && !(name === "data" && typeof value === "string" &&
-      value.startsWith("0x"));
-    if (isTold && !(name === "data" && Array.isArray(value))) continue;
-    if (isFault && TOLD_OF_FAULTS.has(name) || value === null || isFields(value)) continue;
-    note += `${note && " "}${name}=${Array.isArray(value) ? value.join(",") : value}`;
+    // Data has a column only where it is bytes.
+    if (value === null || told.has(name) && (name !== "data" || isBytes(value))) continue;
+    const items = Array.isArray(value) ? value : [value];
+    if (items.some((item) => typeof item === "object")) continue;
+    note += `${note && " "}${name}=${items.join(",")}`;
   }
   return note.slice(0, 1024);
 }

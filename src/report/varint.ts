@@ -1,7 +1,6 @@
 /**
- * Columns of whole numbers as a few bytes each, to be embedded in a page and
- * read there again: differences from row to row where those are smaller, in
- * base 128 with the low digits first.
+ * Packs columns of integers for embedding in a page: little-endian base 128, of the values or of
+ * the differences between rows.
  *
  * @module
  */

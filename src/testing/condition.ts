@@ -7,13 +7,13 @@
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
 import type { HostReport } from "../host/report.ts";
 
-/** A capability, and the value that it must at least have. */
+/** A capability, and its least value. */
 export interface Condition {
   readonly name: string;
   readonly atLeast: number;
 }
 
-/** What a test can ask for besides KVM's capabilities. */
+/** Conditions besides the capabilities of KVM. */
 const OTHER_FACTS: Readonly<Record<string, (report: HostReport) => number>> = {
   kvm: ({ usable }) => Number(usable),
   kvm_intel: ({ module }) => Number(module.name === "kvm_intel"),
@@ -25,7 +25,7 @@ const OTHER_FACTS: Readonly<Record<string, (report: HostReport) => number>> = {
   host_cpus: () => navigator.hardwareConcurrency,
 };
 
-/** Every name that a condition may have. */
+/** The names of all conditions. */
 export const CONDITION_NAMES: readonly string[] = [
   ...Object.keys(OTHER_FACTS),
   ...Object.keys(KVM_CAP),
@@ -39,7 +39,7 @@ function isNative({ execution }: HostReport, mode: string): number {
 /**
  * Reads a condition: a name of {@linkcode CONDITION_NAMES}, or `NAME>=NUMBER`.
  *
- * @returns `undefined` for what is none
+ * @returns `undefined` for other text
  *
  * @example
  * ```ts
@@ -53,12 +53,12 @@ export function parseCondition(text: string): Condition | undefined {
   return { name, atLeast: number === undefined ? 1 : Number(number) };
 }
 
-/** A condition as it is written. */
+/** A condition in text. */
 export function conditionText({ name, atLeast }: Condition): string {
   return atLeast === 1 ? name : `${name}>=${atLeast}`;
 }
 
-/** Whether a host fulfils a condition. */
+/** Whether a host meets a condition. */
 export function holds({ name, atLeast }: Condition, report: HostReport): boolean {
   const fact = OTHER_FACTS[name];
   if (fact) return fact(report) >= atLeast;
@@ -76,8 +76,8 @@ export function skipReason(
   host: () => HostReport,
 ): string | undefined {
   const present = skipIf.find((condition) => holds(condition, host()));
-  if (present) return `skip_if ${conditionText(present)}: so it is on this host`;
+  if (present) return `skip_if ${conditionText(present)}: this host has it`;
   const missing = onlyIf.find((condition) => !holds(condition, host()));
-  if (missing) return `only_if ${conditionText(missing)}: not so on this host`;
+  if (missing) return `only_if ${conditionText(missing)}: this host lacks it`;
   return undefined;
 }

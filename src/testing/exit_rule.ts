@@ -1,14 +1,14 @@
 /**
- * What a test expects of the exits: counts and sequences, checked as the trace
- * comes, so that a long trace takes no room.
+ * What a test expects of the exits: counts and sequences, checked while the trace streams in, so
+ * that a long trace takes no memory.
  *
  * @module
  */
 
-/** A record of the trace, as `--format json` prints it. */
-export type ExitRecord = { readonly reason: string } & Readonly<Record<string, unknown>>;
+import { payloadOf } from "../trace/read.ts";
+import type { ExitRecord } from "../trace/records.ts";
 
-/** Which exits are meant: all fields that are there must fit. */
+/** A pattern for exits: every field that is given must match. */
 export interface ExitPattern {
   readonly reason?: string;
   /** Ports of `IO`, from the first to the last. */
@@ -19,26 +19,26 @@ export interface ExitPattern {
   readonly direction?: string;
 }
 
-/** How many. */
+/** How many, inclusive. */
 export interface Bounds {
   readonly min: number;
   readonly max: number;
 }
 
-/** A rule: so many exits of a kind, or exits of several kinds in this order. */
+/** A rule: a number of exits, or a sequence of them. */
 export type ExitRule =
   | { readonly kind: "count"; readonly pattern: ExitPattern; readonly bounds: Bounds }
   | {
     readonly kind: "sequence";
     readonly steps: readonly ExitPattern[];
-    /** Whether nothing may lie between the steps. */
+    /** Whether no other exit may come between the steps. */
     readonly consecutive: boolean;
   };
 
-/** What a memory fault can come as: the trace calls it a fault, the summary counts what KVM said. */
+/** What KVM may report a memory fault as: the trace calls it a fault, the summary counts KVM's reason. */
 const FAULT_SHAPES = ["MEMORY_FAULT", "MMIO", "INTERNAL_ERROR", "SHUTDOWN", "UNKNOWN"];
 
-/** Whether the summary of a run answers a rule, so that it need not be traced. */
+/** Whether the summary of a run decides a rule, so that no trace is needed. */
 export function isInSummary(rule: ExitRule): boolean {
   if (rule.kind !== "count") return false;
   const { reason, ports, gpas, direction } = rule.pattern;
@@ -46,9 +46,9 @@ export function isInSummary(rule: ExitRule): boolean {
   return !ports && !gpas && direction === undefined;
 }
 
-/** The reasons that a rule looks at; `undefined` when it looks at all. */
+/** The reasons that a rule looks at; `undefined` for all. */
 export function reasonsOf(rule: ExitRule): string[] | undefined {
-  // Whether exits follow one another directly only the whole trace tells.
+  // Only a whole trace shows whether exits directly follow one another.
   if (rule.kind === "sequence" && rule.consecutive) return undefined;
   const reasons = (rule.kind === "count" ? [rule.pattern] : rule.steps).map(reasonOf);
   return reasons.every((reason) => reason !== undefined) ? reasons : undefined;
@@ -59,10 +59,10 @@ function reasonOf({ reason, ports, direction }: ExitPattern): string | undefined
   return ports || direction === "in" || direction === "out" ? "IO" : undefined;
 }
 
-/** Whether an exit is one of those that are meant. */
+/** Whether an exit matches a pattern. */
 export function matches(pattern: ExitPattern, exit: ExitRecord): boolean {
   if (pattern.reason !== undefined && exit.reason !== pattern.reason) return false;
-  const payload = (exit[exit.reason.toLowerCase()] ?? {}) as Record<string, unknown>;
+  const payload = payloadOf(exit);
   if (pattern.direction !== undefined && payload.direction !== pattern.direction) return false;
   return isWithin(payload.port, pattern.ports) && isWithin(payload.gpa, pattern.gpas);
 }
@@ -78,7 +78,7 @@ function isWithin(value: unknown, range: readonly [bigint, bigint] | undefined):
 export class ExitWatch {
   readonly #rule: ExitRule;
   #count = 0;
-  /** Of a sequence: how many steps were seen, and for consecutive ones which prefixes are open. */
+  /** For a sequence: how many steps were seen, and for consecutive ones which prefixes are open. */
   #seen = 0;
   #open: number[] = [];
 
@@ -86,7 +86,7 @@ export class ExitWatch {
     this.#rule = rule;
   }
 
-  /** Takes the next exit. */
+  /** Sees the next exit. */
   see(exit: ExitRecord): void {
     const rule = this.#rule;
     if (rule.kind === "count") {
@@ -104,9 +104,9 @@ export class ExitWatch {
   }
 
   /**
-   * What is wrong at the end.
+   * What is wrong at the end of the run.
    *
-   * @param byReason exits by reason as the run counted them, which answers for what was not traced
+   * @param byReason exits by reason as the run counted them, for what was not traced
    */
   failure(byReason: Readonly<Record<string, number>>): ExitFailure | undefined {
     const rule = this.#rule;

@@ -1,25 +1,26 @@
 /**
- * Runs one guest in a process of its own, and takes in what it writes, within
- * bounds.
+ * Runs one guest in a process of its own and reads its output, within bounds.
  *
  * @module
  */
 
-import type { ExitRecord, ExitWatch } from "./exit_rule.ts";
-import type { OutcomeRecord, ProcessResult } from "./run_result.ts";
+import { readRecord, TraceError } from "../trace/read.ts";
+import type { OutcomeRecord, TraceRecord } from "../trace/records.ts";
+import type { ExitWatch } from "./exit_rule.ts";
+import type { ProcessResult } from "./run_result.ts";
 
-/** How this program is started again. */
+/** How to start this program again. */
 export interface SelfCommand {
   readonly program: string;
-  /** What comes before the command: `run`. */
+  /** Arguments before the command. */
   readonly args: readonly string[];
-  /** Added to the environment: what makes such a process end when this one does. */
+  /** Added to the environment: makes the process end when this one does. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Bytes of stderr that are kept: its end. */
+/** How much of the end of stderr is kept. */
 const STDERR_BYTES = 256 << 10;
-/** How long after its own time limit a process is given up. */
+/** How long after its own time limit a process is killed. */
 const GRACE_MS = 10_000;
 
 /** What is run. */
@@ -30,11 +31,11 @@ export interface GuestOptions {
   readonly stdin?: string | undefined;
   /** Milliseconds after which the guest ends by itself. */
   readonly timeoutMs: number;
-  /** Bytes of stdout that are taken in; a guest that writes more is ended. 0 for none at all. */
+  /** Bytes of stdout that are read; a guest that writes more is killed. 0 discards stdout. */
   readonly maxOutputBytes: number;
-  /** Told of each exit that is traced in JSON. */
+  /** Shown each exit that is traced in JSON. */
   readonly watches?: readonly ExitWatch[];
-  /** Ends the process at once. */
+  /** Kills the process at once. */
   readonly signal: AbortSignal;
 }
 
@@ -56,7 +57,7 @@ export async function runGuest(self: SelfCommand, options: GuestOptions): Promis
     try {
       child.kill("SIGKILL");
     } catch {
-      // It has ended meanwhile.
+      // It has just ended.
     }
   };
   const stop = (): void => kill("stop");
@@ -88,18 +89,18 @@ export async function runGuest(self: SelfCommand, options: GuestOptions): Promis
   }
 }
 
-/** Writes a text and closes. A guest need not read what it is given. */
+/** Writes a text and closes the stream. A guest need not read it. */
 async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<void> {
   try {
     const writer = stream.getWriter();
     await writer.write(new TextEncoder().encode(text));
     await writer.close();
   } catch {
-    // The process has ended, or does not listen.
+    // The process has ended, or closed its stdin.
   }
 }
 
-/** All that a stream has, up to the bound. */
+/** Reads a stream up to a bound. */
 async function readUpTo(
   stream: ReadableStream<Uint8Array>,
   most: number,
@@ -122,7 +123,7 @@ async function readUpTo(
   return bytes;
 }
 
-/** Reads stderr line by line: exits for the watches, the outcome, and the end of it all. */
+/** Reads stderr line by line: exits for the watches, the outcome, and the tail. */
 class StderrReader {
   outcome: OutcomeRecord | undefined;
   #kept: string[] = [];
@@ -133,7 +134,7 @@ class StderrReader {
     this.#watches = watches;
   }
 
-  /** The end of what was read. */
+  /** The tail of what was read. */
   get tail(): string {
     return this.#kept.join("\n");
   }
@@ -144,7 +145,7 @@ class StderrReader {
     for await (const chunk of stream) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop()!;
-      // A line without an end is no record.
+      // A line this long is not a record.
       if (rest.length > STDERR_BYTES) rest = rest.slice(-STDERR_BYTES);
       lines.forEach((line) => this.#line(line));
     }
@@ -155,10 +156,11 @@ class StderrReader {
     this.#kept.push(line);
     this.#keptSize += line.length;
     if (this.#keptSize > 2 * STDERR_BYTES) this.#shorten();
-    if (line.startsWith('{"type":"outcome"')) this.outcome = recordOf<OutcomeRecord>(line);
-    if (this.#watches.length === 0 || !line.startsWith('{"type":"exit"')) return;
-    const exit = recordOf<ExitRecord>(line);
-    if (exit) this.#watches.forEach((watch) => watch.see(exit));
+    const isWatched = this.#watches.length > 0 && line.startsWith('{"type":"exit"');
+    if (!isWatched && !line.startsWith('{"type":"outcome"')) return;
+    const record = recordOf(line);
+    if (record?.type === "outcome") this.outcome = record;
+    if (record?.type === "exit") this.#watches.forEach((watch) => watch.see(record));
   }
 
   #shorten(): void {
@@ -168,10 +170,12 @@ class StderrReader {
   }
 }
 
-function recordOf<T>(line: string): T | undefined {
+/** The record in a line; `undefined` for what only looks like one. */
+function recordOf(line: string): TraceRecord | undefined {
   try {
-    return JSON.parse(line) as T;
-  } catch {
+    return readRecord(line);
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
     return undefined;
   }
 }

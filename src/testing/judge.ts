@@ -1,5 +1,5 @@
 /**
- * Whether a process did what its test expects.
+ * Judges a finished process by the expectations of its test.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { outputFailures } from "./output_check.ts";
 import { type Failure, lastWords, type ProcessResult, type Verdict } from "./run_result.ts";
 import type { Expectations, TestCase } from "./test_case.ts";
 
-/** What is known when a process has ended. */
+/** What a process left behind. */
 export interface Evidence {
   readonly process: ProcessResult;
   /** The watches of the test's rules for exits, in their order. */
@@ -32,7 +32,7 @@ export async function judge(test: TestCase, evidence: Evidence): Promise<Verdict
   if (process.killed === "time") {
     return failed({
       what: "time",
-      expected: `an end by itself after --timeout of ${test.timeoutMs} ms`,
+      expected: `an end within its limit of ${test.timeoutMs} ms`,
       actual: `none after ${Math.round(process.durationMs)} ms; the process was killed`,
     });
   }
@@ -66,7 +66,7 @@ async function expectationFailures(
   }
   if (ownTrace) return failures;
   if (!outcome) {
-    // Then the exit code already says that there was no run; it may still be the expected one.
+    // The exit code says that no guest ran; that may be what is expected.
     const blind = expect.exits.length > 0 || expect.fault || expect.withinMs !== undefined ||
       expect.maxExits !== undefined;
     if (blind && failures.length === 0) {
@@ -79,18 +79,19 @@ async function expectationFailures(
     if (failure) failures.push(failure);
   }
   const { fault, withinMs, maxExits } = expect;
-  if (fault?.gpa !== undefined && BigInt(outcome.gpa ?? -1) !== fault.gpa) {
+  const found = outcome.kind === "memory_fault" ? outcome : undefined;
+  if (fault?.gpa !== undefined && BigInt(found?.gpa ?? -1) !== fault.gpa) {
     failures.push({
       what: "fault gpa",
       expected: `0x${fault.gpa.toString(16)}`,
-      actual: outcome.gpa ?? "none",
+      actual: found?.gpa ?? "none",
     });
   }
-  if (fault?.access !== undefined && outcome.access !== fault.access) {
+  if (fault?.access !== undefined && found?.access !== fault.access) {
     failures.push({
       what: "fault access",
       expected: fault.access,
-      actual: outcome.access ?? "none",
+      actual: found?.access ?? "none",
     });
   }
   if (withinMs !== undefined && outcome.t_us > withinMs * 1000) {

@@ -1,6 +1,5 @@
 /**
- * The conventions of the x86 KVM unit tests: what an exit code means, and what
- * the lines of the output say.
+ * The conventions of the x86 KVM unit tests: their exit codes and their `PASS:` and `FAIL:` lines.
  *
  * @module
  */
@@ -20,15 +19,15 @@ export const UNIT_TEST_CODES = {
   abort: 127,
 } as const;
 
-/** The words that the suite's guests begin a verdict's line with, and whether they are good news. */
+/** The words that begin a verdict line, and what they mean. */
 const WORDS: Readonly<Record<string, GuestReport["status"]>> = {
   PASS: "pass",
   FAIL: "fail",
   SKIP: "skip",
-  /** A failure that is expected, and one that is known. */
+  /** An expected failure, and a known one. */
   XFAIL: "pass",
   KFAIL: "pass",
-  /** An expected failure that did not come. */
+  /** An expected failure that did not happen. */
   XPASS: "fail",
   ABORT: "fail",
 };

@@ -7,7 +7,7 @@
 /** The value of a parameter. */
 export type Parameter = string | number | boolean;
 
-/** More tests than this come from no sensible matrix. */
+/** No sensible matrix makes more tests than this. */
 export const MAX_COMBINATIONS = 10_000;
 
 /** How many combinations a matrix has. */
@@ -16,7 +16,7 @@ export function combinationCount(matrix: Readonly<Record<string, readonly unknow
 }
 
 /**
- * All combinations of a matrix, of which the last parameter changes fastest.
+ * All combinations of a matrix; the last parameter varies fastest.
  *
  * @example
  * ```ts

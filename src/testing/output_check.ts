@@ -1,5 +1,5 @@
 /**
- * Holds a guest's output against what is expected of it.
+ * Compares the output of a guest with what its test expects.
  *
  * @module
  */
@@ -32,7 +32,10 @@ export async function outputFailures(
   }
   if (expect.golden !== undefined) {
     if (golden === undefined) {
-      fail("golden", `the content of ${expect.golden}, which is not there; --update writes it`);
+      fail(
+        "golden",
+        `the content of ${expect.golden}, which does not exist yet; --update writes it`,
+      );
     } else if (!sameBytes(bytes, golden)) {
       failures.push(await difference("stdout", new TextDecoder().decode(golden), text));
     }
@@ -50,7 +53,7 @@ export async function outputFailures(
   for (const [i, part] of expect.inOrder.entries()) {
     const at = text.indexOf(part, from);
     if (at === -1) {
-      const before = i === 0 ? "" : ` behind ${quoted(expect.inOrder[i - 1]!)}`;
+      const before = i === 0 ? "" : ` after ${quoted(expect.inOrder[i - 1]!)}`;
       fail("in_order", quoted(part) + before);
       break;
     }

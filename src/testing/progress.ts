@@ -1,5 +1,5 @@
 /**
- * The line on a terminal that tells how far a suite is.
+ * The progress line on a terminal.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { TestRun } from "./run_test.ts";
 import type { TestResult } from "./run_result.ts";
 
-/** Back to the line's beginning, and nothing on it. */
+/** Returns to the start of the line and clears it. */
 const CLEAR = "\r\x1b[K";
 
-/** A line that is written over and over. */
+/** A line that is redrawn as tests start and finish. */
 export class ProgressLine {
   readonly #total: number;
   readonly #columns: () => number;
@@ -38,15 +38,15 @@ export class ProgressLine {
     if (at >= 0) this.#running.splice(at, 1);
   }
 
-  /** What shows the line as it is now, in place of what it was. */
+  /** The escape sequence and text that redraw the line. */
   draw(): string {
     const failed = this.#failed === 0 ? "" : `, ${this.#failed} failed`;
     const names = this.#running.map(({ test }) => test.name).join(", ");
     const text = `[${this.#done}/${this.#total}${failed}] ${names}`;
-    // In the last column some terminals would begin a new line.
+    // Some terminals wrap after the last column.
     return CLEAR + text.slice(0, Math.max(0, this.#columns() - 1));
   }
 
-  /** What takes the line away. */
+  /** Clears the line. */
   static readonly clear: string = CLEAR;
 }

@@ -1,25 +1,24 @@
 /**
- * QEMU's options, of which the x86 KVM unit tests ask for some, as those of
- * `vmexit run`.
+ * Translates the QEMU options that the x86 KVM unit tests ask for to those of `vmexit run`.
  *
  * @module
  */
 
 import { featureByName } from "../x86/cpu_features.ts";
 
-/** What became of QEMU's options. */
+/** The translation of QEMU options. */
 export interface Translation {
-  /** What the guest is told on its command line. */
+  /** Words for the command line of the guest. */
   readonly args: readonly string[];
   /** Options of `vmexit run`. */
   readonly options: readonly string[];
-  /** What has no equivalent. */
+  /** Options without an equivalent. */
   readonly untranslated: readonly string[];
 }
 
-/** Options without a value: vmexit does so anyway. */
+/** Flags that ask for what vmexit does anyway. */
 const SAME_FLAGS = ["enable-kvm", "no-reboot", "nodefaults", "nographic"];
-/** Options with a value that vmexit does anyway. */
+/** Options that ask for what vmexit does anyway. */
 const SAME_VALUES: readonly (readonly [string, RegExp])[] = [
   ["accel", /^kvm(,|$)/],
   ["machine", /^accel=kvm$/],
@@ -29,12 +28,12 @@ const SAME_VALUES: readonly (readonly [string, RegExp])[] = [
   ["monitor", /^none$/],
   ["device", /^(pc-testdev|isa-debug-exit(,iobase=0xf4)?(,iosize=0x4)?)$/],
 ];
-/** Options without a value; all others that are not followed by an option have one. */
+/** Flags. All other options take the next word as their value unless it is an option. */
 const FLAGS = [...SAME_FLAGS, "no-acpi", "no-hpet", "S", "s"];
 
-/** Processors in whose place that of vmexit will do, which has all that KVM offers. */
+/** CPU models that vmexit's, with all features of KVM, can stand in for. */
 const MODELS = ["host", "max", "qemu64", "kvm64"];
-/** What QEMU calls features by other names than Linux, once `-` and `.` are `_`. */
+/** Features that QEMU names differently from Linux, once `-` and `.` are `_`. */
 const FEATURE_NAMES: Readonly<Record<string, string>> = {
   ibpb: "amd_ibpb",
   kvmclock: "kvm_clocksource",
@@ -63,7 +62,7 @@ export function translateQemuOptions(
   const args: string[] = [];
   const options: string[] = [];
   const untranslated: string[] = [];
-  // A table of options that lacks one has no use for it.
+  // Without a table every option counts as known.
   const isKnown = (option: string): boolean => known.length === 0 || known.includes(option);
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
@@ -99,7 +98,7 @@ function isSame(name: string, value: string): boolean {
 function translate(name: string, value: string): string | undefined {
   switch (name) {
     case "m":
-      // Megabytes without a unit.
+      // QEMU counts in megabytes where there is no unit.
       if (/^\d+$/.test(value)) return `--memory=${value}M`;
       return /^\d+[kmgt]$/i.test(value) ? `--memory=${value}` : undefined;
     case "smp":
@@ -112,8 +111,8 @@ function translate(name: string, value: string): string | undefined {
 }
 
 /**
- * What `-cpu MODEL,+on,-off,feature=on,property=value` takes away from a processor with all
- * that KVM offers. What it adds is there or cannot be had: QEMU goes on without it, too.
+ * The features that `-cpu MODEL,+on,-off,feature=on,property=value` removes from a CPU with all
+ * features of KVM. A feature that it adds is there already or unavailable; QEMU continues, too.
  *
  * @returns `rest`: the parts that have no equivalent
  */
@@ -121,7 +120,7 @@ function translateCpu(value: string): { readonly off: string[]; readonly rest: s
   const [model, ...parts] = value.split(",");
   const off = new Set<string>();
   const rest = MODELS.includes(model!) ? [] : [model!];
-  // QEMU sets properties first, then adds features, then takes some away.
+  // QEMU sets properties first, then adds features, then removes some.
   const rank = (part: string): number => ["+", "-"].indexOf(part.charAt(0));
   for (const part of parts.toSorted((a, b) => rank(a) - rank(b))) {
     const [, sign, name, state] =
@@ -136,7 +135,7 @@ function translateCpu(value: string): { readonly off: string[]; readonly rest: s
   return { off: [...off], rest };
 }
 
-/** The name that Linux has for a feature of QEMU's; `undefined` for what is none. */
+/** Linux's name for a feature of QEMU; `undefined` for other words. */
 function featureOf(name: string): string | undefined {
   const plain = name.replaceAll(/[-.]/g, "_");
   return featureByName(Object.hasOwn(FEATURE_NAMES, plain) ? FEATURE_NAMES[plain]! : plain);

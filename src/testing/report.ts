@@ -1,17 +1,17 @@
 /**
- * Reports of a suite: one file for each format.
+ * The interface of the report formats, each of which is a file of its own.
  *
  * @module
  */
 
 import type { Summary, TestResult } from "./run_result.ts";
 
-/** Writes a report, piece by piece. */
+/** Writes a report piece by piece. */
 export interface Reporter {
-  /** What comes first. @param count how many results will follow */
+  /** The head. @param count how many results will follow */
   begin(count: number): string;
-  /** One result; they come in the order of the files. */
+  /** One result, in the order of the files. */
   result(result: TestResult): string;
-  /** What comes last. */
+  /** The end. */
   end(summary: Summary): string;
 }

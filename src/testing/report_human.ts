@@ -1,5 +1,5 @@
 /**
- * The report for people: failures in full, the rest in numbers.
+ * The report for a terminal: failures in full, the rest in numbers.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Reporter } from "./report.ts";
 import { type RepeatStatistics, resultName, type Summary, type TestResult } from "./run_result.ts";
 
-/** Terminal attributes, empty where there is to be no colour. */
+/** Terminal attributes, empty without colour. */
 interface Colors {
   readonly good: string;
   readonly bad: string;
@@ -18,10 +18,10 @@ interface Colors {
 const COLORS: Colors = { good: "\x1b[32m", bad: "\x1b[31m", quiet: "\x1b[2m", off: "\x1b[0m" };
 const PLAIN: Colors = { good: "", bad: "", quiet: "", off: "" };
 
-/** How a human report looks. */
+/** How the report looks. */
 export interface HumanOptions {
   readonly color: boolean;
-  /** Names the tests that passed, too. */
+  /** Also names the tests that passed. */
   readonly verbose: boolean;
 }
 
@@ -64,7 +64,7 @@ function resultText(result: TestResult, colors: Colors, verbose: boolean): strin
   }
 }
 
-/** What the guest says of its parts, in numbers. */
+/** The guest's own verdicts, in numbers. */
 function guestSummary({ guestReports }: TestResult): string {
   const count = (status: string): number =>
     guestReports.filter((report) => report.status === status).length;

@@ -1,5 +1,5 @@
 /**
- * The report as JSON lines: a record for each test, and one for all.
+ * The report as JSON lines: one record a test, and a summary.
  *
  * @module
  */

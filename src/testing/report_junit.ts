@@ -1,5 +1,5 @@
 /**
- * The report as JUnit's XML, a test suite for each file.
+ * The report as JUnit XML, one test suite a file.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { Reporter } from "./report.ts";
 import { resultName, type TestResult } from "./run_result.ts";
 
-/** Characters of a guest's output that are kept: its end. */
+/** How much of the end of a guest's output is kept. */
 const OUTPUT = 16_384;
 
-/** Makes the report. Only its end is text, since the numbers come first in this format. */
+/** Makes the report. All of it comes at the end, since the format puts the numbers first. */
 export function junitReporter(): Reporter {
   const files = new Map<string, TestResult[]>();
   return {
@@ -103,8 +103,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * A text for an element's content. Characters that XML 1.0 (section 2.2) has no
- * way to write become the replacement character.
+ * A text as the content of an element. Characters that XML 1.0 (section 2.2) cannot express become
+ * the replacement character.
  */
 function escapeContent(text: string): string {
   return text
@@ -112,7 +112,7 @@ function escapeContent(text: string): string {
     .replace(/[&<>"\r]/g, (character) => ENTITIES[character]!);
 }
 
-/** A text for an attribute, whose lines' ends and tabs would become spaces. */
+/** A text as an attribute, where newlines and tabs would become spaces. */
 function escapeAttribute(text: string): string {
   return escapeContent(text).replaceAll("\n", "&#10;").replaceAll("\t", "&#9;");
 }

@@ -36,7 +36,7 @@ function resultText(result: TestResult, number: number): string {
     (status === "failed" ? diagnosis(result) : `  ---\n  duration_ms: ${ms(durationMs)}\n  ...\n`);
 }
 
-/** What the guest says of its parts. */
+/** The guest's own verdicts. */
 function subtest(result: TestResult): string {
   const { guestReports } = result;
   if (guestReports.length === 0) return "";
@@ -47,7 +47,7 @@ function subtest(result: TestResult): string {
   return `# Subtest: ${escape(resultName(result))}\n${lines.join("")}    1..${lines.length}\n`;
 }
 
-/** A YAML block; strings in it are those of JSON, which is YAML. */
+/** A YAML block; its strings are JSON, which is YAML. */
 function diagnosis(result: TestResult): string {
   const { test, failures, lastExits, command, artefacts, durationMs } = result;
   const list = (name: string, items: readonly string[]): string[] =>
@@ -73,7 +73,7 @@ function ms(milliseconds: number): string {
   return milliseconds.toFixed(1);
 }
 
-/** A description: what would begin a directive is escaped, and it is one line. */
+/** A description: one line, with the start of a directive escaped. */
 function escape(text: string): string {
   return text.replace(/[\\#]/g, "\\$&").replace(/\s+/g, " ");
 }

@@ -1,22 +1,11 @@
 /**
- * What came of a test.
+ * Results of tests, and of the processes that ran them.
  *
  * @module
  */
 
+import type { OutcomeRecord } from "../trace/records.ts";
 import type { TestCase } from "./test_case.ts";
-
-/** The last record of a run, as `--format json` prints it. */
-export interface OutcomeRecord {
-  readonly kind: string;
-  readonly exit_code: number;
-  readonly message: string;
-  readonly exits: number;
-  readonly by_reason: Readonly<Record<string, number>>;
-  readonly t_us: number;
-  readonly gpa?: string | null;
-  readonly access?: string;
-}
 
 /** A process that ran a guest. */
 export interface ProcessResult {
@@ -34,15 +23,15 @@ export interface ProcessResult {
   readonly durationMs: number;
 }
 
-/** What a process that has no outcome said at last, or how it ended. */
+/** The last line of a process without an outcome, or how it ended. */
 export function lastWords({ stderr, signal }: ProcessResult): string {
   const line = stderr.trimEnd().split("\n").at(-1) ?? "";
   return line === "" && signal !== null ? `ended by ${signal}` : line.replace(/^vmexit: /, "");
 }
 
-/** Something that is not as it was expected. */
+/** An expectation that was not met. */
 export interface Failure {
-  /** What it is about: `exit`, `stdout contains`. */
+  /** Which: `exit`, `stdout contains`. */
   readonly what: string;
   readonly expected: string;
   readonly actual: string;
@@ -50,7 +39,7 @@ export interface Failure {
   readonly diff?: string;
 }
 
-/** What a guest says of a test of its own: the x86 KVM unit tests' `PASS: ...` lines. */
+/** A guest's own verdict: a `PASS: ...` line of the x86 KVM unit tests. */
 export interface GuestReport {
   readonly status: "pass" | "fail" | "skip";
   readonly text: string;
@@ -65,24 +54,24 @@ export interface Verdict {
   readonly guestReports: readonly GuestReport[];
 }
 
-/** What came of a test, for reports. */
+/** The result of a test, for reports. */
 export interface TestResult extends Omit<Verdict, "status"> {
   readonly test: TestCase;
-  /** `not_run` after --fail-fast or an interruption. */
+  /** `not_run` when the suite ended early. */
   readonly status: Verdict["status"] | "not_run";
-  /** Which of how many runs, from 1, under --repeat. */
+  /** Which of how many runs, from 1. */
   readonly run: number;
   readonly runs: number;
-  /** How often it was started: more than once after failures that were tried again. */
+  /** How often it was started: more than once where failures were retried. */
   readonly attempts: number;
   /** Milliseconds of the last attempt. */
   readonly durationMs: number;
   readonly process?: ProcessResult;
-  /** What repeats the run, for a shell. */
+  /** A shell command that repeats the run. */
   readonly command: string;
   /** The last exits before the end, as text. */
   readonly lastExits: readonly string[];
-  /** The folder with what is left of a failed test. */
+  /** The folder with the artefacts of a failed test. */
   readonly artefacts?: string;
   /** A golden file that was written. */
   readonly updated?: string;
@@ -99,15 +88,15 @@ export interface Summary {
   readonly failed: number;
   readonly skipped: number;
   readonly notRun: number;
-  /** Passed, but not at once. */
+  /** Passed, but only after a retry. */
   readonly flaky: number;
   /** Milliseconds of wall time. */
   readonly durationMs: number;
-  /** Under --repeat: each test by itself. */
+  /** Each test that ran several times. */
   readonly statistics: readonly RepeatStatistics[];
 }
 
-/** How a test fared that ran several times. */
+/** A test that ran several times. */
 export interface RepeatStatistics {
   readonly name: string;
   readonly file: string;
@@ -119,7 +108,7 @@ export interface RepeatStatistics {
   readonly maxMs: number;
 }
 
-/** Sums results up. */
+/** Counts results. */
 export function summarize(results: readonly TestResult[], durationMs: number): Summary {
   const count = (status: TestResult["status"]): number =>
     results.filter((result) => result.status === status).length;

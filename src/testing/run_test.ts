@@ -1,6 +1,5 @@
 /**
- * One test from its start to its verdict: attempts, golden files, and what is
- * kept of a failure.
+ * Runs one test from start to verdict: attempts, golden files, and the artefacts of a failure.
  *
  * @module
  */
@@ -14,21 +13,21 @@ import type { ProcessResult, TestResult, Verdict } from "./run_result.ts";
 import { commandLine } from "./shell.ts";
 import type { Expectations, TestCase } from "./test_case.ts";
 
-/** How many exits before the end a failure shows. */
+/** How many of the last exits a failure shows. */
 const LAST_EXITS = 10;
-/** Milliseconds for which a failure is looked at once more: what hangs has hung by then. */
+/** How long the traced second run of a failure may take: a guest that hangs has hung by then. */
 const SECOND_LOOK_MS = 5000;
-/** The exit code of a run that took too long. */
+/** The exit code of a run that timed out. */
 const TIMEOUT = 124;
 
-/** What all tests of a run have in common. */
+/** What all tests of a suite share. */
 export interface TestSurroundings {
   readonly self: SelfCommand;
-  /** The program as its user calls it, in a command to repeat. */
+  /** The program as its user calls it, for commands that repeat a run. */
   readonly program: string;
-  /** Writes golden files instead of holding output against them. */
+  /** Writes golden files instead of comparing output with them. */
   readonly update: boolean;
-  /** The folder for what is left of failed tests; made when the first one fails. */
+  /** The folder for artefacts of failed tests; made when the first one fails. */
   readonly artefacts: () => string;
   readonly signal: AbortSignal;
 }
@@ -64,7 +63,7 @@ export async function runTest(item: TestRun, around: TestSurroundings): Promise<
   }
 }
 
-/** A result for a test that is not run. */
+/** The result of a test that was not run. */
 export function unrunResult(
   item: TestRun,
   program: string,
@@ -110,13 +109,13 @@ async function attempt(test: TestCase, around: TestSurroundings): Promise<Attemp
   }
   const verdict = await judge(test, { ...evidence, golden: process.stdout });
   const stale = !golden || !sameBytes(golden, process.stdout);
-  // What a broken guest prints is not to become what is expected of it.
+  // The output of a guest that fails must not become its golden file.
   if (verdict.status !== "passed" || !stale) return { process, verdict };
   Deno.writeFileSync(path, process.stdout);
   return { process, verdict, updated: path };
 }
 
-/** What makes the run tell as much as the expectations need, and no more. */
+/** The trace options that the expectations need, and no more. */
 function traceOptions(test: TestCase, expect: Expectations | undefined): string[] {
   if (test.ownTrace) return test.trace === undefined ? [] : [`--trace=${test.trace}`];
   const traced = (expect?.exits ?? []).filter((rule) => !isInSummary(rule)).map(reasonsOf);
@@ -137,10 +136,10 @@ function repeatCommand(test: TestCase, program: string): string {
   return `(cd ${commandLine([test.folder])} && ${input}${run})`;
 }
 
-/** Writes what is left of a failed test to a folder of its own, and looks at its last exits. */
+/** Writes the artefacts of a failed test to a folder, and collects its last exits. */
 async function keepArtefacts(result: TestResult, around: TestSurroundings): Promise<TestResult> {
   const { test } = result;
-  // A plain test runs without a trace, so its exits are those of a second run.
+  // A plain test runs without a trace: its last exits come from a second run.
   const timeoutMs = Math.min(test.timeoutMs, SECOND_LOOK_MS);
   const traced = test.ownTrace ? undefined : await runGuest(around.self, {
     args: [...test.options, "--trace=all", ...ending({ ...test, timeoutMs })],
@@ -152,7 +151,7 @@ async function keepArtefacts(result: TestResult, around: TestSurroundings): Prom
   });
   const lines = traced?.stderr.split("\n") ?? [];
   const lastExits = lines.filter((line) => line.startsWith("#")).slice(-LAST_EXITS);
-  // Those are not the last ones of the run that failed.
+  // The failed run may have got further.
   if (traced?.code === TIMEOUT && timeoutMs < test.timeoutMs) {
     lastExits.push(`(that run was ended after ${timeoutMs} ms)`);
   }
@@ -175,7 +174,7 @@ async function keepArtefacts(result: TestResult, around: TestSurroundings): Prom
   return { ...result, lastExits, artefacts: folder };
 }
 
-/** A test's name as that of a folder. */
+/** A folder name for a test. */
 function folderName(name: string): string {
   return name.replace(/[^\w.=-]+/g, "_").slice(0, 100).replace(/^\.+/, "_");
 }

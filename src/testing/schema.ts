@@ -1,43 +1,21 @@
 /**
- * The JSON Schema of test files, made from the tables that the code itself uses:
- * what editors complete from docs/test.schema.json is what is checked here.
+ * The JSON Schema of test files. validate.ts checks files against it, and editors complete from it:
+ * docs/test.schema.json.
  *
  * @module
  */
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
-import type { OutcomeKind } from "../machine/outcome.ts";
+import type { Schema } from "../shape.ts";
+import { OUTCOMES } from "../trace/records.ts";
 import { CONDITION_NAMES } from "./condition.ts";
 import type { RunOption } from "./test_case.ts";
 
-/** A JSON Schema, or a part of one. */
-export type Schema = { readonly [keyword: string]: unknown };
+/** How a run can end; only a program around the library stops one. */
+export const OUTCOME_KINDS: readonly string[] = Object.keys(OUTCOMES)
+  .filter((kind) => kind !== "stopped");
 
-/** All but the one that only programs around the library bring about. */
-const KINDS: Record<Exclude<OutcomeKind, "stopped">, true> = {
-  halt: true,
-  power_off: true,
-  reset: true,
-  panic: true,
-  debug_exit: true,
-  shutdown: true,
-  memory_fault: true,
-  internal_error: true,
-  fail_entry: true,
-  unhandled: true,
-  max_exits: true,
-  run_failed: true,
-  timeout: true,
-  interrupted: true,
-  quit: true,
-  output_closed: true,
-  output_failed: true,
-};
-
-/** How a run can end. */
-export const OUTCOME_KINDS: readonly string[] = Object.keys(KINDS);
-
-/** Options that mean nothing to a test. */
+/** Options that make no sense in a test. */
 const FOREIGN_OPTIONS = ["help"];
 
 const SCALAR = ["string", "number"];
@@ -63,7 +41,7 @@ const PATTERN: Readonly<Record<string, Schema>> = {
 };
 const LIMITS: Readonly<Record<string, Schema>> = { min: COUNT, max: COUNT };
 
-/** A schema with its words for editors and messages. */
+/** A schema with a description for editors and messages. */
 function described(description: string, schema: Schema): Schema {
   return { description, ...schema };
 }
@@ -130,7 +108,7 @@ export function testFileSchema(options: readonly RunOption[]): Schema {
         oneOf: [REASON, { type: "object", minProperties: 1, ...table(PATTERN) }],
       }),
       rule: described(
-        "Exits of a kind and how many, or a sequence; with consecutive nothing lies between.",
+        "How many exits of a kind, or a sequence of them; consecutive allows none between.",
         {
           type: "object",
           ...table({
@@ -158,17 +136,17 @@ export function testFileSchema(options: readonly RunOption[]): Schema {
         required: ["name", "image"],
         ...table({
           ...optionSchemas,
-          name: described("What reports call it; no two tests of a file have the same.", {
+          name: described("The name in reports, unique in this file.", {
             type: "string",
             pattern: "^[^\\u0000-\\u001f]+$",
           }),
           image: described("The image, relative to this file.", { type: "string", minLength: 1 }),
-          stdin: described("What the guest finds on standard input.", { type: "string" }),
+          stdin: described("The standard input of the guest.", { type: "string" }),
           tags: described("Words to select tests by: --tag.", {
             type: "array",
             items: { type: "string" },
           }),
-          retry: described("How often a failure is tried again (default 0).", COUNT),
+          retry: described("How often a failure is retried (default 0).", COUNT),
           skip_if: described("Skipped where any of these holds.", {
             $ref: "#/definitions/conditions",
           }),
@@ -197,10 +175,10 @@ export function testFileSchema(options: readonly RunOption[]): Schema {
                 type: "string",
                 minLength: 1,
               }),
-              contains: described("Texts that are somewhere in it.", TEXTS),
+              contains: described("Texts that it contains.", TEXTS),
               regex: described("Patterns that match in it; ^ and $ are a line's.", TEXTS),
-              in_order: described("Texts that come one behind the other.", TEXTS),
-              never: described("Texts that are nowhere in it.", TEXTS),
+              in_order: described("Texts that follow one another.", TEXTS),
+              never: described("Texts that it does not contain.", TEXTS),
             }),
           }),
           exits: described("Exits: a table of reasons and how many, or an array of rules.", {
@@ -217,12 +195,15 @@ export function testFileSchema(options: readonly RunOption[]): Schema {
               access: { enum: ["read", "write", "fetch", "unknown"] },
             }),
           }),
-          within: described("How long the guest may run, at most: 500ms, 5s.", DURATION),
-          max_output: described("Bytes of output after which the guest is ended (default 4 MiB).", {
-            type: "integer",
-            minimum: 1,
-          }),
-          max_exits: described("How many exits there may be, at most.", COUNT),
+          within: described("How long the guest may run: 500ms, 5s.", DURATION),
+          max_output: described(
+            "Bytes of output after which the guest is killed (default 4 MiB).",
+            {
+              type: "integer",
+              minimum: 1,
+            },
+          ),
+          max_exits: described("How many exits there may be.", COUNT),
         }),
       },
     },

@@ -1,5 +1,5 @@
 /**
- * Lines of a shell and the words that they are made of.
+ * Splits and quotes shell command lines.
  *
  * @module
  */
@@ -19,12 +19,12 @@ export function words(line: string): string[] {
   try {
     return split(line);
   } catch {
-    // A quote without its end.
+    // An unterminated quote.
     return line.split(/\s+/).filter(Boolean);
   }
 }
 
-/** A line that a shell splits into these words. */
+/** The line that a shell splits into these words. */
 export function commandLine(args: readonly string[]): string {
   return join([...args]);
 }

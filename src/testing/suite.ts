@@ -1,5 +1,5 @@
 /**
- * Which tests are run, and their run: several at a time, reported in their order.
+ * Selects the tests of a suite and runs them, several at a time, reporting in order.
  *
  * @module
  */
@@ -23,8 +23,7 @@ export interface Selection {
 }
 
 /**
- * Selects tests. Shards take turns, so that each has its part of the slow ones,
- * and together they are all tests.
+ * Selects tests. Tests are dealt to shards in turn, so that each gets its part of the slow ones.
  *
  * @example
  * ```ts
@@ -44,23 +43,23 @@ export function selectTests(tests: readonly TestCase[], selection: Selection): T
     );
 }
 
-/** Is told of a suite's progress. */
+/** Follows the progress of a suite. */
 export interface SuiteObserver {
-  /** A test begins. */
+  /** A test has started. */
   started(item: TestRun): void;
-  /** A test has ended, in whichever order. */
+  /** A test has finished, in any order. */
   finished(result: TestResult): void;
-  /** The same results once more, in the order of the files. */
+  /** The same results, in the order of the files. */
   report(result: TestResult): void;
 }
 
-/** How a suite is run. */
+/** How to run a suite. */
 export interface SuiteOptions extends TestSurroundings {
   /** How many tests at a time. */
   readonly jobs: number;
   /** Whether the first failure ends it. */
   readonly failFast: boolean;
-  /** The host, looked at when a test asks for it. */
+  /** Inspects the host, when a test needs it. */
   readonly host: () => HostReport;
   readonly observer: SuiteObserver;
 }
@@ -79,7 +78,7 @@ export async function runSuite(
   const signal = AbortSignal.any([options.signal, failure.signal]);
   const around = { ...options, signal };
   const results: TestResult[] = new Array(items.length);
-  // Before the first test, which would disturb the measuring.
+  // Before the first test, which would disturb the measurement.
   if (items.some(({ test }) => test.skipIf.length + test.onlyIf.length > 0)) host();
   let next = 0;
   let reported = 0;
@@ -91,7 +90,7 @@ export async function runSuite(
   };
   const runOne = async (item: TestRun): Promise<TestResult> => {
     const { test } = item;
-    if (signal.aborted) return unrunResult(item, program, "not_run", "the suite was ended");
+    if (signal.aborted) return unrunResult(item, program, "not_run", "the suite was stopped");
     const reason = test.skip ?? skipReason(test, host);
     if (reason !== undefined) return unrunResult(item, program, "skipped", reason);
     observer.started(item);

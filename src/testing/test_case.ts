@@ -1,5 +1,5 @@
 /**
- * What a test is, whichever file it comes from.
+ * A test, from a TOML file or from unittests.cfg.
  *
  * @module
  */
@@ -8,23 +8,23 @@ import type { OutcomeKind } from "../machine/outcome.ts";
 import type { Condition } from "./condition.ts";
 import type { ExitRule } from "./exit_rule.ts";
 
-/** What a guest's output has to be. */
+/** What a test expects of the output. */
 export interface OutputExpectation {
   /** The whole output. */
   readonly exact?: string;
-  /** A file with the whole output: its path as it is opened. */
+  /** The path of a file with the whole output. */
   readonly golden?: string;
-  /** Texts that are somewhere in it. */
+  /** Texts that it contains. */
   readonly contains: readonly string[];
-  /** Patterns that match somewhere in it. */
+  /** Patterns that match in it. */
   readonly regex: readonly RegExp[];
-  /** Texts that come one behind the other. */
+  /** Texts that follow one another. */
   readonly inOrder: readonly string[];
-  /** Texts that are nowhere in it. */
+  /** Texts that it does not contain. */
   readonly never: readonly string[];
 }
 
-/** The memory fault that has to end the run. */
+/** The memory fault that must end the run. */
 export interface FaultExpectation {
   readonly gpa?: bigint;
   readonly access?: string;
@@ -43,43 +43,43 @@ export interface Expectations {
   readonly maxExits?: number;
 }
 
-/** How much output a test lets through that does not say. */
+/** The default limit of output. */
 export const MAX_OUTPUT_BYTES: number = 4 << 20;
 
 /** One test: one run of one guest. */
 export interface TestCase {
   /** Its name, with its place in a matrix: `hello [cpus=2]`. */
   readonly name: string;
-  /** The file that it stands in, as it was named, and the line there. */
+  /** The file, as it was named, and the line there. */
   readonly file: string;
   readonly line: number;
-  /** Where the process runs: the folder of the file, which relative paths start from. */
+  /** The working directory: the folder of the file. */
   readonly folder: string;
   readonly image: string;
   /** Options of `vmexit run`: `--memory=16M`. */
   readonly options: readonly string[];
-  /** Exit reasons, or a whole specification, to be traced besides what is expected of exits. */
+  /** A trace specification, in addition to what the expectations need. */
   readonly trace?: string;
-  /** Whether the test puts the trace where it cannot be judged. */
+  /** Whether the test redirects the trace, so that it cannot be judged. */
   readonly ownTrace: boolean;
-  /** Milliseconds until the guest is ended: `--timeout`. */
+  /** Milliseconds until the guest is stopped. */
   readonly timeoutMs: number;
-  /** Bytes of output after which the guest is ended. */
+  /** Bytes of output after which the guest is killed. */
   readonly maxOutputBytes: number;
-  /** Standard input; nothing where it is absent. */
+  /** Standard input, empty by default. */
   readonly stdin?: string;
   readonly tags: readonly string[];
-  /** How often a failure is tried again. */
+  /** How often a failure is retried. */
   readonly retry: number;
   readonly skipIf: readonly Condition[];
   readonly onlyIf: readonly Condition[];
-  /** What decides: the expectations, or the exit code's meaning in the x86 KVM unit tests. */
+  /** What decides: the expectations, or the exit codes of the x86 KVM unit tests. */
   readonly judge: { readonly by: "expectations"; readonly expect: Expectations } | {
     readonly by: "kvm-unit-tests";
   };
-  /** Why it cannot be run, where that is known already. */
+  /** Why it is skipped, where that is known already. */
   readonly skip?: string;
-  /** What the file asks for and has no equivalent here. */
+  /** Options of the file without an equivalent. */
   readonly untranslated: readonly string[];
 }
 
@@ -87,7 +87,7 @@ export interface TestCase {
 export interface RunOption {
   /** The long name, without dashes. */
   readonly name: string;
-  /** What its value is called; an option without one is a flag. */
+  /** The name of its value; an option without one is a flag. */
   readonly value?: string;
   /** May be given several times. */
   readonly repeat?: boolean;

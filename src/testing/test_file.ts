@@ -1,5 +1,5 @@
 /**
- * Test files in TOML: from text to tests.
+ * Reads test files in TOML: parses, checks against the schema, and decodes to tests.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import {
 import { pointerTo, readToml, type TomlFile } from "./toml.ts";
 import { compileValidator } from "./validate.ts";
 
-/** How long a test's guest may run that does not say. */
+/** The default time limit of a test. */
 export const DEFAULT_TIMEOUT_MS = 60_000;
 
 /** Reads test files. */
@@ -51,7 +51,7 @@ type RawRule = RawPattern & {
   readonly consecutive?: readonly RawStep[];
 };
 
-/** A test as the schema lets it be. */
+/** A test that fits the schema. */
 interface RawTest {
   readonly name: string;
   readonly image: string;
@@ -82,7 +82,7 @@ interface RawTest {
  * Makes a reader of test files.
  *
  * @param dialect the command line that the tests may use
- * @returns a function that throws {@linkcode TestFileError} for a file that makes no sense
+ * @returns a function that throws {@linkcode TestFileError} for a file with problems
  */
 export function testFileReader(dialect: RunDialect): TestFileReader {
   const validate = compileValidator(testFileSchema(dialect.options));
@@ -99,7 +99,7 @@ export function testFileReader(dialect: RunDialect): TestFileReader {
   };
 }
 
-/** Turns what fits the schema into tests, and notes what the schema cannot forbid. */
+/** Decodes tests that fit the schema, and notes problems that the schema cannot express. */
 class Decoder {
   readonly problems: Problem[] = [];
   readonly #names = new Set<string>();
@@ -164,7 +164,7 @@ class Decoder {
     });
   }
 
-  /** The options, but for those that the runner gives itself. */
+  /** The options, without those that the runner sets itself. */
   #options(values: Readonly<Record<string, unknown>>, ownTrace: boolean): string[] {
     const others = ownTrace ? ["timeout"] : ["timeout", "trace", "quiet", "format"];
     return testOptions(this.#dialect.options).flatMap(({ name, value }) => {
@@ -184,19 +184,19 @@ class Decoder {
     try {
       return this.#dialect.duration(text);
     } catch {
-      this.#problem(pointer, `"${text}" is no duration; write it as 500ms, 5s or 2m`);
+      this.#problem(pointer, `"${text}" is not a duration; write it as 500ms, 5s or 2m`);
       return DEFAULT_TIMEOUT_MS;
     }
   }
 
-  /** What the trace tells cannot be judged where the trace goes elsewhere. */
+  /** Expectations of the trace cannot be judged when it goes elsewhere. */
   #refuseBlindness(raw: RawTest, pointer: string): void {
     const keys = ["exits", "fault", "within", "max_exits"].filter((key) => key in raw);
     if (typeof raw.exit === "string") keys.push("exit");
     for (const key of keys) {
       this.#problem(
         `${pointer}/${key}`,
-        `${key} is judged by the trace, which trace-file or format takes away; remove one of them`,
+        `${key} is judged by the trace, which trace-file or format redirects; remove one of them`,
       );
     }
   }
@@ -236,7 +236,7 @@ class Decoder {
   ): OutputExpectation {
     const raw = typeof stdout === "string" ? { exact: stdout } : stdout;
     if (raw.exact !== undefined && raw.golden !== undefined) {
-      this.#problem(`${pointer}/stdout/golden`, "stdout has exact too, which says the same");
+      this.#problem(`${pointer}/stdout/golden`, "stdout has exact, too; use one of them");
     }
     return {
       ...(raw.exact === undefined ? {} : { exact: raw.exact }),
@@ -262,7 +262,7 @@ class Decoder {
     const steps = sequence ?? consecutive;
     if (!steps) {
       if (count !== undefined && (min !== undefined || max !== undefined)) {
-        this.#problem(pointer, "count says all that min and max could say");
+        this.#problem(pointer, "count excludes min and max");
       }
       const bound = count ?? (min === undefined && max === undefined ? { min: 1 } : {
         ...(min === undefined ? {} : { min }),
@@ -271,7 +271,7 @@ class Decoder {
       return this.#count(pattern, bound, pointer);
     }
     if (Object.keys(raw).length > 1) {
-      this.#problem(pointer, "a sequence stands alone; what its exits are is said in its steps");
+      this.#problem(pointer, "a sequence takes no other keys; put them into its steps");
     }
     return {
       kind: "sequence",
@@ -290,7 +290,7 @@ class Decoder {
       ? { min: bound, max: bound }
       : { min: bound.min ?? 0, max: bound.max ?? Infinity };
     if (bounds.min > bounds.max) {
-      this.#problem(pointer, `min is ${bounds.min} and max less, ${bounds.max}`);
+      this.#problem(pointer, `min is ${bounds.min}, more than max, ${bounds.max}`);
     }
     return { kind: "count", pattern: this.#pattern(pattern, pointer), bounds };
   }
@@ -321,7 +321,7 @@ class Decoder {
       const condition = parseCondition(text);
       if (condition) return [condition];
       const at = typeof given === "string" ? pointer : `${pointer}/${i}`;
-      this.#problem(at, `"${text}" is no capability; vmexit doctor lists them`);
+      this.#problem(at, `"${text}" is not a capability; vmexit doctor lists them`);
       return [];
     });
   }

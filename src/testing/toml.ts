@@ -1,6 +1,5 @@
 /**
- * TOML with the place of every key and value, so that whatever is wrong with one
- * can be pointed at.
+ * Parses TOML and keeps the position of every key and value, so that problems can name their place.
  *
  * @module
  */
@@ -8,14 +7,14 @@
 import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 import { type Position, TestFileError } from "./position.ts";
 
-/** A file that was read. */
+/** A parsed file. */
 export interface TomlFile {
   readonly value: Record<string, unknown>;
   /**
-   * Where a key or an item stands.
+   * The position of a key or an item.
    *
-   * @param pointer a JSON pointer: `/test/0/name`; one that is not in the file is
-   *   at the nearest table or array around it
+   * @param pointer a JSON pointer: `/test/0/name`; for one that is not in the file, that of
+   *   the innermost table or array around it
    */
   locate(pointer: string): Position;
 }
@@ -24,7 +23,7 @@ export interface TomlFile {
  * Reads a file.
  *
  * @param path what errors call it
- * @throws {TestFileError} for what is no TOML
+ * @throws {TestFileError} for text that is not TOML
  *
  * @example
  * ```ts
@@ -63,7 +62,7 @@ export function pointerTo(parent: string, key: string | number): string {
 function placesOf(program: AST.TOMLProgram): Map<string, Position> {
   const places = new Map<string, Position>();
   const note = (pointer: string, node: AST.TOMLNode): void => {
-    // A table that is made in several parts is where its first part is.
+    // A table in several parts is at its first one.
     if (places.has(pointer)) return;
     places.set(pointer, { line: node.loc.start.line, column: node.loc.start.column + 1 });
   };

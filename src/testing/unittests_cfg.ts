@@ -1,6 +1,6 @@
 /**
- * The x86 KVM unit tests' own list, `unittests.cfg`: sections of `key = value`
- * lines, of which vmexit makes tests.
+ * Reads the list of the x86 KVM unit tests, `unittests.cfg`: sections of `key = value` lines become
+ * tests.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { translateQemuOptions } from "./qemu_options.ts";
 import { words } from "./shell.ts";
 import { MAX_OUTPUT_BYTES, type RunDialect, type TestCase } from "./test_case.ts";
 
-/** What the suite's own runner gives a test that does not say. */
+/** The default of the suite's own runner. */
 const DEFAULT_TIMEOUT_MS = 90_000;
 const ARCHITECTURE = "x86_64";
-/** Keys that say which QEMU options a test wants. */
+/** Keys with QEMU options. */
 const PARAMETER_KEYS = ["extra_params", "qemu_params"];
 const KEYS = [
   ...PARAMETER_KEYS,
@@ -32,12 +32,12 @@ const KEYS = [
   "kvmtool_params",
 ];
 
-/** What decides whether and how a section becomes a test. */
+/** How sections become tests. */
 export interface CfgOptions {
   readonly dialect: RunDialect;
   /** For `check` lines. */
   readonly files: HostFiles;
-  /** Groups that are asked for: those marked `nodefault` run only then. */
+  /** Groups that the user asked for: `nodefault` ones run only then. */
   readonly tags: readonly string[];
   /** Seconds since 1970, for arguments that ask for it. */
   readonly now: number;
@@ -52,7 +52,7 @@ interface Section {
 /**
  * Reads a list of unit tests.
  *
- * @param path where it is: the images are beside it
+ * @param path of the list; the images are beside it
  * @throws {TestFileError}
  */
 export function readUnitTests(path: string, text: string, options: CfgOptions): TestCase[] {
@@ -88,18 +88,18 @@ function readSections(path: string, text: string): Section[] {
     }
     let whole = value!;
     if (whole.startsWith('"""')) {
-      // Goes on to the line that ends so; a backslash joins lines.
+      // Continues to the closing """; a backslash joins lines.
       const parts = [whole.slice(3)];
       while (!parts.at(-1)!.trimEnd().endsWith('"""') && i + 1 < lines.length) {
         parts.push(lines[++i]!);
       }
-      if (!parts.at(-1)!.trimEnd().endsWith('"""')) problem('the """ has no end');
+      if (!parts.at(-1)!.trimEnd().endsWith('"""')) problem('the """ is not closed');
       whole = parts.join("\n").replace(/\\\n/g, "").trimEnd().replace(/"""$/, "");
     }
     section.values.set(key, { text: whole, line: number });
   }
   if (sections.length === 0 && problems.length === 0) {
-    problems.push({ path, at: { line: 1, column: 1 }, message: "there are no tests in it" });
+    problems.push({ path, at: { line: 1, column: 1 }, message: "it has no tests" });
   }
   for (const { name, line, values } of sections) {
     if (!values.has("file")) {
@@ -170,7 +170,7 @@ class SectionReader {
     this.#untranslated.push(`${key} = ${this.#value(key)}`);
   }
 
-  /** A line's words as a shell makes them, but for commands, of which only the time is known. */
+  /** A line's words as a shell splits them. Of commands, only the time is known. */
   #split(text: string): string[] {
     const known = text.replaceAll(/`date \+%s`/g, String(this.#options.now));
     for (const [command] of known.matchAll(/`[^`]*`|\$\([^)]*\)/g)) {
@@ -203,7 +203,7 @@ class SectionReader {
   #skipReason(folder: string, file: string, groups: readonly string[]): string | undefined {
     const { files, tags } = this.#options;
     if (groups.includes("nodefault") && !groups.some((group) => tags.includes(group))) {
-      return `marked nodefault: to be asked for with --tag ${
+      return `marked nodefault: runs only when asked for by the tag ${
         groups.find((group) => group !== "nodefault") ?? "nodefault"
       }`;
     }
@@ -217,7 +217,7 @@ class SectionReader {
       const [path, wanted] = splitOnce(check, "=");
       if (readOrNothing(files, path) !== wanted) return `${path} is not ${wanted}`;
     }
-    if (!isFile(resolve(folder, file))) return `there is no ${file}`;
+    if (!isFile(resolve(folder, file))) return `${file} does not exist`;
     return undefined;
   }
 }

@@ -1,20 +1,19 @@
 /**
- * Holds a test file against its schema, and says in a line each what is wrong and
- * where.
+ * Validates a test file against its schema, and explains each problem in a line with its place.
  *
  * @module
  */
 
 import { Ajv2020, type ErrorObject } from "ajv/2020";
 import { nearestName } from "../nearest.ts";
+import type { Schema } from "../shape.ts";
 import { inOrder, type Problem } from "./position.ts";
-import type { Schema } from "./schema.ts";
 import { pointerTo, type TomlFile } from "./toml.ts";
 
-/** Keywords that only sum up what others say. */
+/** Keywords that only summarize other errors. */
 const SUMS: ReadonlySet<string> = new Set(["if", "oneOf", "anyOf", "not"]);
 
-/** A function that finds what is wrong in a file. */
+/** Finds the problems of a file. */
 export type Validator = (path: string, file: TomlFile) => Promise<Problem[]>;
 
 /**
@@ -45,12 +44,12 @@ export function compileValidator({ $schema: _, ...schema }: Schema): Validator {
   };
 }
 
-/** Of alternatives that all fail, each complains: their sum says it better, unless one got deeper. */
+/** Where all alternatives fail, each complains; their summary is clearer, unless one got deeper. */
 function relevant(errors: readonly ErrorObject[]): ErrorObject[] {
   const sums = errors.filter(({ keyword }) => keyword === "oneOf" || keyword === "anyOf");
   const isPartOf = (error: ErrorObject, sum: ErrorObject): boolean =>
     error !== sum && error.schemaPath.startsWith(`${sum.schemaPath}/`) ||
-    // An alternative that is a reference has the path of what it refers to.
+    // An alternative that is a reference has the path of its target.
     (error !== sum && error.instancePath === sum.instancePath && error.keyword === "enum");
   const deeper = (sum: ErrorObject): boolean =>
     errors.some((error) =>
@@ -91,7 +90,7 @@ async function explain(
       const known = choices.length > 0 && choices.length <= 8 ? ` of ${choices.join(", ")}` : "";
       return {
         pointer: key === undefined ? instancePath : pointerTo(instancePath, String(key)),
-        message: `"${given}" is none${known}` + (known === "" ? " of the known names" : "") +
+        message: `"${given}" is not one${known}` + (known === "" ? " of the known names" : "") +
           (near === undefined ? "" : `; did you mean ${near}?`),
       };
     }
@@ -114,7 +113,7 @@ async function explain(
   }
 }
 
-/** The words that the alternatives of a schema have. */
+/** The words that the alternatives of a schema allow. */
 function allChoices(schema: Schema): string[] {
   const alternatives = [schema.oneOf, schema.anyOf].flat() as readonly (Schema | undefined)[];
   return alternatives.flatMap((each) => (each?.enum ?? []) as string[]);

@@ -1,5 +1,5 @@
 /**
- * Which exits a trace shows: the value of `--trace`.
+ * Which exits a trace shows: from `io,hlt` to a mask that the run loop looks up by reason.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { ExitReasonName } from "../exits/exit.ts";
 /** Exit reasons by number: nonzero where an exit is to be shown. */
 export type TraceMask = Uint8Array;
 
-/** Names for groups of reasons that people think of together. */
+/** Names for groups of related reasons. */
 export const TRACE_CLASSES: Readonly<Record<string, readonly ExitReasonName[]>> = {
   io: ["IO", "MMIO"],
   msr: ["X86_RDMSR", "X86_WRMSR"],
@@ -21,12 +21,12 @@ export const TRACE_CLASSES: Readonly<Record<string, readonly ExitReasonName[]>> 
   error: ["UNKNOWN", "SHUTDOWN", "FAIL_ENTRY", "INTERNAL_ERROR", "SYSTEM_EVENT", "NOTIFY"],
 };
 
-/** A name in a trace specification that is no reason and no class. */
+/** A name in a trace specification that is neither a reason nor a class. */
 export class TraceSpecError extends Error {
   override readonly name = "TraceSpecError";
   /** @param given the name */
   constructor(readonly given: string) {
-    super(`"${given}" is no exit reason and no class of them`);
+    super(`"${given}" is neither an exit reason nor a class of them`);
   }
 }
 
@@ -62,7 +62,7 @@ export function parseTraceSpec(spec: string): TraceMask {
   return mask;
 }
 
-/** A table's own value: what a user names must not be found in its prototype. */
+/** A table's own value: a name from a user must not be found in its prototype. */
 function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }

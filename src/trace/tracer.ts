@@ -1,5 +1,6 @@
 /**
- * Writes the trace of a run: exits as they happen, warnings, the summary.
+ * Writes the trace of a run: exits as they happen, warnings, the summary. The run loop calls it,
+ * text.ts and json.ts word what it writes.
  *
  * @module
  */
@@ -9,23 +10,19 @@ import type { Outcome } from "../machine/outcome.ts";
 import type { ExitObserver } from "../machine/run_context.ts";
 import type { RunStatistics } from "../machine/statistics.ts";
 import type { MemoryFault } from "../faults/fault.ts";
-import { unresolvedText } from "./fault_record.ts";
+import type { Moment, RunStart } from "./events.ts";
+import { beginJson, exitJson, faultJson, outcomeJson, warningJson } from "./json.ts";
 import type { OutputBuffer } from "./output_buffer.ts";
+import type { TraceMask } from "./spec.ts";
 import {
-  beginJson,
-  type BeginRecord,
   COLOR,
-  exitJson,
   exitText,
-  faultRecordJson,
-  faultRecordText,
-  outcomeJson,
+  faultLine,
   outcomeText,
   PLAIN,
   summaryText,
-  warningJson,
-} from "./record.ts";
-import type { TraceMask } from "./spec.ts";
+  unresolvedText,
+} from "./text.ts";
 
 /** How a trace looks. */
 export interface TraceStyle {
@@ -34,7 +31,7 @@ export interface TraceStyle {
   readonly wanted: TraceMask;
   /** Whether to end with a summary. */
   readonly summary: boolean;
-  /** Whether to dump all that is known of an unresolved memory fault. JSON always has it. */
+  /** Whether to dump registers and accesses at an unresolved memory fault. JSON always has them. */
   readonly verbose: boolean;
   /** Colour, in text. */
   readonly color: boolean;
@@ -42,7 +39,7 @@ export interface TraceStyle {
   readonly describe?: (outcome: Outcome) => string;
 }
 
-/** Exits that are written out at once, for whoever waits for them. */
+/** Exits that are flushed at once, for a reader that waits for them. */
 const UNUSUAL = new Set<VmExit["reason"]>([
   "MEMORY_FAULT",
   "INTERNAL_ERROR",
@@ -66,10 +63,10 @@ export class Tracer implements ExitObserver {
     this.#palette = style.color ? COLOR : PLAIN;
   }
 
-  /** The machine is there: JSON tells what it is, unless only the outcome is wanted. */
-  announce(record: BeginRecord): void {
+  /** The machine is set up: JSON says what it is, unless only the outcome is wanted. */
+  announce(start: RunStart): void {
     const { format, summary } = this.style;
-    if (format === "json" && summary) this.out.text(beginJson(record));
+    if (format === "json" && summary) this.out.text(beginJson(start));
   }
 
   /** The guest is about to run for the first time. @param statistics where exits are counted */
@@ -89,13 +86,11 @@ export class Tracer implements ExitObserver {
   fault(fault: MemoryFault, cpu: number, verdict: string): void {
     const record = { ...this.#moment(cpu), fault, verdict };
     this.out.text(
-      this.style.format === "json"
-        ? faultRecordJson(record)
-        : faultRecordText(record, this.#palette),
+      this.style.format === "json" ? faultJson(record) : faultLine(record, this.#palette),
     );
   }
 
-  #moment(cpu: number): { n: number; tUs: number; cpu: number; guestUs: number | undefined } {
+  #moment(cpu: number): Moment {
     const { exits: n, leftAt, guestMs } = this.#statistics!;
     // Only the first vCPU's time in the guest is measured.
     if (cpu > 0) return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu, guestUs: undefined };
@@ -104,7 +99,7 @@ export class Tracer implements ExitObserver {
     return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu, guestUs };
   }
 
-  /** Something that the user should know, on a line of its own. */
+  /** Warns on a line of its own. */
   warn(message: string): void {
     this.out.text(
       this.style.format === "json" ? warningJson(message) : `vmexit: warning: ${message}\n`,
@@ -120,7 +115,7 @@ export class Tracer implements ExitObserver {
       this.out.text(outcomeJson(record, message));
     } else {
       if (this.style.summary) this.out.text(summaryText(record));
-      // Where no address was found, everything that was looked at is the answer.
+      // Without an address, the accesses that were examined are the answer.
       if (outcome.kind === "memory_fault") {
         const { verbose } = this.style;
         if (verbose || outcome.fault.gpa === undefined) this.out.text(unresolvedText(outcome));

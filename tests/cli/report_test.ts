@@ -44,12 +44,22 @@ kvmTest(
   },
 );
 
+Deno.test("the page is the same, made of a bundle or of the sources", async () => {
+  using dir = new TempDir();
+  const trace = dir.file("t.jsonl", TRACE);
+  const page = await bash('vmexit report "$1"', trace);
+  const fromSources = await bash('VMEXIT_STD=npm vmexit report "$1"', trace);
+  assertEquals(fromSources.code, 0, fromSources.stderr);
+  assertEquals(fromSources.stdout, page.stdout);
+});
+
 kvmTest("a trace in text is refused, with what would be right", async () => {
   using dir = new TempDir();
   await vmexit("run", "--trace-file", `${dir.path}/t`, image("hello.elf"));
   const result = await vmexit("report", `${dir.path}/t`);
   assertEquals(result.code, 4);
   assertStringIncludes(lastLine(result), "/t: line 1: a trace in text");
+  assertStringIncludes(lastLine(result), "--format json");
 });
 
 Deno.test("a trace comes from standard input, a page goes to standard output", async () => {
@@ -92,7 +102,7 @@ Deno.test("what a killed run left is shown, with a word about it", async () => {
   const trace = dir.file("t.jsonl", TRACE.slice(0, -30));
   const { code, stderr } = await vmexit("report", trace, "-o", "/dev/null");
   assertEquals(code, 0);
-  assertStringIncludes(stderr, "vmexit: The last line is cut off and was left out.\n");
+  assertStringIncludes(stderr, "vmexit: The last line is cut off and was skipped.\n");
 });
 
 Deno.test("a trace that cannot be read ends with 4 and leaves no page", async () => {

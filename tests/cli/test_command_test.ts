@@ -57,7 +57,7 @@ kvmTest("a suite in which a test fails is exit code 1, and the failure says all"
     #1 +N cpu0 IO out port=0xf4 (debug-exit) size=1 count=1 data=0x21 '!' rip=N -> debug-exit
   repeat    ${command}
   artefacts ${dir.path}/kept/bad
-SKIP skipped: skip_if kvm: so it is on this host
+SKIP skipped: skip_if kvm: this host has it
 1 passed, 1 failed, 1 skipped
 `,
   );

@@ -8,7 +8,7 @@
 import { KVM_EXIT, type KvmExitName } from "../../ffi/kvm_consts.ts";
 import * as run from "../../ffi/kvm_run.ts";
 import { encode, type Layout, type PartialStruct } from "../../ffi/layout.ts";
-import type { Json } from "../../src/exits/describe.ts";
+import type { Json } from "../../src/shape.ts";
 import type { VmExit } from "../../src/exits/exit.ts";
 
 /** Where port data is in the samples: behind `kvm_run`, as KVM has it. */

@@ -6,6 +6,7 @@
 
 import type { ProcessResult, TestResult } from "../../src/testing/run_result.ts";
 import type { RunDialect, TestCase } from "../../src/testing/test_case.ts";
+import { HALT } from "./trace_records.ts";
 
 /** A command line with one option of each type. */
 export const DIALECT: RunDialect = {
@@ -58,14 +59,7 @@ export function processResult(stdout = "", more: Partial<ProcessResult> = {}): P
     signal: null,
     stdout: new TextEncoder().encode(stdout),
     stderr: "",
-    outcome: {
-      kind: "halt",
-      exit_code: 0,
-      message: "guest halted (HLT)",
-      exits: 3,
-      by_reason: { IO: 2, HLT: 1 },
-      t_us: 2000,
-    },
+    outcome: HALT,
     durationMs: 12,
     ...more,
   };

@@ -173,7 +173,7 @@ pageTest("a filter selects in table and charts", GUEST, async ({ page }) => {
   assertEquals(await page.locator("#by-reason button").count(), 1);
   await page.fill("#filter", "port=seven");
   await page.waitForSelector("#problem:not(:empty)");
-  assertStringIncludes(await page.innerText("#problem"), '"seven" is no number');
+  assertStringIncludes(await page.innerText("#problem"), '"seven" is not a number');
   await page.click("#clear");
   await waitForShown(page, EXITS);
   await page.click("#by-reason button:has-text('HLT')");

@@ -13,7 +13,7 @@ const PREPARED = await preparedOf(
     t_us: 9000,
     reason: "X86_RDMSR",
     code: 29,
-    x86_rdmsr: { index: 0x1b, name: "IA32_APIC_BASE", why: 1 },
+    x86_rdmsr: { index: 0x1b, name: "IA32_APIC_BASE", why: 1, error: 1 },
   }),
 );
 
@@ -64,10 +64,10 @@ for (
   const [filter, problem] of [
     ["prot=1", 'no key "prot"'],
     ["port=", "needs a value"],
-    ["port=com1", '"com1" is no number'],
-    ["t=5", '"5" is no time'],
+    ["port=com1", '"com1" is not a number'],
+    ["t=5", '"5" is not a time'],
     ["data=4", "two hexadecimal digits"],
-    ["rip=0x11112222333344445", "is no number"],
+    ["rip=0x11112222333344445", "is not a number"],
   ] as const
 ) {
   Deno.test(`the filter "${filter}" is refused in words`, () => {

@@ -1,8 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse, type Summary } from "../../src/report/embed.ts";
 import { reportHtml } from "../../src/report/html.ts";
-import { DIGEST, SCRIPT, STYLE } from "../../src/report/page_assets.ts";
-import { pageDigest } from "../../tools/build_page.ts";
 import { BEGIN, out, OUTCOME, traceOf } from "./trace_lines.ts";
 
 const WARNING = { type: "warning", v: 1, message: "</script><img src=x onerror=alert(1)>" };
@@ -12,11 +10,11 @@ const HTML = await reportHtml(
   "1.2.3",
 );
 
-Deno.test("the page is built from its sources as they are; else run ./dev page", async () => {
-  assertEquals(DIGEST, await pageDigest());
-});
+const [, SCRIPT = ""] = /<script type="module">(.*?)<\/script>/s.exec(HTML) ?? [];
+const [, STYLE = ""] = /<style>(.*?)<\/style>/s.exec(HTML) ?? [];
 
 Deno.test("the page holds all that it needs", () => {
+  assert(SCRIPT.includes("uplot") && STYLE.includes(".uplot"));
   assertEquals(HTML.match(/<(?:link|img|iframe|object|embed|base)\b/g), null);
   assertEquals(HTML.match(/\b(?:src|href|action)\s*=\s*["'](?!#)/g), null);
   assertEquals(STYLE.match(/@import|url\(/g), null);
@@ -29,11 +27,9 @@ Deno.test("the policy lets the page's own script and style in, and nothing else"
     const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
     return `'sha256-${new Uint8Array(bytes).toBase64()}'`;
   };
-  const [, script] = /<script type="module">(.*?)<\/script>/s.exec(HTML)!;
-  const [, style] = /<style>(.*?)<\/style>/s.exec(HTML)!;
   assertMatch(policy!, /^default-src 'none'; /);
-  assert(policy!.includes(`script-src ${await digest(script!)};`));
-  assert(policy!.includes(`style-src ${await digest(style!)};`));
+  assert(policy!.includes(`script-src ${await digest(SCRIPT)};`));
+  assert(policy!.includes(`style-src ${await digest(STYLE)};`));
   assertEquals(policy!.includes("unsafe"), false);
 });
 

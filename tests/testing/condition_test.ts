@@ -31,10 +31,10 @@ Deno.test("a test is skipped where one condition of only_if fails or one of skip
   assertEquals(skipReason({ skipIf: [kvm], onlyIf: [cpus] }, host), undefined);
   assertEquals(
     skipReason({ skipIf: [], onlyIf: [cpus, kvm] }, host),
-    "only_if kvm: not so on this host",
+    "only_if kvm: this host lacks it",
   );
   assertEquals(
     skipReason({ skipIf: [kvm, cpus], onlyIf: [] }, host),
-    "skip_if host_cpus: so it is on this host",
+    "skip_if host_cpus: this host has it",
   );
 });

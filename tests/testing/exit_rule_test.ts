@@ -1,18 +1,19 @@
 import { assertEquals } from "@std/assert";
 import {
   type ExitPattern,
-  type ExitRecord,
   type ExitRule,
   ExitWatch,
   isInSummary,
   matches,
   reasonsOf,
 } from "../../src/testing/exit_rule.ts";
+import type { ExitRecord } from "../../src/trace/records.ts";
+import { exitRecord } from "../lib/trace_records.ts";
 
-const OUT: ExitRecord = { reason: "IO", io: { direction: "out", port: 0x3f8 } };
-const IN: ExitRecord = { reason: "IO", io: { direction: "in", port: 0x60 } };
-const LOAD: ExitRecord = { reason: "MMIO", mmio: { direction: "read", gpa: "0xfee00020" } };
-const HLT: ExitRecord = { reason: "HLT" };
+const OUT = exitRecord({ reason: "IO", io: { direction: "out", port: 0x3f8 } });
+const IN = exitRecord({ reason: "IO", io: { direction: "in", port: 0x60 } });
+const LOAD = exitRecord({ reason: "MMIO", mmio: { direction: "read", gpa: "0xfee00020" } });
+const HLT = exitRecord({ reason: "HLT" });
 
 function failure(rule: ExitRule, exits: readonly ExitRecord[], byReason = {}) {
   const watch = new ExitWatch(rule);

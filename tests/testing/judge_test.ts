@@ -3,6 +3,7 @@ import { judge } from "../../src/testing/judge.ts";
 import type { ProcessResult } from "../../src/testing/run_result.ts";
 import type { Expectations } from "../../src/testing/test_case.ts";
 import { processResult, testCase } from "../lib/testing.ts";
+import { MEMORY_FAULT } from "../lib/trace_records.ts";
 
 async function broken(expect: Partial<Expectations>, process: ProcessResult = processResult()) {
   const test = testCase({
@@ -13,16 +14,7 @@ async function broken(expect: Partial<Expectations>, process: ProcessResult = pr
   return failures.map(({ what, expected, actual }) => [what, expected, actual]);
 }
 
-const FAULT = processResult("", {
-  code: 20,
-  outcome: {
-    ...processResult().outcome!,
-    kind: "memory_fault",
-    message: "memory fault",
-    gpa: "0x3008",
-    access: "read",
-  },
-});
+const FAULT = processResult("", { code: 20, outcome: MEMORY_FAULT });
 
 Deno.test("a good end is one by code and by kind", async () => {
   assertEquals(await broken({}), []);

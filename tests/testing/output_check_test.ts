@@ -32,7 +32,7 @@ Deno.test("each expectation that is broken says so", async () => {
     ["stdout contains", '"two"'],
     ["stdout regex", "/^n/m"],
     ["stdout never", 'no "one"'],
-    ["stdout in_order", '"o" behind "n"'],
+    ["stdout in_order", '"o" after "n"'],
   ]);
   assertEquals(failures[0]!.actual, '"one\\n"');
 });

@@ -87,11 +87,11 @@ Deno.test("tests that cannot run here are skipped with the reason", () => {
   const reason = (lines: string, tags?: string[]) => read(dir, `[one]\n${lines}`, tags)[0]!.skip;
   assertEquals(reason("file = a.flat\narch = i386"), "i386 only");
   assertEquals(reason("file = a.flat\naccel = tcg"), "accel tcg only");
-  assertEquals(reason("file = b.flat"), "there is no b.flat");
+  assertEquals(reason("file = b.flat"), "b.flat does not exist");
   assertEquals(reason("file = a.flat\ncheck = /sys/yes=N"), "/sys/yes is not N");
   assertEquals(reason("file = a.flat\ncheck = /sys/yes=Y /sys/no=Y"), "/sys/no is not Y");
   const manual = "file = a.flat\ngroups = vmx nodefault";
-  assertEquals(reason(manual), "marked nodefault: to be asked for with --tag vmx");
+  assertEquals(reason(manual), "marked nodefault: runs only when asked for by the tag vmx");
   assertEquals(reason(manual, ["vmx"]), undefined);
 });
 
@@ -102,8 +102,8 @@ Deno.test("a list that makes no sense is an error with its place", () => {
       ["file = a.flat\n", "unittests.cfg:1:1: a [name] has to come first"],
       ["[one]\nfile = a\n  what?\n", "unittests.cfg:3:3: this is neither a [name]"],
       ["[one]\nsmp = 1\n", "unittests.cfg:1:1: [one] names no file"],
-      ['[one]\nfile = a\nextra_params = """x\n', 'unittests.cfg:3:1: the """ has no end'],
-      ["# nothing\n", "unittests.cfg:1:1: there are no tests in it"],
+      ['[one]\nfile = a\nextra_params = """x\n', 'unittests.cfg:3:1: the """ is not closed'],
+      ["# nothing\n", "unittests.cfg:1:1: it has no tests"],
     ] as const
   ) {
     assertThrows(() => read(dir, text), TestFileError, message);

@@ -67,6 +67,20 @@ Deno.test("a bundle carries a Worker's module and assets, in one folder", async 
   assertEquals(stdout, "hello main | hello vCPU 1 | an asset\n", stderr);
 });
 
+Deno.test("a script that is addressed is made for a browser, in one piece", async () => {
+  using dir = new TempDir();
+  const root = project(dir, {
+    "src/cli/show.ts": `export const script = new URL("../page/page.js", import.meta.url);`,
+    "src/page/page.ts": `import { greeting } from "../greeting.ts";
+      document.title = greeting("browser");`,
+  });
+  const { files, assets } = await bundleProgram([], root);
+  const script = new TextDecoder().decode(files.get("page.js"));
+  assert(script.includes("hello ") && script.includes("document.title"), script);
+  assertEquals(/\bimport\b/.test(script), false, script);
+  assertEquals(assets.has("page.js"), false);
+});
+
 Deno.test("nothing of Node.js is loaded before a run needs it", async () => {
   const mapping = ["--import-map=std/npm.json", "--lock=deno.lock"];
   const { files } = await bundleProgram(mapping);

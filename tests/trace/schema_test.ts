@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import schemaFile from "../../docs/trace.schema.json" with { type: "json" };
 import { KVM_EXIT, KVM_EXIT_HYPERV } from "../../ffi/kvm_consts.ts";
 import * as run from "../../ffi/kvm_run.ts";
 import { encode } from "../../ffi/layout.ts";
@@ -10,7 +11,8 @@ import { RunStatistics } from "../../src/machine/statistics.ts";
 import { HOLE_KINDS } from "../../src/memory/hole.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 import { planSlots } from "../../src/memory/slots.ts";
-import { beginJson, exitJson, outcomeJson, warningJson } from "../../src/trace/record.ts";
+import { traceSchema } from "../../src/trace/schema.ts";
+import { beginJson, exitJson, outcomeJson, warningJson } from "../../src/trace/json.ts";
 import { SAMPLES } from "../exits/samples.ts";
 import { DEFINITIONS, schemaError } from "../lib/trace_schema.ts";
 
@@ -24,6 +26,11 @@ function record(name: string): Record<string, unknown> {
   const sample = SAMPLES.find((each) => each.name.startsWith(name))!;
   return JSON.parse(exitJson({ ...CIRCUMSTANCES, exit: sample.exit }));
 }
+
+Deno.test("docs/trace.schema.json is what records are made and read by", () => {
+  const made = JSON.parse(JSON.stringify(traceSchema()));
+  assertEquals(schemaFile, made, "write it anew with ./dev schema");
+});
 
 Deno.test("the schema has every exit reason under its number, and no other", () => {
   const branches: { properties: Record<string, { const?: unknown }> }[] = DEFINITIONS.exit!.oneOf;

@@ -5,7 +5,7 @@
  */
 
 import { type Fact, loadedRanges } from "../../boot/plan.ts";
-import type { Json } from "../../exits/describe.ts";
+import type { Json } from "../../shape.ts";
 import { hex } from "../../hex.ts";
 import { planWarnings } from "../image_advice.ts";
 import { planImage } from "../image_file.ts";

@@ -1,5 +1,5 @@
 /**
- * `vmexit report`: makes a page, or a file for Perfetto, of a JSON trace.
+ * `vmexit report`: turns a JSON trace into a page, or into a file for Perfetto.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import config from "../../../deno.json" with { type: "json" };
 import { HostFile } from "../../../ffi/host_file.ts";
 import { SystemError } from "../../../ffi/libc.ts";
 import { readTrace, type Trace } from "../../report/trace.ts";
-import { TraceError } from "../../report/trace_error.ts";
 import { OutputBuffer } from "../../trace/output_buffer.ts";
+import { TextTraceError, TraceError } from "../../trace/read.ts";
 import type { OptionOf, REPORT } from "../options/options.ts";
 import type { ParsedOptions } from "../options/parse.ts";
 import { OutputError } from "../output_error.ts";
@@ -55,7 +55,11 @@ async function openTrace(path: string): Promise<Trace> {
     using file = await Deno.open(path);
     return await readTrace(readAll(file));
   } catch (error) {
-    if (error instanceof TraceError) throw new TraceError(`${name}: ${error.message}`);
+    if (error instanceof TextTraceError) {
+      const remedy = "vmexit run --format json --trace-file FILE writes one";
+      error.message += `; ${remedy}`;
+    }
+    if (error instanceof TraceError) throw error.within(name);
     if (error instanceof Deno.errors.NotFound) throw new TraceError(`${name} does not exist`);
     if (error instanceof Deno.errors.PermissionDenied) {
       throw new TraceError(`${name} cannot be read: permission denied; see its mode and owner`);

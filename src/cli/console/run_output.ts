@@ -9,7 +9,7 @@ import { HostFile } from "../../../ffi/host_file.ts";
 import { SystemError } from "../../../ffi/libc.ts";
 import { describeOutcome, type Outcome } from "../../machine/outcome.ts";
 import { type ByteStream, OutputBuffer, type OutputFailure } from "../../trace/output_buffer.ts";
-import { outcomeText } from "../../trace/record.ts";
+import { outcomeText } from "../../trace/text.ts";
 import { Tracer } from "../../trace/tracer.ts";
 import type { TraceOptions } from "../options/run_options.ts";
 import type { SerialSurroundings } from "../options/serial_option.ts";

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Histograms of names: a bar each, most frequent first, to be clicked upon.
+ * Histograms by name: one bar each, most frequent first; a click filters by it.
  *
  * @module
  */

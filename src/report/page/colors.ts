@@ -1,5 +1,5 @@
 /**
- * Which colour of the style sheet an exit reason has.
+ * The colours of exit reasons, from the style sheet.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Console output cut into the lines that a page shows.
+ * Splits console output into the lines that the page shows.
  *
  * @module
  */

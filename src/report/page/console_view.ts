@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 /**
- * What the guest wrote, in step with the rest of the page: what comes later is
- * shown pale.
+ * The console output, in step with the rest of the page: output after the selected moment is pale.
  *
  * @module
  */

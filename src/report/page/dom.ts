@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Elements of the page. Whatever a trace holds becomes text, never markup.
+ * Makes and finds elements of the page. Data from a trace becomes text, never markup.
  *
  * @module
  */

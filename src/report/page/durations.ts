@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 /**
- * How long exits were apart, and how much of that was the guest's and how much
- * vmexit's: histograms on a logarithmic scale.
+ * The times between exits, in the guest and in vmexit: histograms on a logarithmic scale.
  *
  * @module
  */
@@ -72,7 +71,7 @@ export class DurationChart {
     );
     const first = used.length > 0 ? Math.min(...used) : 10;
     const last = used.length > 0 ? Math.max(...used) : 40;
-    // Whole decades on both sides, so that the axis has something to say.
+    // Whole decades on both sides, so that the axis has ticks.
     const from = Math.floor(first / BINS_A_DECADE) * BINS_A_DECADE;
     const to = Math.ceil((last + 1) / BINS_A_DECADE) * BINS_A_DECADE;
     const bins = Array.from({ length: to - from + 1 }, (_, i) => from + i);

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The table of exits.
+ * The table of exits, of which only the visible rows are in the document.
  *
  * @module
  */
@@ -78,7 +78,7 @@ export class ExitTable {
       fill: (element, index) => this.#fill(element, this.#selection[index]!),
       choose: (index) => choose(this.#selection[index]!),
     });
-    // The heads stay in step when the table scrolls to the side.
+    // The headings scroll sideways with the table.
     view.addEventListener(
       "scroll",
       () => heads.style.transform = `translateX(${-view.scrollLeft}px)`,

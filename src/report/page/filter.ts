@@ -1,5 +1,5 @@
 /**
- * The filter of the page: words, each of which an exit must fit.
+ * The filter of the page: words, all of which an exit must match.
  *
  * `IO`, `out`, `uart0`, `COM1` or any other text; `port=0x3f8`, `gpa=0xfee00000..0xfee00fff`,
  * `rip=0x100000..`, `cpu=1`, `n=10..20`, `t=1ms..2ms`, `gap=1ms..`, `data=48`; a comma means
@@ -187,14 +187,14 @@ function spanOf<T>(text: string, read: (text: string) => T): Span<T> {
 
 function integer(text: string): bigint {
   if (!/^(?:0x[0-9a-f]{1,16}|\d{1,20})$/.test(text)) {
-    throw new FilterError(`"${text}" is no number; 16 and 0x10 are`);
+    throw new FilterError(`"${text}" is not a number; 16 and 0x10 are`);
   }
   return BigInt(text);
 }
 
 function duration(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(us|µs|ms|s)$/.exec(text) ?? [];
-  if (number === undefined) throw new FilterError(`"${text}" is no time; 5us, 1.5ms and 2s are`);
+  if (number === undefined) throw new FilterError(`"${text}" is not a time; 5us, 1.5ms and 2s are`);
   return Math.round(Number(number) * TENTHS[unit!]!);
 }
 

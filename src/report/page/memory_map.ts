@@ -1,17 +1,19 @@
 /// <reference lib="dom" />
 /**
- * The map of guest physical memory: a block a region, higher where it is
- * larger, with marks where exits touched it.
+ * The map of guest physical memory: one block a region, taller where it is larger, with marks where
+ * exits touched it.
  *
  * @module
  */
 
 import { type Aggregates, MARKS } from "../aggregate.ts";
 import { hex } from "../../hex.ts";
-import type { MemoryRange } from "../record.ts";
+import type { BeginRecord } from "../../trace/records.ts";
 import type { Region } from "../regions.ts";
 import { element } from "./dom.ts";
 import { bytesText, countText } from "./format.ts";
+
+type Loaded = BeginRecord["loaded"][number];
 
 /** Pixels. */
 const LEAST_HEIGHT = 22;
@@ -23,13 +25,13 @@ export class MemoryMap {
   readonly #regions: readonly { readonly region: Region; readonly row: HTMLElement }[];
 
   /**
-   * @param loaded what was put into memory
-   * @param toggle called with the filter of a region that was clicked upon
+   * @param loaded what was loaded into memory
+   * @param toggle called with the filter of a region that was clicked
    */
   constructor(
     view: HTMLElement,
     regions: readonly Region[],
-    loaded: readonly MemoryRange[],
+    loaded: readonly Loaded[],
     toggle: (filter: string) => void,
   ) {
     this.#regions = regions.map((region) => {
@@ -95,11 +97,15 @@ function tick(kind: string, at: number): HTMLElement {
   return mark;
 }
 
-function loadedMark(region: Region, { gpa, size, name }: MemoryRange): HTMLElement | undefined {
+function loadedMark(region: Region, loaded: Loaded): HTMLElement | undefined {
+  const gpa = BigInt(loaded.gpa);
   if (gpa < region.start || gpa >= region.end) return undefined;
   const length = Number(region.end - region.start);
-  const mark = element("i", { class: "loaded", title: `${name}: ${hex(gpa)}+${hex(size)}` });
+  const mark = element("i", {
+    class: "loaded",
+    title: `${loaded.name}: ${loaded.gpa}+${loaded.size}`,
+  });
   mark.style.left = `${Number(gpa - region.start) / length * 100}%`;
-  mark.style.width = `${Math.min(1, Number(size) / length) * 100}%`;
+  mark.style.width = `${Math.min(1, Number(loaded.size) / length) * 100}%`;
   return mark;
 }

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The timeline: for each vCPU how many exits of which reason there were when.
+ * The timeline: exits over time by reason, a band for each vCPU.
  *
  * @module
  */
@@ -50,7 +50,7 @@ export class Timeline {
   constructor(view: HTMLElement, first: Aggregates, readonly options: TimelineOptions) {
     this.#view = view;
     this.#data = first;
-    // The rare ones lie on top, at the same place however the view changes.
+    // Rare reasons lie on top, in the same order in every view.
     const total = (reason: number): number =>
       first.byReason.bars.find(({ key }) => key === reason)?.count ?? 0;
     this.#order = options.reasons.map((_, i) => i).sort((a, b) => total(b) - total(a));

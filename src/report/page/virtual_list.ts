@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * A list of any length of which only what is in sight is in the document.
+ * A list of any length, of which only the visible part is in the document.
  *
  * @module
  */

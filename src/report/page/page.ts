@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The page's script: draws the overview at once, unpacks the rows, and then
- * keeps everything to the time and the filter that are looked at.
+ * The page's script: draws the overview at once, unpacks the rows, then redraws for the selected
+ * time and filter.
  *
  * @module
  */
@@ -30,12 +30,12 @@ import { bytesText, countText, durationText, portText } from "./format.ts";
 import { MemoryMap } from "./memory_map.ts";
 import { Timeline } from "./timeline.ts";
 
-/** No part of the run that is looked at is shorter: tenths of a microsecond. */
+/** The narrowest selection, in tenths of a microsecond. */
 const LEAST_RANGE = 20;
 const PAGE_BYTES = 0x1000n;
 const TYPING_MS = 150;
 
-/** What waits for the rows. */
+/** What is ready once the rows are unpacked. */
 interface Loaded {
   readonly prepared: Prepared;
   readonly table: ExitTable;
@@ -112,21 +112,21 @@ class Page {
           `booted by ${begin.boot}`,
           `machine ${begin.machine}`,
           `${begin.cpus} vCPU${begin.cpus === 1 ? "" : "s"}`,
-          `${bytesText(begin.memory)} of RAM`,
+          `${bytesText(BigInt(begin.memory))} of RAM`,
           `traced by vmexit ${begin.version}`,
         ]
         : [`shown by vmexit ${version}`]),
     ].join(" · ");
     const ending = byId("outcome");
     ending.textContent = outcome
-      ? `${outcome.message}; exit code ${outcome.exitCode}`
+      ? `${outcome.message}; exit code ${outcome.exit_code}`
       : "the trace does not say how the run ended";
-    const isGood = outcome && (outcome.exitCode === 0 || outcome.exitCode % 2 === 1);
+    const isGood = outcome && (outcome.exit_code === 0 || outcome.exit_code % 2 === 1);
     ending.className = outcome ? isGood ? "good" : "bad" : "open";
     const faults = overview.byReason.bars
       .filter(({ key }) => this.#summary.reasons[key as number]!.name === "MEMORY_FAULT")
       .reduce((sum, { count }) => sum + count, 0);
-    const span = outcome ? outcome.tUs * 10 : this.#whole.to;
+    const span = outcome ? outcome.t_us * 10 : this.#whole.to;
     const tiles: [string, string][] = [
       ["exits traced", countText(rows)],
       ...(outcome && outcome.exits !== rows
@@ -134,9 +134,9 @@ class Page {
         : []),
       ["duration", durationText(span)],
       ["exits a second", countText(Math.round((outcome?.exits ?? rows) / (span / 1e7 || 1)))],
-      ...(outcome?.guestUs === undefined
+      ...(outcome?.guest_us === undefined
         ? []
-        : [["in the guest", `${(outcome.guestUs / outcome.tUs * 100).toFixed(1)} %`] as [
+        : [["in the guest", `${(outcome.guest_us / outcome.t_us * 100).toFixed(1)} %`] as [
           string,
           string,
         ]]),
@@ -167,7 +167,7 @@ class Page {
     toggle: (word: string) => void,
   ): [BarChart, (data: Aggregates) => Histogram][] {
     const { reasons } = this.#summary;
-    // Before the rows are there, the overview has the values that it names.
+    // Until the rows are unpacked, the overview has the values that it names.
     const address = (key: number | string): bigint =>
       this.#loaded?.prepared.rows.tables.addresses[key as number] ?? addresses[key as number]!;
     const rip = (key: number | string): bigint =>
