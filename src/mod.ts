@@ -16,11 +16,11 @@
  */
 
 export { KVM_EXIT } from "../ffi/kvm_consts.ts";
-export { ImageError } from "./boot/image.ts";
+export { ImageError, type Remedy } from "./boot/image.ts";
 export { BOOT_PROTOCOLS, type BootModule, type BootProtocol } from "./boot/plan.ts";
 export { detailsText } from "./exits/describe.ts";
 export type * from "./exits/exit.ts";
-export { KvmUnavailableError } from "./kvm/unavailable.ts";
+export { type CapabilityUser, type KvmCause, KvmUnavailableError } from "./kvm/unavailable.ts";
 export { type AccessData, type Answerable, type Exit, UnansweredExitError } from "./lab/exit.ts";
 export type {
   Access,

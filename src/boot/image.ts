@@ -14,6 +14,7 @@ export interface Remedy {
    * `entry`, `commandLine`, `decompress`: change it or leave it out.
    */
   readonly option: "memory" | "boot" | "entry" | "commandLine" | "decompress";
+  /** What to set it to, where there is only one choice. */
   readonly value?: string;
 }
 
@@ -24,7 +25,12 @@ export class ImageError extends Error {
   /** What would help, where one thing would. */
   readonly remedy: Remedy | undefined;
 
-  /** @param options the error's cause, and its remedy: an option or its whole description */
+  /**
+   * Says what is wrong with the image.
+   *
+   * @param message the defect, with the value in hex
+   * @param options the error's cause, and its remedy: an option or its whole description
+   */
   constructor(
     message: string,
     options: ErrorOptions & { readonly remedy?: Remedy | Remedy["option"] } = {},

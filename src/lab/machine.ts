@@ -15,7 +15,6 @@ import { missingCapability } from "../kvm/unavailable.ts";
 import { MAP_GPA_RANGE_MASK } from "../machine/hypercall.ts";
 import { VirtualMachine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
-import { runToEnd } from "../machine/run.ts";
 import { ramLayout } from "../memory/ram.ts";
 import type { Exit } from "./exit.ts";
 import { ExitServer } from "./exit_server.ts";
@@ -277,7 +276,7 @@ export class Machine implements Disposable {
     const { timeoutMs } = deadlineOf(limits);
     this.#begin();
     try {
-      return this.#serveHanded() ?? await runToEnd(this.#machine, { timeoutMs });
+      return this.#serveHanded() ?? await this.#machine.run({ timeoutMs });
     } finally {
       this.#end();
     }

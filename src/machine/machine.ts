@@ -100,6 +100,16 @@ export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
  * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
  */
 const TSS_GPA = 0xfffb_d000;
+/** How a machine is run. */
+export interface RunOptions {
+  /** End the run after so many milliseconds. Default: never. */
+  readonly timeoutMs?: number;
+  /** Called before each turn of the event loop. */
+  readonly onPause?: () => void;
+}
+
+/** How long the guest runs before the event loop gets a turn. */
+const SLICE_MS = 200;
 /** How long the guest runs at most before input, timers, dead halts and stalls are polled. */
 const POLL_MS = 100;
 /** The same while input arrives, so that its echo is seen soon. */
@@ -116,7 +126,7 @@ const NO_OBSERVER: ExitObserver = { wanted: new Uint8Array(256), exit: () => {},
  * using machine = new VirtualMachine({ memoryBytes: 1 << 20 });
  * const halt = new Uint8Array([0xf4]);
  * machine.boot(planBoot(halt, "", "flat16", { ram: machine.memory.ranges }));
- * console.log(machine.runFor(1000)); // { kind: "halt" }
+ * console.log(await machine.run({ timeoutMs: 1000 })); // { kind: "halt" }
  * ```
  */
 export class VirtualMachine implements Disposable {
@@ -237,6 +247,19 @@ export class VirtualMachine implements Disposable {
   /** Lets a machine whose run has ended run again. */
   clearOutcome(): void {
     this.#control.outcome = undefined;
+  }
+
+  /** Runs the guest to its end, with turns for timers, signals and promises between slices. */
+  async run({ timeoutMs = Infinity, onPause = () => {} }: RunOptions = {}): Promise<Outcome> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const left = deadline - performance.now();
+      if (left <= 0) return { kind: "timeout", timeoutMs };
+      const outcome = this.runFor(Math.min(SLICE_MS, left));
+      if (outcome) return outcome;
+      onPause();
+      await eventLoopTurn();
+    }
   }
 
   /**
@@ -373,4 +396,12 @@ export class VirtualMachine implements Disposable {
       ...this.#pc?.byName ?? [],
     ]);
   }
+}
+
+/**
+ * A turn of the event loop: for signal handlers above all. Nothing cheaper than a
+ * timer will do: a signal on its way may need more than one round.
+ */
+function eventLoopTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -88,7 +88,10 @@ function at(rip: bigint | undefined): string {
  *
  * @param ending other words for all but the vCPU
  */
-export function describeOutcome(outcome: Outcome, ending = describeEnding(outcome)): string {
+export function describeOutcome(
+  outcome: Outcome,
+  ending: string = describeEnding(outcome),
+): string {
   return outcome.cpu === undefined ? ending : `${ending} on cpu${outcome.cpu}`;
 }
 

@@ -71,7 +71,7 @@ const TOLD_OF_FAULTS = TOLD.union(new Set(["access", "flags", "rip", "gva", "ins
  * ```ts
  * import { TraceBuilder } from "./trace.ts";
  * const builder = new TraceBuilder();
- * builder.add({ type: "warning", message: "mind the gap" });
+ * builder.add({ type: "warning", v: 1, message: "mind the gap" });
  * console.log(builder.finish().warnings); // ["mind the gap"]
  * ```
  */

@@ -11,7 +11,6 @@ import { hex } from "../../hex.ts";
 import { KvmUnavailableError } from "../../kvm/unavailable.ts";
 import { VirtualMachine } from "../../machine/machine.ts";
 import { exitCodeOf, type Outcome } from "../../machine/outcome.ts";
-import { runToEnd } from "../../machine/run.ts";
 import { RunOutput } from "../console/run_output.ts";
 import { withinHostMemory } from "../host_limit.ts";
 import { planWarnings } from "../image_advice.ts";
@@ -58,7 +57,7 @@ async function runGuest(parsed: ParsedOptions<RunOption>): Promise<number> {
   try {
     machine.boot(image.plan);
     output.tracer.begin(machine.statistics);
-    outcome = await runToEnd(machine, {
+    outcome = await machine.run({
       timeoutMs: options.timeoutMs,
       onPause: () => output.flush(),
     });
