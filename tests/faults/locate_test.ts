@@ -7,33 +7,18 @@ import { type Candidate, type CpuState, locate } from "../../src/faults/locate.t
 import { CR0, CR4, EFER } from "../../src/x86/control_registers.ts";
 import { decoder as loadedDecoder } from "../../src/x86/instruction.ts";
 import { CODE, long, protectedMode, real, REAL_CODE } from "../lib/fake_cpu.ts";
-import { FakeMemory } from "../lib/fake_memory.ts";
+import { ENTRY, FakeMemory, LARGE, mapLong, TABLES } from "../lib/fake_memory.ts";
 import { code } from "../lib/guest.ts";
 
 const decoder = loadedDecoder();
 
 const BAD = 0x30_0000;
-const PML4 = 0x1000;
-const [PDPT, PD, PT] = [0x2000, 0x3000, 0x4000];
-/** Present, writable, user, accessed, dirty. */
-const ENTRY = 0x67n;
-/** The same for a large page. */
-const LARGE = 0xe7n;
+const { PML4, PDPT, PD, PT } = TABLES;
 
 /** Memory with the instructions at the place where the state's code begins. */
 function memoryWith(listing: string, at = CODE): FakeMemory {
   const memory = new FakeMemory();
   memory.put(at, code(listing));
-  return memory;
-}
-
-/** 4-level tables that map [0, 2 MiB) by 4 KiB pages and [2 MiB, 1 GiB) by 2 MiB pages. */
-function mapLong(memory: FakeMemory): FakeMemory {
-  memory.putInteger(PML4, BigInt(PDPT) | ENTRY, 8);
-  memory.putInteger(PDPT, BigInt(PD) | ENTRY, 8);
-  memory.putInteger(PD, BigInt(PT) | ENTRY, 8);
-  for (let i = 1; i < 512; i++) memory.putInteger(PD + 8 * i, BigInt(i << 21) | LARGE, 8);
-  for (let i = 0; i < 512; i++) memory.putInteger(PT + 8 * i, BigInt(i << 12) | ENTRY, 8);
   return memory;
 }
 

@@ -83,6 +83,27 @@ export class FakeMemory implements ProbedMemory {
   }
 }
 
+/** Where {@linkcode mapLong} puts its tables. */
+export const TABLES = { PML4: 0x1000, PDPT: 0x2000, PD: 0x3000, PT: 0x4000 } as const;
+/** A table entry: present, writable, user, accessed, dirty. */
+export const ENTRY = 0x67n;
+/** The same for a large page. */
+export const LARGE = 0xe7n;
+
+/**
+ * Adds 4-level tables that map [0, 2 MiB) to itself by 4 KiB pages and [2 MiB, 1 GiB)
+ * by 2 MiB pages.
+ */
+export function mapLong(memory: FakeMemory): FakeMemory {
+  const { PML4, PDPT, PD, PT } = TABLES;
+  memory.putInteger(PML4, BigInt(PDPT) | ENTRY, 8);
+  memory.putInteger(PDPT, BigInt(PD) | ENTRY, 8);
+  memory.putInteger(PD, BigInt(PT) | ENTRY, 8);
+  for (let i = 1; i < 512; i++) memory.putInteger(PD + 8 * i, BigInt(i << 21) | LARGE, 8);
+  for (let i = 0; i < 512; i++) memory.putInteger(PT + 8 * i, BigInt(i << 12) | ENTRY, 8);
+  return memory;
+}
+
 function pageNumber(gpa: Gpa): number {
   const at = gpaNumber(gpa);
   return at - at % PAGE_BYTES;
