@@ -7,8 +7,11 @@
  */
 
 import { EAGAIN, EINTR, EPIPE } from "./errno.ts";
+import { fileIdentity } from "./file_status.ts";
 import {
+  check,
   close,
+  libc,
   O_CLOEXEC,
   O_CREAT,
   O_RDONLY,
@@ -19,9 +22,14 @@ import {
   SystemError,
   write,
 } from "./libc.ts";
+import { isWritable } from "./streams.ts";
 
 /** The first buffer for a file of unknown size. */
 const FIRST_BYTES = 64 * 1024;
+/** fcntl(2): set the flags of the file description. */
+const F_SETFL = 4;
+/** open(2) and fcntl(2) flag: never wait. */
+const O_NONBLOCK = 0o4000;
 /** The mode of a new file, before the umask. */
 const NEW_FILE_RIGHTS = 0o666;
 
@@ -81,7 +89,7 @@ function readSome(fd: number, into: Uint8Array<ArrayBuffer>): number {
 }
 
 /**
- * A file to write from its start.
+ * A file to write from its start. Writes to a pipe or a terminal do not wait for its reader.
  *
  * @example
  * ```ts
@@ -94,12 +102,15 @@ export class HostFile implements Disposable {
   readonly #fd: number;
 
   /**
-   * Creates the file, or truncates an existing one.
+   * Creates the file, or truncates an existing one. A named pipe is opened when it has a reader.
    *
    * @throws {SystemError}
    */
   constructor(path: string) {
     this.#fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, NEW_FILE_RIGHTS);
+    if (fileIdentity(this.#fd).type !== "disk") {
+      check("fcntl(F_SETFL)", libc.fcntl(this.#fd, F_SETFL, O_NONBLOCK));
+    }
   }
 
   /**
@@ -119,6 +130,11 @@ export class HostFile implements Disposable {
       if (errno === EAGAIN || errno === EINTR) throw new Deno.errors.WouldBlock(text);
       throw new Error(`${text} (${code})`);
     }
+  }
+
+  /** Waits for room. @returns whether there is any; after an error a write tells of it */
+  waitForRoom(timeoutMs: number): boolean {
+    return isWritable(this.#fd, timeoutMs);
   }
 
   [Symbol.dispose](): void {

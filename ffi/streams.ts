@@ -20,6 +20,7 @@ const SOCK_FLAGS = O_CLOEXEC | O_NONBLOCK;
 /** Bytes of `struct sockaddr_un`: the family, and a path that ends with a NUL. */
 const SOCKADDR_UN_BYTES = 110;
 const POLLIN = 1;
+const POLLOUT = 4;
 const PATH_BYTES = 64;
 
 /** A pseudo-terminal. */
@@ -136,6 +137,15 @@ function notNow(call: string, errno: number): undefined {
  * @param timeoutMs how long to wait for that; -1 for ever
  */
 export function isReadable(fd: number, timeoutMs = 0): boolean {
-  const poll = new Int32Array([fd, POLLIN]); // struct pollfd
+  return pollFor(fd, POLLIN, timeoutMs);
+}
+
+/** Whether a write would find room, or fail, at once. Parameters as of {@linkcode isReadable}. */
+export function isWritable(fd: number, timeoutMs = 0): boolean {
+  return pollFor(fd, POLLOUT, timeoutMs);
+}
+
+function pollFor(fd: number, events: number, timeoutMs: number): boolean {
+  const poll = new Int32Array([fd, events]); // struct pollfd
   return libc.poll(new Uint8Array(poll.buffer), 1n, timeoutMs) > 0;
 }

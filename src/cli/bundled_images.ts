@@ -5,12 +5,12 @@
  */
 
 /**
- * Where they lie; a folder of the bundle that carries them along. By hand, since a module of
- * `node:` has Deno load what Node.js has, and would take more of each start than all else here.
+ * Their folder. The path is made by hand: `node:path` would cost each start more than the rest of
+ * this module.
  */
 const FOLDER = decodeURIComponent(new URL("../../images/", import.meta.url).pathname);
 
-/** The ends of images' names. Of two that differ in nothing else a short name means the first. */
+/** File extensions of images. A short name means the first of several that exist. */
 export const IMAGE_EXTENSIONS = [
   ".elf",
   ".bin64",
@@ -24,10 +24,10 @@ export const IMAGE_EXTENSIONS = [
 ] as const;
 
 /**
- * The images' file names in the order of their short names, those of folders as `fault/read.bin64`.
- * Empty where there is no folder of images.
+ * The images' file names, sorted by short name; images in folders as `fault/read.bin64`. Empty when
+ * the folder of images is missing.
  *
- * @param folder where they lie
+ * @param folder their folder
  */
 export function bundledImages(folder: string = FOLDER): string[] {
   const rank = (name: string): number => IMAGE_EXTENSIONS.findIndex((end) => name.endsWith(end));
@@ -56,7 +56,7 @@ function shortName(name: string): string {
 }
 
 /**
- * The names by which the images of the folder itself can be run, each once: `hello`, `regs`.
+ * The short names of the images in the folder itself, each once: `hello`, `regs`.
  *
  * @example
  * ```ts
@@ -69,14 +69,14 @@ export function shortNames(folder?: string): string[] {
   return [...new Set(names.map(shortName))];
 }
 
-/** A bundled image: its name, which tells what it is, and where it is. */
+/** A bundled image: its name, whose extension tells its format, and its path. */
 export interface BundledImage {
   readonly name: string;
   readonly path: string;
 }
 
 /**
- * Finds an image by its name or short name. Only what is in the list is found.
+ * Finds an image by its name or short name.
  *
  * @example
  * ```ts

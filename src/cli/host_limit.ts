@@ -1,5 +1,5 @@
 /**
- * Guests that are larger than the host.
+ * Guests that need more memory than the host has.
  *
  * @module
  */
@@ -7,16 +7,16 @@
 import { SystemError } from "../../ffi/libc.ts";
 import { hex } from "../hex.ts";
 
-/** The host has less than a guest was to get: exit code 6. */
+/** The host has too little memory for a guest: exit code 6. */
 export class HostLimitError extends Error {
   override readonly name = "HostLimitError";
 }
 
 /**
- * Makes something that takes memory of the host.
+ * Runs what allocates host memory.
  *
- * @param memoryBytes the guest's RAM, which takes the most
- * @throws {HostLimitError} when the host has not enough
+ * @param memoryBytes the guest's RAM, the largest part of it
+ * @throws {HostLimitError} when the host has too little
  *
  * @example
  * ```ts

@@ -26,17 +26,17 @@ import { UsageError } from "./options/usage_error.ts";
 import { parseAddress, parseChoice, parseSize } from "./options/values.ts";
 
 const DEFAULT_MEMORY = "128M";
-/** What Linux wants of its loader for its random number generator. */
+/** The seed for Linux' random number generator (setup_data SETUP_RNG_SEED). */
 const RNG_SEED_BYTES = 32;
 /** A memory slot has less than 2^31 pages (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h). */
 const MAX_MEMORY_BYTES = 2 ** 40;
-/** Larger files are no images. */
+/** Larger files are not read. */
 const MAX_FILE_BYTES = 2 ** 31;
 
 /**
- * A whole file, or what comes out of a pipe.
+ * Reads a whole file, or a pipe to its end.
  *
- * @throws {ImageError} when it cannot be read or does not end
+ * @throws {ImageError} when it cannot be read, or is too large
  */
 export function readImageFile(path: string): Uint8Array {
   const bytes = readOrExplain(path);
@@ -53,12 +53,12 @@ function readNamedImage(operand: string): { path: string; bytes: Uint8Array } {
   } catch (error) {
     if (!(error instanceof ImageError && error.cause === "ENOENT")) throw error;
     const bundled = findBundledImage(operand);
-    // In an executable made by `deno compile` it is no file of the C library's.
+    // An executable made by `deno compile` carries it in a file system of its own.
     if (bundled) return { path: bundled.name, bytes: Deno.readFileSync(bundled.path) };
     const names = operand.includes("/") ? [] : shortNames();
     if (names.length === 0) throw error;
     throw new ImageError(
-      `${error.message}, and is none of the bundled images either: ${names.join(", ")}`,
+      `${error.message}, nor is it a bundled image: ${names.join(", ")}`,
     );
   }
 }
@@ -81,7 +81,7 @@ function readOrExplain(path: string): Uint8Array | undefined {
   }
 }
 
-/** An image as its command line wants it booted. */
+/** An image and the plan to boot it. */
 export interface PlannedImage {
   readonly path: string;
   readonly sizeBytes: number;
@@ -146,7 +146,7 @@ export async function planImage(
   }
 }
 
-/** What a kernel's boot protocol promises it to find; flat images and plain ELF promise nothing. */
+/** Protocols that promise the image no PC. */
 const BARE_PROTOCOLS: readonly BootProtocol[] = ["flat16", "flat32", "flat64", "elf"];
 
 function usualMachine(protocol: BootProtocol): MachineType {

@@ -4,11 +4,11 @@
  * @module
  */
 
-/** Stdout, stderr or the trace file refuses what is written: exit code 10. */
+/** Stdout, stderr or a file cannot be written: exit code 10. */
 export class OutputError extends Error {
   override readonly name = "OutputError";
 
-  /** @param problem where to and why not: `standard output: No space left on device` */
+  /** @param problem the target and the reason: `standard output: No space left on device` */
   constructor(problem: string) {
     super(`cannot write ${problem}`);
   }

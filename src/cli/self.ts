@@ -10,12 +10,12 @@ import { HOST_FILES } from "../host/facts.ts";
 import type { SelfCommand } from "../testing/guest_process.ts";
 import { STARTER } from "./starter.ts";
 
-/** Flags of Deno that have a path for their value. */
+/** Flags of Deno whose value is a path. */
 const PATH_FLAG = /^(--(?:config|import-map|lock)=)(.*)$/;
 
 /**
- * The command that started this process, for any folder, without its own
- * arguments and without the right to start others.
+ * The command that started this process, without its arguments, to be run from any
+ * folder. It may not start processes itself.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ const PATH_FLAG = /^(--(?:config|import-map|lock)=)(.*)$/;
  * ```
  */
 export function selfCommand(): SelfCommand {
-  // What Deno itself was told, and which module, only the kernel still knows.
+  // Only the kernel still knows Deno's own flags and the main module.
   const words = HOST_FILES.read("/proc/self/cmdline").split("\0").slice(1, -1);
   const own = words.slice(0, words.length - Deno.args.length);
   const flags = own.slice(0, -1)

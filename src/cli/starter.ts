@@ -1,19 +1,19 @@
 /**
- * Processes that `vmexit test` starts end with it, however it ends, and so do those that the script
- * of a self-extracting executable waits for.
+ * Ends this process when the one that started it ends: `vmexit test`, or the script of a
+ * self-extracting executable.
  *
  * @module
  */
 
 import { dieWithParent } from "../../ffi/parent.ts";
 
-/** The environment variable that names the process without which this one is to end. */
+/** The environment variable with the process id of the starter. */
 export const STARTER = "VMEXIT_STARTER";
 
 /**
- * Ties this process to the one that `VMEXIT_STARTER` names, if it names any.
+ * Has the kernel end this process with its starter, if `VMEXIT_STARTER` names one.
  *
- * @returns whether to go on: not when that one has ended already
+ * @returns false when the starter has already ended
  */
 export function followStarter(): boolean {
   const starter = Deno.env.get(STARTER);

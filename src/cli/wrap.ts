@@ -1,5 +1,5 @@
 /**
- * Text for terminals.
+ * Wraps text for terminals.
  *
  * @module
  */
@@ -10,8 +10,8 @@ const COLUMNS = 80;
 /**
  * Fills lines with words.
  *
- * @param first what the first line begins with
- * @param indent what the others begin with
+ * @param first the start of the first line
+ * @param indent the start of the others
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Whether guests see the CPUID that they are given. A tiny guest without optional
- * features executes CPUID and says which ones it finds all the same.
+ * Whether guests see the CPUID that they are given. A tiny guest that is given no
+ * optional features executes CPUID and reports which ones it sees.
  *
  * @module
  */
@@ -14,14 +14,14 @@ import { BASELINE, FEATURE_REGISTERS, featureNames } from "../x86/cpu_features.t
 import { dropPrivilege, type ExecutionMode } from "./execution_speed.ts";
 import { VirtualMachine } from "../machine/machine.ts";
 
-/** Features that a guest finds in a mode though it was given a processor without them. */
+/** Features that a guest sees in a mode without having been given them. */
 export interface SurplusFeatures {
   readonly mode: ExecutionMode;
   /** Their names, as in `CPU_FEATURES`. */
   readonly seen: readonly string[];
 }
 
-/** A mode that KVM may emulate, and the one that even such a KVM runs on the processor. */
+/** A mode that some KVMs emulate, and one that they run natively. */
 const MODES = ["long_cpl0", "long_cpl3"] as const;
 
 /**
@@ -32,11 +32,11 @@ const MODES = ["long_cpl0", "long_cpl3"] as const;
  */
 const CODE = new Uint8Array([0x0f, 0xa2, 0xe6, 0x80]);
 const MEMORY_BYTES = 2 << 20;
-/** A guest that takes this long for one CPUID is given up. */
+/** A guest that takes longer for one CPUID has failed. */
 const LIMIT_MS = 5000;
 
 /**
- * Looks in both privilege levels of long mode.
+ * Checks both privilege levels of long mode.
  *
  * @param kvmPath the KVM device
  * @throws {Error} when the guest does not run
@@ -64,18 +64,18 @@ function surplusIn(mode: ExecutionMode, kvmPath: string | undefined): string[] {
   if (mode === "long_cpl3") dropPrivilege(machine);
   using alarm = new ThreadAlarm();
   const { rip, rsp } = plan.entry;
-  // At privilege level 3 the OUT at the end needs the I/O privilege level 3.
+  // OUT at CPL 3 needs IOPL 3.
   const rflags = RFLAGS.FIXED | RFLAGS.IOPL;
   return FEATURE_REGISTERS.flatMap((features) => {
     const { leaf, subleaf, register } = features;
-    // Processors answer for a leaf that they do not have with that of another one.
+    // For a leaf that it lacks, a processor answers with another one.
     if (!given.some((e) => e.function === leaf && e.index === subleaf)) return [];
     vcpu.setRegs({ rip, rsp, rflags, rax: BigInt(leaf), rcx: BigInt(subleaf) });
     alarm.arm(LIMIT_MS);
     const result = vcpu.run();
     const late = alarm.disarm();
     if (late || result !== RunResult.exit || vcpu.page.reason !== KVM_EXIT.IO) {
-      throw new Error(`the guest did not get behind CPUID leaf 0x${leaf.toString(16)}`);
+      throw new Error(`the guest did not get past CPUID leaf 0x${leaf.toString(16)}`);
     }
     vcpu.cycle.completePending();
     const value = Number(BigInt.asIntN(32, vcpu.regs()[`r${register[1]}x` as "rax"]));

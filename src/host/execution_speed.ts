@@ -1,6 +1,6 @@
 /**
  * How fast guests run in each processor mode: natively, or instruction by
- * instruction in KVM's emulator. A tiny guest counts down and says so.
+ * instruction in KVM's emulator. A tiny guest counts down and reports with an OUT.
  *
  * @module
  */
@@ -61,7 +61,7 @@ const MAX_TURNS = 0xffff_ffff;
 /** A measurement of this many milliseconds is long enough; shorter ones are repeated with more turns. */
 const ENOUGH_MS = 8;
 const GOAL_MS = 12;
-/** A guest that takes this long for one measurement is given up. */
+/** A guest that takes longer for one measurement has failed. */
 const LIMIT_MS = 5000;
 
 /** Judges a speed. @param instructionsPerSecond of the counting loop */
@@ -107,7 +107,7 @@ function measureMode(
   machine.boot(plan);
   if (mode === "long_cpl3") dropPrivilege(machine);
   const { rip, rsp } = plan.entry;
-  // At privilege level 3 the OUT at the end needs the I/O privilege level 3.
+  // OUT at CPL 3 needs IOPL 3.
   const rflags = RFLAGS.FIXED | RFLAGS.IOPL;
 
   let turns = FIRST_TURNS;
@@ -117,7 +117,7 @@ function measureMode(
     const start = performance.now();
     const result = machine.vcpu.run();
     const elapsedMs = performance.now() - start;
-    if (alarm.disarm()) throw new Error(`the guest was not done after ${LIMIT_MS} ms`);
+    if (alarm.disarm()) throw new Error(`the guest had not finished after ${LIMIT_MS} ms`);
     if (result !== RunResult.exit || machine.vcpu.page.reason !== KVM_EXIT.IO) {
       throw new Error(unexpected(machine, result));
     }
@@ -130,7 +130,7 @@ function measureMode(
   }
 }
 
-/** Enters the same code as a user program would be: privilege level 3 in code and stack segment. */
+/** Enters the code at CPL 3: DPL 3 in the code and the stack segment. */
 export function dropPrivilege({ vcpu }: VirtualMachine): void {
   const sregs = vcpu.sregs();
   sregs.cs = flatSegment({ type: "code", bits: 64, selector: 0x1b, dpl: 3 });

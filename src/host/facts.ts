@@ -1,24 +1,24 @@
 /**
- * What Linux says of the host in /proc and /sys: its kernel, its processor and
+ * What Linux reports about the host in /proc and /sys: its kernel, its processor and
  * its KVM module.
  *
- * The files are read through the C library: Deno lets a program into /proc and
- * /sys only with every permission granted.
+ * The files are read through the C library: Deno opens /proc and /sys only for a
+ * program with all permissions.
  *
  * @module
  */
 
 import { close, O_CLOEXEC, open, read, SystemError } from "../../ffi/libc.ts";
 
-/** Reads the host's files; tests put a host of their own in its place. */
+/** Reads the host's files; tests replace it. */
 export interface HostFiles {
   /** A file's text. @throws {SystemError} */
   read(path: string): string;
-  /** Whether there is such a file or directory. */
+  /** Whether a file or directory exists. */
   exists(path: string): boolean;
 }
 
-/** The processor. None of this decides whether KVM works: a KVM can do without VMX and SVM. */
+/** The processor. None of this decides whether KVM works: some KVMs need neither VMX nor SVM. */
 export interface CpuFacts {
   /** `AuthenticAMD`, `GenuineIntel`, … */
   readonly vendor: string;
@@ -29,12 +29,12 @@ export interface CpuFacts {
   readonly underHypervisor: boolean;
 }
 
-/** Which module makes this kernel's KVM work. */
+/** The module behind this kernel's KVM. */
 export interface KvmModule {
   /** `kvm_intel`, `kvm_amd` or another; `undefined` when none shows. */
   readonly name: string | undefined;
   readonly kind: "kvm_intel" | "kvm_amd" | "other" | "none";
-  /** Whether it is part of the kernel's image, not loaded. */
+  /** Whether it is built into the kernel. */
   readonly builtIn: boolean;
   /** The minor number of KVM's misc device (major 10); `undefined` when it is not registered. */
   readonly miscMinor: number | undefined;
@@ -93,12 +93,12 @@ export function cpuFacts(files: HostFiles): CpuFacts {
   };
 }
 
-/** The modules that show in /sys even when they are part of the kernel's image. */
+/** Modules that show in /sys even when they are built in. */
 const KNOWN_MODULES = ["kvm_intel", "kvm_amd", "kvm_pvm"] as const;
 
 /**
- * The KVM module. Where several are there, since a distribution's kernel may
- * have them built in, it is the one for this vendor's processors.
+ * The KVM module: of several, as in kernels that have them built in, the one for this
+ * vendor's processors.
  */
 export function kvmModule(files: HostFiles, vendor: string | undefined): KvmModule {
   const loaded = readOr(files, "/proc/modules", "").split("\n").map((line) => line.split(" ")[0]!);

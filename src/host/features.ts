@@ -1,12 +1,12 @@
 /**
- * The features of vmexit that depend on what the host's KVM offers.
+ * The features of vmexit that depend on KVM capabilities.
  *
  * @module
  */
 
 import type { Capability } from "../kvm/capability.ts";
 
-/** A feature and the capability that it stands on. */
+/** A feature and the capability that it needs. */
 export interface Feature {
   /** Its name: `memory-fault information`. */
   readonly name: string;
@@ -42,7 +42,7 @@ const DEPENDENCES: readonly Dependence[] = [
     name: "memory-fault information",
     capability: "MEMORY_FAULT_INFO",
     present: "KVM itself says where a memory fault is",
-    absent: "vmexit has to search for the GPA of every memory fault",
+    absent: "vmexit searches for the GPA of every memory fault",
   },
   {
     name: "guest_memfd",
@@ -95,7 +95,7 @@ const DEPENDENCES: readonly Dependence[] = [
 ];
 
 /**
- * What a KVM with these capabilities lets vmexit do.
+ * The features that a KVM with these capabilities allows.
  *
  * @param valueOf a capability's value, 0 when it is absent
  *

@@ -1,6 +1,6 @@
 /**
- * Whether the KVM device can be used by this process and, where it cannot,
- * what exactly would help on this host.
+ * Whether this process can use the KVM device and, where it cannot, what helps on
+ * this host.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface KvmDevice {
   readonly access?: string;
   /** Why it cannot be opened for reading and writing: the errno's name. */
   readonly errno?: string;
-  /** What is wrong with it and what would help, where it cannot be opened. */
+  /** The problem and the remedy, where it cannot be opened. */
   readonly openFailure?: KvmUnavailableError;
 }
 
@@ -33,7 +33,7 @@ export interface RemedyFacts {
   readonly group: string | undefined;
 }
 
-/** Looks at the device, and opens it once. */
+/** Examines the device, and opens it once. */
 export function inspectDevice(
   path: string,
   files: HostFiles,
@@ -60,7 +60,7 @@ export function inspectDevice(
   }
 }
 
-/** Why the device cannot be opened and what helps on this host. */
+/** Why the device cannot be opened, and what helps on this host. */
 export function explainHere(
   path: string,
   error: SystemError,

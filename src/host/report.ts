@@ -22,7 +22,7 @@ import { type Feature, featuresOf } from "./features.ts";
 import { inspectDevice, type KvmDevice } from "./kvm_device.ts";
 import { type KvmCause, KvmUnavailableError } from "../kvm/unavailable.ts";
 
-/** A part of the report, or why it is not there. */
+/** A part of the report, or why it is missing. */
 export type Part<T> = { readonly value: T } | { readonly unavailable: string };
 
 /** A capability as `KVM_CHECK_EXTENSION` answers for it. */
@@ -33,7 +33,7 @@ export interface CapabilityValue {
   readonly value: number;
 }
 
-/** How much of everything a guest can have. */
+/** The limits of guests. */
 export interface Limits {
   /** vCPUs that the host recommends not to exceed (`KVM_CAP_NR_VCPUS`). */
   readonly recommendedVcpus: number;
@@ -62,15 +62,15 @@ export interface HostReport {
   readonly limits: Part<Limits>;
   readonly execution: Part<readonly ModeSpeed[]>;
   readonly features: Part<readonly Feature[]>;
-  /** Features that guests see though they are given none; none where edits are honoured. */
+  /** Features that guests see without being given them; empty where edits are honoured. */
   readonly cpuid: Part<readonly SurplusFeatures[]>;
   /** Whether guests run here, in at least one mode. */
   readonly usable: boolean;
-  /** Where they do not: what is wrong. */
+  /** Where they do not: the problem. */
   readonly problem?: string;
-  /** Where they do not: what would help. */
+  /** Where they do not: the remedy. */
   readonly remedy?: string;
-  /** Where they do not, for what was asked for: what that was. */
+  /** Where they do not because of what was asked for: what that was. */
   readonly reason?: KvmCause;
 }
 
@@ -88,7 +88,7 @@ const DEFAULT_PHYSICAL_BITS = 36;
 const DEFAULT_LINEAR_BITS = 48;
 
 /**
- * Looks at the host. What cannot be told is reported as unavailable, with the reason.
+ * Inspects the host. What cannot be found out is unavailable, with the reason.
  *
  * @example
  * ```ts

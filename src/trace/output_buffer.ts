@@ -1,13 +1,25 @@
 /**
- * A buffer in front of a stream: one reused block of memory, written out in
- * large pieces, that never loses what it holds and never throws at a device.
+ * A buffer in front of a stream: one reused block of memory, written out in large pieces.
+ *
+ * It never throws at a device that writes to it. A reader that takes nothing is waited for, or,
+ * where somebody can pause the guest, reported: what does not fit in the block until the guest
+ * pauses makes it grow.
  *
  * @module
  */
 
 /** Something that takes bytes: `Deno.stdout`, an open file. */
 export interface ByteStream {
+  /**
+   * Writes some of the bytes.
+   *
+   * @returns how many; 0 when there is no room now
+   * @throws {Deno.errors.WouldBlock} when there is no room now
+   * @throws {Deno.errors.BrokenPipe} when the reader has closed its end
+   */
   writeSync(bytes: Uint8Array<ArrayBuffer>): number;
+  /** Waits for room, for at most so long. @returns whether there is any */
+  waitForRoom?(timeoutMs: number): boolean;
 }
 
 /** Why a stream takes no more. */
@@ -18,10 +30,13 @@ export interface OutputFailure {
   readonly message: string;
 }
 
-const CAPACITY = 64 * 1024;
+/** More than this is held back only until the guest pauses. */
+export const CAPACITY = 64 * 1024;
 /** A string takes at most three bytes of UTF-8 for each UTF-16 unit. */
 const MAX_BYTES_PER_UNIT = 3;
-/** How long to wait for a reader that is slower than a pipe without blocking allows. */
+/** How long a full buffer waits for a reader before it calls the reader stalled. */
+const STALL_MS = 20;
+/** How long to sleep before the next try, where a stream cannot be waited for. */
 const RETRY_MS = 1;
 
 /**
@@ -36,57 +51,119 @@ const RETRY_MS = 1;
  * ```
  */
 export class OutputBuffer {
-  /** Set once the stream refused; from then on everything is dropped. */
+  /** Set once the stream has failed; from then on everything is dropped. */
   failure: OutputFailure | undefined;
-  readonly #bytes = new Uint8Array(CAPACITY);
+  #bytes = new Uint8Array(CAPACITY);
   readonly #encoder = new TextEncoder();
   #used = 0;
+  /** The reader was waited for in vain, and has taken nothing since. */
+  #stalled = false;
 
   /**
    * @param stream where it goes
    * @param what what messages call it: `the trace file`
-   * @param onFailure called once, when the stream refuses
+   * @param onFailure called once, when the stream fails
+   * @param onStall called when the buffer is full and the reader takes nothing: pauses the guest.
+   *   Without it the buffer waits for the reader
    */
   constructor(
     readonly stream: ByteStream,
     readonly what: string,
     readonly onFailure: (failure: OutputFailure) => void = () => {},
+    readonly onStall?: () => void,
   ) {}
+
+  /** How many bytes are not written yet. */
+  get pending(): number {
+    return this.#used;
+  }
 
   /** Adds one byte. */
   byte(byte: number): void {
-    if (this.#used === CAPACITY) this.flush();
+    if (this.#used === this.#bytes.length) this.#makeRoom(1);
     this.#bytes[this.#used++] = byte;
   }
 
   /** Adds text. */
   text(text: string): void {
-    if (this.#used + text.length * MAX_BYTES_PER_UNIT > CAPACITY) {
-      this.flush();
-      if (text.length * MAX_BYTES_PER_UNIT > CAPACITY) {
-        this.#writeAll(this.#encoder.encode(text));
-        return;
-      }
+    const most = text.length * MAX_BYTES_PER_UNIT;
+    if (this.#used + most > this.#bytes.length) {
+      if (most > CAPACITY) return this.#large(this.#encoder.encode(text));
+      this.#makeRoom(most);
     }
     this.#used += this.#encoder.encodeInto(text, this.#bytes.subarray(this.#used)).written;
   }
 
-  /** Writes out what is there. */
+  /** Writes out what is there, or as much of it as the reader takes. */
   flush(): void {
-    const used = this.#used;
-    this.#used = 0;
-    if (used > 0) this.#writeAll(this.#bytes.subarray(0, used));
+    if (this.#used === 0) return;
+    const done = this.#write(this.#bytes.subarray(0, this.#used));
+    if (done < this.#used) this.#bytes.copyWithin(0, done, this.#used);
+    this.#used -= done;
+    if (this.#used >= CAPACITY) this.onStall?.();
   }
 
-  #writeAll(bytes: Uint8Array<ArrayBuffer>): void {
-    for (let done = 0; done < bytes.length && !this.failure;) {
-      try {
-        done += this.stream.writeSync(bytes.subarray(done));
-      } catch (error) {
-        if (error instanceof Deno.errors.WouldBlock) sleep(RETRY_MS);
-        else this.#fail(error);
-      }
+  /** Writes until at most so many bytes are left, for at most so long. @returns whether it did */
+  drain(most: number, timeoutMs: number): boolean {
+    const end = performance.now() + timeoutMs;
+    for (;;) {
+      this.flush();
+      if (this.#used <= most) return true;
+      const leftMs = end - performance.now();
+      if (leftMs <= 0) return false;
+      this.#waitForRoom(Math.ceil(leftMs));
     }
+  }
+
+  /** Drops what is not written yet. @returns how many bytes */
+  drop(): number {
+    const dropped = this.#used;
+    this.#used = 0;
+    return dropped;
+  }
+
+  #makeRoom(bytes: number): void {
+    this.flush();
+    if (this.#used + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(2 * this.#bytes.length + bytes);
+    larger.set(this.#bytes.subarray(0, this.#used));
+    this.#bytes = larger;
+  }
+
+  #large(bytes: Uint8Array<ArrayBuffer>): void {
+    this.flush();
+    const rest = bytes.subarray(this.#used === 0 ? this.#write(bytes) : 0);
+    if (this.#used + rest.length > this.#bytes.length) this.#makeRoom(rest.length);
+    this.#bytes.set(rest, this.#used);
+    this.#used += rest.length;
+  }
+
+  /** @returns how many bytes need no more care: written, or dropped after a failure */
+  #write(bytes: Uint8Array<ArrayBuffer>): number {
+    for (let done = 0;;) {
+      if (done === bytes.length || this.failure) return bytes.length;
+      const count = this.#tryWrite(done === 0 ? bytes : bytes.subarray(done));
+      done += count;
+      if (count > 0) this.#stalled = false;
+      else if (!this.onStall) this.#waitForRoom(1000);
+      else if (this.#stalled || bytes.length - done < CAPACITY) return done;
+      else this.#stalled = !this.#waitForRoom(STALL_MS);
+    }
+  }
+
+  #tryWrite(bytes: Uint8Array<ArrayBuffer>): number {
+    try {
+      return this.stream.writeSync(bytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) this.#fail(error);
+      return 0;
+    }
+  }
+
+  #waitForRoom(timeoutMs: number): boolean {
+    if (this.stream.waitForRoom) return this.stream.waitForRoom(timeoutMs);
+    sleep(RETRY_MS);
+    return true;
   }
 
   #fail(error: unknown): void {

@@ -35,9 +35,9 @@ for (
     ["0", 2, /^vmexit: --memory: a guest needs at least 4K$/],
     ["5000", 2, /^vmexit: --memory: 0x1388 bytes is not a whole number of pages of 0x1000$/],
     ["100T", 2, /^vmexit: --memory: 0x640000000000 bytes is more than a guest can have/],
-    ["99999999T", 2, /^vmexit: --memory: "99999999T" is no size; write it as 512K, 128M or 5G$/],
-    ["much", 2, /^vmexit: --memory: "much" is no size/],
-    ["-1", 2, /^vmexit: --memory: "-1" is no size/],
+    ["99999999T", 2, /^vmexit: --memory: "99999999T" is not a size; write it as 512K, 128M or 5G$/],
+    ["much", 2, /^vmexit: --memory: "much" is not a size/],
+    ["-1", 2, /^vmexit: --memory: "-1" is not a size/],
   ] as const
 ) {
   kvmTest(`-m ${size} is refused in one line with exit code ${exitCode}`, async () => {

@@ -91,12 +91,12 @@ for (
     ["0x300000+0:none", "has no size"],
     ["0x10000000+0x1000:none", "not within guest RAM (0x0..0x8000000)"],
     ["0x300000+0x10000000:none", "not within guest RAM"],
-    ["0xfffffffffffff000+0x1000:none", "beyond any guest's RAM"],
+    ["0xfffffffffffff000+0x1000:none", "beyond the RAM of any guest"],
     ["0x300000+0x1000:non", '"non" is none of none, unmapped, '],
-    ["0x300000+0x1000", "is no hole; write it as 0x200000+0x1000:none"],
-    ["0x300000:none", "is no hole"],
-    ["x+y:none", "is no address"],
-    ["0x300000+0x1000:none:lazy", "takes nothing behind it"],
+    ["0x300000+0x1000", "is not a hole; write it as 0x200000+0x1000:none"],
+    ["0x300000:none", "is not a hole"],
+    ["x+y:none", "is not an address"],
+    ["0x300000+0x1000:none:lazy", "takes no argument"],
   ] as const
 ) {
   kvmTest(`--hole ${hole} is exit code 2, in one line`, async () => {

@@ -90,7 +90,7 @@ Deno.test("what a port cannot be connected with is refused", async () => {
   const twice = await vmexit("run", "--com2", "stdio", "--com4", "stdio", HELLO);
   assertEquals([twice.code, twice.stderr], [
     2,
-    "vmexit: --com2 and --com4 are both stdio, and there is only one\n",
+    "vmexit: --com2 and --com4 are both stdio; only one port can be\n",
   ]);
   const long = await vmexit("run", "--com1", `unix:${"x".repeat(200)}`, HELLO);
   assertEquals(long.code, 2);
@@ -127,7 +127,7 @@ kvmTest("files that fw_cfg cannot offer are refused", async () => {
   };
   const [code, stderr] = await attempt("opt/x");
   assertEquals(code, 2);
-  assertStringIncludes(stderr, 'vmexit: --fw-cfg: "opt/x" is no file; write it as');
+  assertStringIncludes(stderr, 'vmexit: --fw-cfg: "opt/x" is not a file for fw_cfg; write it as');
   assertEquals(await attempt("a,string=", "a,string="), [
     2,
     'vmexit: --fw-cfg: "a" is given twice\n',

@@ -85,9 +85,9 @@ Deno.test("command lines that make no sense are exit code 2", async () => {
   for (
     const [args, message] of [
       [[], "test needs PATH..."],
-      [["--filter", "zzz", path], "none of the 3 tests is selected by --filter and --tag"],
-      [["--shard", "3/2", path], '--shard: "3/2" is no share; write the second of three as 2/3'],
-      [["--jobs", "0", path], '--jobs: "0" is no count; write a whole number of at least 1'],
+      [["--filter", "zzz", path], "--filter and --tag select none of the 3 tests"],
+      [["--shard", "3/2", path], '--shard: "3/2" is not a shard; write the second of three as 2/3'],
+      [["--jobs", "0", path], '--jobs: "0" is not a count; write a whole number of at least 1'],
       [["--format", "xml", path], '--format: "xml" is none of human, tap, junit, json'],
       [[`${PROJECT}images/src`], `${PROJECT}images/src has no test files: *.toml`],
     ] as const

@@ -49,20 +49,20 @@ for (
     [["run", "--trace", "", HELLO], "--trace needs a value"],
     [
       ["run", "--timeout", "5", HELLO],
-      '--timeout: "5" is no duration; write it as 500ms, 5s or 2m',
+      '--timeout: "5" is not a duration; write it as 500ms, 5s or 2m',
     ],
     [
       ["run", "--timeout", "0s", HELLO],
-      '--timeout: "0s" is no duration; write it as 500ms, 5s or 2m',
+      '--timeout: "0s" is not a duration; write it as 500ms, 5s or 2m',
     ],
     [
       ["run", "--max-exits", "0", HELLO],
-      '--max-exits: "0" is no count; write a whole number of at least 1',
+      '--max-exits: "0" is not a count; write a whole number of at least 1',
     ],
-    [["run", "--entry", "main", HELLO], '--entry: "main" is no address; write it as 0x100000'],
+    [["run", "--entry", "main", HELLO], '--entry: "main" is not an address; write it as 0x100000'],
     [
       ["run", "--load-address", "0x10000000000000000", HELLO],
-      '--load-address: "0x10000000000000000" is no address; write it as 0x100000',
+      '--load-address: "0x10000000000000000" is not an address; write it as 0x100000',
     ],
     [
       ["run", "--unclaimed", "stopp", HELLO],
@@ -71,7 +71,7 @@ for (
     [["run", "--machine", "q35", HELLO], '--machine: "q35" is none of auto, bare, pc'],
     [
       ["run", "--cpus", "0", HELLO],
-      '--cpus: "0" is no count; write a whole number of at least 1',
+      '--cpus: "0" is not a count; write a whole number of at least 1',
     ],
     [["run", "-c", "256", HELLO], "--cpus: a guest has at most 255 vCPUs, not 256"],
   ] as const

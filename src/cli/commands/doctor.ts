@@ -17,16 +17,16 @@ import {
 import { type Advice, kvmAdvice } from "../kvm_advice.ts";
 import { wrap } from "../wrap.ts";
 
-/** What `doctor` is asked. */
+/** Options of `doctor`. */
 export interface DoctorOptions {
   /** The KVM device. */
   readonly kvmPath: string;
   readonly format: "text" | "json";
 }
 
-/** What `doctor` answers. */
+/** The report. */
 export interface DoctorResult {
-  /** For stdout, with the newline at its end. */
+  /** For stdout, with its final newline. */
   readonly text: string;
   /** 0 when guests run here, 6 when KVM is unavailable. */
   readonly exitCode: 0 | 6;
@@ -54,10 +54,10 @@ export function doctor({ kvmPath, format }: DoctorOptions): DoctorResult {
   return { text, exitCode };
 }
 
-/** How guests run, over all modes. */
+/** How guests run, in all modes together. */
 export type Verdict = "native" | "mixed" | "mostly_emulated" | "none";
 
-/** Sums the modes up. */
+/** The verdict on all modes. */
 export function verdictOf(modes: readonly ModeSpeed[]): Verdict {
   const ran = modes.filter((mode) => mode.execution !== "failed");
   if (ran.length === 0) return "none";
@@ -145,7 +145,7 @@ function reportText(report: HostReport): string {
     ],
     ["Host", ...hostRows(report)],
   ];
-  // Without an answer to the first of all questions there are none to the others.
+  // Without an API version KVM answers nothing else either.
   if ("value" in apiVersion) {
     blocks.push(
       section("Execution", execution, executionRows),
@@ -163,7 +163,7 @@ function section<T>(title: string, part: Part<T>, rows: (value: T) => string[]):
 
 const INDENT = "  ";
 
-/** `name` and, from a column on, `text`, which goes on below itself where the line ends. */
+/** `name` and, from a column on, `text`, wrapped within that column. */
 function row(name: string, width: number, text: string): string[] {
   return wrap(text.split(" "), INDENT + name.padEnd(width), INDENT + " ".repeat(width));
 }
@@ -188,7 +188,7 @@ function hostRows({ kernel, cpu, module, device, apiVersion }: HostReport): stri
           (underHypervisor ? ", itself in a virtual machine" : ""),
       ),
     ],
-    ["module", module.name === undefined ? "none to be seen" : `${module.name}, ${place}`],
+    ["module", module.name === undefined ? "none found" : `${module.name}, ${place}`],
     ["device", `${device.path} ${state}` + (device.access ? `, ${device.access}` : "")],
   ];
   if ("value" in apiVersion) rows.push(["API", `version ${apiVersion.value}`]);
@@ -242,10 +242,10 @@ function honours(modes: readonly SurplusFeatures[]): boolean {
   return modes.every(({ seen }) => seen.length === 0);
 }
 
-/** How many names of features a line has. */
+/** How many feature names a line shows. */
 const MOST_NAMES = 4;
 
-/** Says whether guests see the features that they are given, and where not, which others. */
+/** Whether guests see only the CPU features they are given, and which others they see. */
 export function cpuidRows(cpuid: HostReport["cpuid"]): string[] {
   const show = (verdict: string, text: string): string[] =>
     row(`${verdict}  CPUID edits`, 31, text);
@@ -257,7 +257,7 @@ export function cpuidRows(cpuid: HostReport["cpuid"]): string[] {
   });
   return show(
     "no ",
-    `--cpu takes features out of the table that KVM keeps, but a guest with --cpu none ` +
+    `--cpu removes features from KVM's CPUID table, but a guest with --cpu none ` +
       `still sees ${surplus.join(" and ")}`,
   );
 }
@@ -273,7 +273,7 @@ function limitRows(limits: Limits): string[] {
   ].map((line) => INDENT + line);
 }
 
-/** Names of capabilities that no x86 host has. */
+/** Capabilities that no x86 host has. */
 const OTHER_ARCHITECTURE = /^(ARM|MIPS|PPC|RISCV|S390|SPAPR)_/;
 
 function capabilityRows(all: readonly CapabilityValue[]): string[] {

@@ -1,5 +1,5 @@
 /**
- * Help texts, made from the tables that the parser uses.
+ * Help texts, from the same tables as the parser.
  *
  * @module
  */
@@ -28,7 +28,7 @@ function exitCodeTable(): string {
   ].join("\n") + "\n";
 }
 
-/** Commands that are nothing without their options. */
+/** Commands whose usage line mentions options. */
 const OPTIONED = ["run", "test"];
 
 /** The help of the whole tool. */

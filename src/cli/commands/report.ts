@@ -21,7 +21,7 @@ const STDIO = "-";
 /**
  * Runs the command.
  *
- * @returns what the user should know of the trace
+ * @returns remarks on the trace for the user
  * @throws {UsageError} @throws {TraceError} @throws {OutputError}
  */
 export async function report(
@@ -31,7 +31,7 @@ export async function report(
   const path = parsed.operands[0]!;
   const target = parsed.value("output") ?? STDIO;
   if (format === "html" && target === STDIO && Deno.stdout.isTerminal()) {
-    throw new UsageError("a page is nothing for a terminal; give it a file: -o report.html");
+    throw new UsageError("refusing to print a page to a terminal; give it a file: -o report.html");
   }
   const trace = await openTrace(path);
   write(target, await pieces(trace, format, path));
@@ -73,7 +73,7 @@ async function openTrace(path: string): Promise<Trace> {
 
 const READ_BYTES = 1 << 20;
 
-/** The content of a file in large pieces; each is good until the next. */
+/** A file in large pieces, each valid until the next is read. */
 async function* readAll(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(READ_BYTES);
   for (;;) {

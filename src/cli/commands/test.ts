@@ -39,7 +39,7 @@ const DEFAULT_COLUMNS = 80;
 
 type TestOptions = ParsedOptions<OptionOf<typeof TEST>>;
 
-/** What a test file may use: the options of `run`, whichever those are. */
+/** What test files may use: the options of `run`. */
 export const RUN_DIALECT: RunDialect = {
   options: RUN.options,
   duration: (text) => parseDuration("timeout", text),
@@ -65,7 +65,7 @@ export async function test(parsed: TestOptions): Promise<number> {
   const tests = await readTests(parsed.operands, selection.tags);
   const items = selectTests(tests, selection);
   if (items.length === 0 && !selection.shard) {
-    throw new UsageError(`none of the ${tests.length} tests is selected by --filter and --tag`);
+    throw new UsageError(`--filter and --tag select none of the ${tests.length} tests`);
   }
   const output = parsed.value("output");
   using file = output === undefined ? undefined : openOutput(output);
@@ -80,7 +80,7 @@ export async function test(parsed: TestOptions): Promise<number> {
     target.text(piece(report));
     target.flush();
     if (target.failure) throw new OutputError(target.failure.message);
-    // What goes to a file is not seen: people are told all the same.
+    // The report goes to a file, so the screen gets the one for people.
     screen.print(piece(format === "human" ? humanReporter({ color, verbose: false }) : human));
   };
   const start = performance.now();
@@ -124,12 +124,12 @@ function parseShard(text: string): { index: number; count: number } {
   const [, index, count] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
   const shard = { index: Number(index), count: Number(count) };
   if (!(shard.index >= 1 && shard.index <= shard.count && Number.isSafeInteger(shard.count))) {
-    throw new UsageError(`--shard: "${text}" is no share; write the second of three as 2/3`);
+    throw new UsageError(`--shard: "${text}" is not a shard; write the second of three as 2/3`);
   }
   return shard;
 }
 
-/** The tests of all files, and of the files of folders; or all that is wrong with the files. */
+/** The tests of all files and folders. @throws {TestFileError} with the problems of all files */
 async function readTests(paths: readonly string[], tags: readonly string[]): Promise<TestCase[]> {
   const readToml = testFileReader(RUN_DIALECT);
   const tests: TestCase[] = [];
@@ -169,12 +169,12 @@ function isFolder(path: string): boolean {
   try {
     return Deno.statSync(path).isDirectory;
   } catch {
-    // Whoever reads it says why not.
+    // Reading it will say why.
     return false;
   }
 }
 
-/** Runs something that signals end. */
+/** Runs until the end or a signal. */
 async function untilSignal(
   run: (signal: AbortSignal) => Promise<TestResult[]>,
 ): Promise<{ results: TestResult[]; interrupted: boolean }> {
@@ -194,7 +194,7 @@ function hostReport(): () => HostReport {
   return () => report ??= inspectHost();
 }
 
-/** The folder for artefacts, made when it is needed. */
+/** The folder for artefacts, created on first use. */
 function artefactsFolder(path: string | undefined): () => string {
   let folder: string | undefined;
   return () => {
@@ -218,7 +218,7 @@ function openOutput(path: string): HostFile {
   }
 }
 
-/** Standard output, and on a terminal a line below it that tells the progress. */
+/** Standard output, and on a terminal a progress line below it. */
 class Screen {
   readonly #stdout = new OutputBuffer(Deno.stdout, "stdout");
   readonly #stderr = new OutputBuffer(Deno.stderr, "stderr");
@@ -238,7 +238,7 @@ class Screen {
     this.#draw();
   }
 
-  /** Prints a piece of a report. A reader that has closed is none of our business. */
+  /** Prints part of the report. A reader that has closed stdout is not an error. */
   print(text: string): void {
     if (text === "") return;
     this.#clear();

@@ -7,10 +7,10 @@
 import { shortNames } from "../bundled_images.ts";
 import { COMMANDS, type CommandSpec, type OptionSpec, type Values } from "../options/options.ts";
 
-// Bash splits words at = and : too, and puts what is found in place of the last part only. So words
-// are split anew, found whole, and what stands before that part is taken off.
+// Bash splits words at = and : too, and replaces only the last part with a completion. So the line is
+// split again, whole words are completed, and what precedes the last part is taken off.
 const FUNCTIONS = `
-# _vmexit_words WORD...: those that begin as the value does; no space behind one that goes on.
+# _vmexit_words WORD...: those that start with the value; no space after one that ends with a colon.
 _vmexit_words() {
   local word
   for word; do
@@ -28,7 +28,7 @@ _vmexit_files() {
   done < <(compgen -f -- "$value")
 }
 
-# _vmexit_behind MARK: what is to be found begins behind the last mark.
+# _vmexit_behind MARK: complete what follows the last mark.
 _vmexit_behind() {
   [[ $value == *"$1"* ]] || return
   before+=\${value%"$1"*}$1

@@ -1,26 +1,26 @@
 /**
- * The keys by which a user talks to vmexit instead of to the guest: Ctrl-A, and
- * a letter behind it.
+ * The console's escape keys, which go to vmexit and not to the guest: Ctrl-A and
+ * a letter.
  *
  * @module
  */
 
-/** Ctrl-A, as a terminal sends it. */
+/** Ctrl-A. */
 const ESCAPE = 0x01;
 
 /** What the keys do, in one line. */
 export const KEYS_HELP = "Ctrl-A x quits, Ctrl-A c sends Ctrl-A to the guest, Ctrl-A h shows this";
 
-/** Who is told of the keys. */
+/** What the keys do. */
 export interface KeyActions {
   /** Ctrl-A x. */
   quit(): void;
-  /** Ctrl-A h, or a key behind Ctrl-A that means nothing. */
+  /** Ctrl-A h, or Ctrl-A and any other key. */
   help(): void;
 }
 
 /**
- * Takes the keys for vmexit out of what is typed.
+ * Filters the escape keys out of the input.
  *
  * @example
  * ```ts
@@ -39,7 +39,7 @@ export class ConsoleKeys {
     this.#actions = actions;
   }
 
-  /** Takes what is typed, of which a key may come in two pieces. @returns the guest's part */
+  /** Takes input, in any pieces. @returns what is for the guest */
   feed(typed: Uint8Array): Uint8Array {
     const forGuest: number[] = [];
     for (const byte of typed) {

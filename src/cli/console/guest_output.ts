@@ -1,18 +1,18 @@
 /**
- * When the guest's serial output leaves vmexit: soon, though the guest may run on
- * for long, and not byte by byte.
+ * When the guest's serial output is flushed: soon, so that people and scripts see it,
+ * but not byte by byte.
  *
  * @module
  */
 
 import type { OutputBuffer } from "../../trace/output_buffer.ts";
 
-/** What a guest prints without ending the line is passed on with what follows it so much later. */
+/** An unfinished line is flushed by the first byte that comes so much later. */
 const SHOW_MS = 10;
 const NEWLINE = 0x0a;
 
 /**
- * For a pipe or a file: whole lines go at once, and so does what has waited for long.
+ * For a pipe or a file: flushes whole lines at once, and unfinished ones after a while.
  *
  * @param now the time in milliseconds
  *
@@ -41,7 +41,7 @@ export function promptOutput(
   };
 }
 
-/** For a terminal: a line is shown soon after it is whole, behind the exits that led to it. */
+/** For a terminal: flushes each line after the exits that led to it. */
 export function terminalOutput(stdout: OutputBuffer, trace: OutputBuffer): (byte: number) => void {
   let lineIsWhole = false;
   return (byte) => {

@@ -1,6 +1,6 @@
 /**
- * A terminal in raw mode, for as long as that is wanted and no longer: whatever
- * way the process ends, and while it is stopped, the terminal is as it was.
+ * A terminal in raw mode. However the process ends, and while it is stopped, the terminal
+ * has its former mode.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import {
   terminalMode,
 } from "../../../ffi/terminal.ts";
 
-/** Ways out that dispose of nothing: `Deno.exit`, and an error that nobody catches. */
+/** Ways to end that skip `using`: `Deno.exit`, and an uncaught error. */
 const LAST_EVENTS = ["unload", "error", "unhandledrejection"] as const;
 
 /**
- * A terminal that can be put into raw mode. A background process leaves it alone.
+ * Puts a terminal into raw mode and back. A background process leaves it alone.
  *
  * @example
  * ```ts
@@ -31,7 +31,7 @@ const LAST_EVENTS = ["unload", "error", "unhandledrejection"] as const;
  * ```
  */
 export class RawTerminal implements Disposable {
-  /** The mode to go back to. */
+  /** The former mode. */
   #before: TerminalMode | undefined;
   #isRaw = false;
   readonly #leave = (): void => this.leave();
@@ -39,13 +39,13 @@ export class RawTerminal implements Disposable {
     this.leave();
     stopProcess();
   };
-  /** After a stop that nobody announces (SIGSTOP) the mode may be anybody's. */
+  /** SIGSTOP gives no notice: the shell may have changed the mode meanwhile. */
   readonly #continue = (): void => {
     this.#isRaw = false;
     this.enter();
   };
 
-  /** @param onChange told when raw mode begins and ends */
+  /** @param onChange called when raw mode begins and ends */
   constructor(readonly fd: number, readonly onChange: (isRaw: boolean) => void) {
     for (const event of LAST_EVENTS) addEventListener(event, this.#leave);
     Deno.addSignalListener("SIGTSTP", this.#stop);
@@ -59,7 +59,7 @@ export class RawTerminal implements Disposable {
     Deno.removeSignalListener("SIGCONT", this.#continue);
   }
 
-  /** Begins raw mode, unless it is on. @returns whether the terminal is this process's now */
+  /** Enters raw mode. @returns whether this process may use the terminal */
   enter(): boolean {
     if (!mayUseTerminal(this.fd)) return false;
     if (this.#isRaw) return true;
@@ -71,19 +71,19 @@ export class RawTerminal implements Disposable {
     });
   }
 
-  /** Ends raw mode. */
+  /** Restores the former mode. */
   leave(): void {
     const before = this.#before;
     this.#before = undefined;
     if (!this.#isRaw || !before) return;
     this.#isRaw = false;
     this.onChange(false);
-    // In the background the terminal is somebody else's, who has set it to what he needs.
+    // In the background the terminal belongs to another process, which has set its mode.
     if (mayUseTerminal(this.fd)) unlessGone(() => setTerminalMode(this.fd, before));
   }
 }
 
-/** @returns whether the terminal was there still, and not hung up */
+/** @returns false when the terminal has hung up */
 function unlessGone(use: () => void): boolean {
   try {
     use();

@@ -16,26 +16,26 @@ import { RawTerminal } from "./raw_terminal.ts";
 const STDIN = 0;
 const INPUT_BYTES = 4096;
 
-/** What standard input and output are part of. */
+/** What the backend needs of the run. */
 export interface StdioSurroundings {
-  /** Standard output, as the guest's output goes there. */
+  /** Takes the guest's output for stdout. */
   readonly stdout: ByteSink;
-  /** Shows what went there. */
+  /** Flushes it. */
   readonly flush: () => void;
   /** Ends the run. */
   readonly stop: (outcome: Outcome) => void;
-  /** Tells the user something. */
+  /** Shows the user a message. */
   readonly notify: (message: string) => void;
 }
 
-/** The backend for what standard input is. */
+/** The backend for a terminal, or for a pipe or a file. */
 export function stdioBackend(surroundings: StdioSurroundings): SerialBackend {
   return Deno.stdin.isTerminal()
     ? new ConsoleBackend(surroundings)
     : new StdioBackend(surroundings);
 }
 
-/** Standard output, and what standard input has, as it comes. */
+/** Standard output, and standard input as it arrives. */
 class StdioBackend implements SerialBackend {
   readonly write: ByteSink;
   readonly flush: () => void;
@@ -68,10 +68,9 @@ class StdioBackend implements SerialBackend {
 }
 
 /**
- * The terminal. Until the guest wants input the terminal stays as it is and
- * nothing is read from it: Ctrl-C ends the run, and what is typed ahead is for
- * whoever comes next. Then it is in raw mode, and all but a few keys are for the
- * guest.
+ * The terminal. Until the guest polls for input its mode is unchanged and nothing
+ * is read from it: Ctrl-C ends the run, and type-ahead stays for the next program.
+ * Then it is in raw mode, and all keys but Ctrl-A go to the guest.
  */
 class ConsoleBackend extends StdioBackend {
   readonly #surroundings: StdioSurroundings;
@@ -127,7 +126,7 @@ class ConsoleBackend extends StdioBackend {
   }
 }
 
-/** Standard input that cannot be read has ended. */
+/** A read error counts as the end of standard input. */
 function readOrEnd(bytes: Uint8Array<ArrayBuffer>): number {
   try {
     return read(STDIN, bytes);

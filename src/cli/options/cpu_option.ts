@@ -14,11 +14,12 @@ import { UsageError } from "./usage_error.ts";
 
 /** The word for a processor without optional features. */
 const NONE = "none";
+
 /**
  * Parses the option: `+name` and `-name` in a list with commas, a bare name is `+name`,
- * and `none` takes all optional features away. Of two words for one feature the last counts.
+ * and `none` removes all optional features. The last of several words for one feature counts.
  *
- * @throws {UsageError} for a name that is none
+ * @throws {UsageError} for an unknown name
  *
  * @example
  * ```ts
@@ -42,7 +43,7 @@ export function parseCpu(text: string): CpuFeatures {
       const choices = [NONE, ...CPU_FEATURES, ...Object.keys(FEATURE_ALIASES)].map((known) =>
         sign + known
       );
-      throw new UsageError(`--cpu: "${word}" is no feature of a processor`, {
+      throw new UsageError(`--cpu: "${word}" is not a processor feature`, {
         given: word,
         choices,
       });

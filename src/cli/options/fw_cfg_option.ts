@@ -9,7 +9,7 @@ import { readImageFile } from "../image_file.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
- * Reads what the guest is to find under a name.
+ * Reads a file for the guest, and the name under which it finds it.
  *
  * @throws {UsageError} @throws {ImageError} when the file cannot be read
  *
@@ -23,7 +23,7 @@ export function parseFwCfg(text: string): FwCfgFile {
   const match = /^([^,]+),(file|string)=(.*)$/s.exec(text);
   if (!match) {
     throw new UsageError(
-      `--fw-cfg: "${text}" is no file; write it as opt/name,file=PATH or opt/name,string=TEXT`,
+      `--fw-cfg: "${text}" is not a file for fw_cfg; write it as opt/name,file=PATH or opt/name,string=TEXT`,
     );
   }
   const [, name, kind, value] = match as unknown as [string, string, string, string];

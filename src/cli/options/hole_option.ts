@@ -17,11 +17,11 @@ import { parseAddress, parseChoice, parseSize } from "./values.ts";
 export function parseHoleOption(text: string): Hole {
   const parts = holeParts(text);
   if (!parts) {
-    throw new UsageError(`--hole: "${text}" is no hole; write it as 0x200000+0x1000:none`);
+    throw new UsageError(`--hole: "${text}" is not a hole; write it as 0x200000+0x1000:none`);
   }
   const gpa = parseAddress("--hole", parts.gpa);
   if (gpa > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new UsageError(`--hole: ${parts.gpa} is beyond any guest's RAM`);
+    throw new UsageError(`--hole: ${parts.gpa} is beyond the RAM of any guest`);
   }
   const sizeBytes = parseSize("--hole", parts.size);
   const kind = parseChoice("--hole", parts.kind, HOLE_KINDS);
@@ -30,10 +30,10 @@ export function parseHoleOption(text: string): Hole {
   if (more === undefined) return hole;
   if (kind === "lazy" && more !== "") return { ...hole, source: fileSource(more) };
   if (kind === "gmem" && more === "lazy") return { ...hole, rebind: true };
-  throw new UsageError(`--hole: "${text}": ${kind} takes nothing behind it, and ":${more}" is`);
+  throw new UsageError(`--hole: "${text}": ${kind} takes no argument, and ":${more}" is one`);
 }
 
-/** A file whose bytes are read as they are needed. */
+/** A file that is read page by page, as the guest needs it. */
 function fileSource(path: string): PageSource {
   let file: Deno.FsFile;
   try {

@@ -90,8 +90,8 @@ export function parseOptions<Command extends CommandSpec>(
 
 /**
  * Gives each option its value as getopt_long(3) does, and moves operands to the
- * end: what follows an option that takes a value is the value, whatever it looks
- * like; in a group of letters the first that takes a value has the rest for it.
+ * end: what follows an option with a value is its value, whatever it looks
+ * like; in a group of letters the first one with a value takes the rest.
  * `-qm64M` becomes `--quiet --memory=64M`.
  */
 function joinValues(command: CommandSpec, args: readonly string[]): string[] {

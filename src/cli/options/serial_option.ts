@@ -1,5 +1,5 @@
 /**
- * The values of `--com1` to `--com4`: what the serial ports are connected with.
+ * The values of `--com1` to `--com4`: what the serial ports are connected to.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import { OutputError } from "../output_error.ts";
 import { stdioBackend, type StdioSurroundings } from "../console/stdio_backend.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** What a port may be connected with; `file` and `unix` have a path behind a colon. */
+/** What a port may be connected to; `file` and `unix` have a path behind a colon. */
 const KINDS = ["stdio", "file:PATH", "pty", "unix:PATH", "null"] as const;
 const PORTS = ["com1", "com2", "com3", "com4"] as const;
 
-/** What is to be opened for a port. */
+/** What to open for a port. */
 export interface SerialChoice {
   /** The option, without dashes. */
   readonly option: string;
@@ -29,7 +29,7 @@ export interface SerialChoice {
 
 /**
  * The choices for the four ports; `undefined` for those that are not connected.
- * COM1 is connected with standard input and output unless another port is.
+ * COM1 is connected to standard input and output unless another port is.
  *
  * @throws {UsageError}
  */
@@ -41,7 +41,7 @@ export function parseSerial(parsed: ParsedOptions<RunOption>): (SerialChoice | u
   const [first, second] = choices.filter((choice) => choice?.kind === "stdio");
   if (second) {
     throw new UsageError(
-      `--${first!.option} and --${second.option} are both stdio, and there is only one`,
+      `--${first!.option} and --${second.option} are both stdio; only one port can be`,
     );
   }
   choices[0] ??= { option: "com1", kind: first ? "null" : "stdio", path: "" };
@@ -59,11 +59,11 @@ function parseChoice(option: string, text: string): SerialChoice {
 
 /** What open ports need. */
 export interface SerialSurroundings extends StdioSurroundings {
-  /** Told when a port's file takes no more. */
+  /** Called when the file of a port can no longer be written. */
   readonly onFailure: (failure: OutputFailure) => void;
 }
 
-/** Opens what a port is to be connected with. @throws {OutputError} */
+/** Opens what a port is connected to. @throws {OutputError} */
 export function openSerial(choice: SerialChoice, surroundings: SerialSurroundings): SerialBackend {
   const { option, kind, path } = choice;
   try {
@@ -87,14 +87,12 @@ export function openSerial(choice: SerialChoice, surroundings: SerialSurrounding
     if (!(error instanceof SystemError)) throw error;
     throw new OutputError(
       `${path || kind}: ${error.text} (${error.code}); see --${option}` +
-        (error.code === "ECONNREFUSED"
-          ? `: nobody listens there, and a stale file is in the way`
-          : ""),
+        (error.code === "ECONNREFUSED" ? ": nothing listens there; remove the stale socket" : ""),
     );
   }
 }
 
-/** A file that is made anew, and takes the output in large pieces. */
+/** A new file, written in large pieces. */
 function fileBackend(path: string, onFailure: (failure: OutputFailure) => void): SerialBackend {
   const file = new HostFile(path);
   const buffer = new OutputBuffer(file, path, onFailure);

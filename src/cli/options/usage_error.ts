@@ -1,5 +1,5 @@
 /**
- * A command line that makes no sense.
+ * A mistake on the command line.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { nearestName } from "../../nearest.ts";
 /** What the user typed is wrong: exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
-  /** What was typed, where it may be a slip of one of `choices`. */
+  /** What was typed, where it may be a slip for one of `choices`. */
   readonly given: string | undefined;
   readonly choices: readonly string[];
 

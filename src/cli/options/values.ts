@@ -24,7 +24,7 @@ const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000,
 export function parseSize(option: string, text: string): number {
   const bytes = sizeBytesOf(text);
   if (bytes === undefined) {
-    throw new UsageError(`${option}: "${text}" is no size; write it as 512K, 128M or 5G`);
+    throw new UsageError(`${option}: "${text}" is not a size; write it as 512K, 128M or 5G`);
   }
   return bytes;
 }
@@ -38,7 +38,7 @@ export function parseDuration(option: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
   const milliseconds = match ? Number(match[1]) * DURATIONS[match[2]!]! : NaN;
   if (!(milliseconds > 0)) {
-    throw new UsageError(`${option}: "${text}" is no duration; write it as 500ms, 5s or 2m`);
+    throw new UsageError(`${option}: "${text}" is not a duration; write it as 500ms, 5s or 2m`);
   }
   return milliseconds;
 }
@@ -47,7 +47,7 @@ export function parseDuration(option: string, text: string): number {
 export function parseAddress(option: string, text: string): bigint {
   const address = addressOf(text);
   if (address === undefined) {
-    throw new UsageError(`${option}: "${text}" is no address; write it as 0x100000`);
+    throw new UsageError(`${option}: "${text}" is not an address; write it as 0x100000`);
   }
   return address;
 }
@@ -56,7 +56,7 @@ export function parseAddress(option: string, text: string): bigint {
 export function parseCount(option: string, text: string): number {
   const count = /^\d+$/.test(text) ? Number(text) : 0;
   if (!Number.isSafeInteger(count) || count < 1) {
-    throw new UsageError(`${option}: "${text}" is no count; write a whole number of at least 1`);
+    throw new UsageError(`${option}: "${text}" is not a count; write a whole number of at least 1`);
   }
   return count;
 }

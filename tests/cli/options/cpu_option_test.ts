@@ -39,7 +39,7 @@ for (
     const error = assertThrows(() => parseCpu(text), UsageError);
     assertEquals(
       await error.withSuggestion(),
-      `--cpu: "${word}" is no feature of a processor; did you mean ${suggestion}?`,
+      `--cpu: "${word}" is not a processor feature; did you mean ${suggestion}?`,
     );
   });
 }

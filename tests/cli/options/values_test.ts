@@ -25,9 +25,13 @@ Deno.test("sizes have suffixes of powers of 1024, in any case", () => {
   ) assertEquals(parseSize("--memory", text), bytes, text);
 });
 
-Deno.test("what is no size, or larger than a number can tell, is refused", () => {
+Deno.test("what is not a size, or is too large for a number, is refused", () => {
   for (const text of ["", "M", "1.5G", "-1", "1 M", "1MM", "0x", "1P", "9007199254740992", "∞"]) {
-    assertThrows(() => parseSize("--memory", text), UsageError, `--memory: "${text}" is no size`);
+    assertThrows(
+      () => parseSize("--memory", text),
+      UsageError,
+      `--memory: "${text}" is not a size`,
+    );
   }
 });
 
@@ -37,7 +41,7 @@ Deno.test("durations have a unit", () => {
   assertEquals(parseDuration("--timeout", "2m"), 120_000);
   assertEquals(parseDuration("--timeout", "1h"), 3_600_000);
   for (const text of ["", "5", "s", "0s", "-1s", "5 s", "1d", "1e3s"]) {
-    assertThrows(() => parseDuration("--timeout", text), UsageError, "is no duration");
+    assertThrows(() => parseDuration("--timeout", text), UsageError, "is not a duration");
   }
 });
 
@@ -45,14 +49,14 @@ Deno.test("addresses have 64 bits", () => {
   assertEquals(parseAddress("--entry", "0xFFFFffffFFFFffff"), 2n ** 64n - 1n);
   assertEquals(parseAddress("--entry", "4096"), 4096n);
   for (const text of ["", "0x", "1000h", "-1", "0x10000000000000000", "1_0"]) {
-    assertThrows(() => parseAddress("--entry", text), UsageError, "is no address");
+    assertThrows(() => parseAddress("--entry", text), UsageError, "is not an address");
   }
 });
 
 Deno.test("counts begin at 1", () => {
   assertEquals(parseCount("--max-exits", "1"), 1);
   for (const text of ["", "0", "-1", "1.5", "0x10", "99999999999999999999"]) {
-    assertThrows(() => parseCount("--max-exits", text), UsageError, "is no count");
+    assertThrows(() => parseCount("--max-exits", text), UsageError, "is not a count");
   }
 });
 
