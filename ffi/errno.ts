@@ -151,18 +151,24 @@ export const ERRNO: ReadonlyMap<number, Errno> = new Map([
   [133, { name: "EHWPOISON", text: "Memory page has hardware error" }],
 ]);
 
+/** Operation not permitted: of calls, by a sandbox. */
+export const EPERM = 1;
 /** The thread was interrupted by a signal. */
 export const EINTR = 4;
 /** I/O error; from a pseudo-terminal: its other end is closed. */
 export const EIO = 5;
 /** Try again. */
 export const EAGAIN = 11;
+/** Out of memory, or of mappings. */
+export const ENOMEM = 12;
 /** Bad address: KVM cannot map what the guest accessed. */
 export const EFAULT = 14;
 /** Invalid argument. */
 export const EINVAL = 22;
 /** The reader has closed its end. */
 export const EPIPE = 32;
+/** The kernel does not have the call, or a sandbox says so. */
+export const ENOSYS = 38;
 /** The peer reset the connection. */
 export const ECONNRESET = 104;
 /** As `EFAULT`, for a host page with a hardware memory error. */

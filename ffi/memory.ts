@@ -1,6 +1,5 @@
 /**
- * Memory of this process: mappings, views of them, and copies that report
- * inaccessible memory instead of raising a signal. Guest RAM and `kvm_run` are
+ * Memory of this process: mappings and views of them. Guest RAM and `kvm_run` are
  * such mappings.
  *
  * Host addresses (HVA) are `bigint`; sizes are `number` of bytes.
@@ -8,7 +7,6 @@
  * @module
  */
 
-import { EFAULT } from "./errno.ts";
 import { check, cString, errnoCell, libc, SystemError } from "./libc.ts";
 
 /** mmap(2) protections. */
@@ -122,47 +120,6 @@ export function copyIn(address: bigint, bytes: Uint8Array): void {
 /** Copies bytes from memory that is known to be mapped and readable (memcpy(3)). */
 export function copyOut(address: bigint, into: Uint8Array<ArrayBuffer>): void {
   if (into.length > 0) libc.memcpy_out(into, address, BigInt(into.length));
-}
-
-/** An iovec for each side of a process_vm_readv(2) or process_vm_writev(2) call. */
-function vectors(
-  address: bigint,
-  bytes: Uint8Array<ArrayBuffer>,
-): [BigUint64Array, BigUint64Array] {
-  const size = BigInt(bytes.byteLength);
-  return [new BigUint64Array([addressOf(bytes), size]), new BigUint64Array([address, size])];
-}
-
-/** How many bytes were copied: 0 where the memory is inaccessible. */
-function copied(call: string, result: bigint): number {
-  if (result !== -1n) return Number(result);
-  const errno = errnoCell[0]!;
-  if (errno === EFAULT) return 0;
-  throw new SystemError(call, errno);
-}
-
-/**
- * Copies memory of this process with process_vm_readv(2), which reports memory
- * that cannot be read instead of raising a signal.
- *
- * @returns the number of bytes that could be read, 0 when none could
- * @throws {SystemError} for any failure but unreadable memory
- */
-export function copyFromSelf(address: bigint, into: Uint8Array<ArrayBuffer>): number {
-  const [local, remote] = vectors(address, into);
-  return copied(
-    "process_vm_readv",
-    libc.process_vm_readv(Deno.pid, local, 1n, remote, 1n, 0n),
-  );
-}
-
-/** The other direction, into memory that may not be writable: process_vm_writev(2). */
-export function copyToSelf(address: bigint, bytes: Uint8Array<ArrayBuffer>): number {
-  const [local, remote] = vectors(address, bytes);
-  return copied(
-    "process_vm_writev",
-    libc.process_vm_writev(Deno.pid, local, 1n, remote, 1n, 0n),
-  );
 }
 
 /**

@@ -111,6 +111,7 @@ export const images: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["smp/idle-one.mb", elf32],
   ["smp/ap-fault.mb", elf32],
   ["smp/ap-triple.mb", elf32],
+  ["smp/touch.bin64", flat64],
   ["bench/exits.mb", elf32],
   ["bench/exits-smp.mb", elf32],
   ["hostile/hostile.bin64", flat64],

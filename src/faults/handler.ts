@@ -5,17 +5,20 @@
  * @module
  */
 
+import { ENOMEM } from "../../ffi/errno.ts";
 import { KVM_INTERNAL_ERROR } from "../../ffi/kvm_consts.ts";
+import { SystemError } from "../../ffi/libc.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
 import { pageOf } from "../pages.ts";
 import { type ExtendedState, readExtendedState } from "../x86/extended_state.ts";
 import { decoder } from "../x86/instruction.ts";
+import { isResetState } from "../x86/registers.ts";
 import { type Attempt, KNOWN_FAULT_FLAGS, type MemoryFault } from "./fault.ts";
 import { injectFault } from "./inject.ts";
 import { type Candidate, type CpuState, locate, type Location } from "./locate.ts";
 import type { FaultOrigin } from "./origin.ts";
-import { findPassedStore } from "./passed_store.ts";
+import { findPassedStore, type PassedStore } from "./passed_store.ts";
 import type { FaultAction, FaultResolver, Resolution } from "./resolve.ts";
 
 /** `resolve`: try to repair. `report`: a fault ends the run. */
@@ -54,7 +57,9 @@ export type FaultVerdict =
   /** Nothing is wrong with the memory: the exit is what it says. */
   | { readonly kind: "no_fault" }
   /** The memory is good by now: the access that KVM reported as MMIO was made. */
-  | { readonly kind: "served" };
+  | { readonly kind: "served" }
+  /** The host has no more to give: the run ends. */
+  | { readonly kind: "refused"; readonly refusal: SystemError };
 
 /** The last fault, to tell whether the next one is the same again. */
 interface Progress {
@@ -71,8 +76,10 @@ export class FaultHandler {
   readonly #retries: number;
   readonly #resolvers: readonly FaultResolver[];
   #progress: Progress | undefined;
+  /** How many repairs of the memory this vCPU knows of. */
+  #repairs = 0;
 
-  /** @param builtin the resolvers that are asked last */
+  /** @param builtin the resolvers that are asked last; the machine's, one for all vCPUs */
   constructor(
     vcpu: Vcpu,
     memory: GuestMemory,
@@ -103,15 +110,18 @@ export class FaultHandler {
     if (!fault) return { kind: "no_fault" };
     const progress = this.#note(fault, state);
     while (this.#policy === "resolve" && progress.tries < this.#retries) {
-      const attempt = this.#resolve(fault);
+      const attempt = this.#resolve(fault) ?? this.#recheck(fault);
       if (!attempt) break;
+      if (attempt.refusal) return { kind: "refused", refusal: attempt.refusal };
       progress.tries++;
       progress.attempts.push({ resolver: attempt.resolver, note: attempt.note });
       if (attempt.action === "stop") break;
       if (attempt.action === "inject") {
-        injectFault(this.#vcpu, fault, state);
+        const regs = isMmio ? this.#beforeStore(fault, state)?.regs ?? state.regs : state.regs;
+        injectFault(this.#vcpu, fault, { ...state, regs });
         return { kind: "resolved", fault, attempt };
       }
+      this.#repairs = ++this.#memory.repairs;
       if (!isMmio || this.#transfer()) return { kind: "resolved", fault, attempt };
     }
     return {
@@ -120,6 +130,16 @@ export class FaultHandler {
       attempts: progress.attempts,
       state,
     };
+  }
+
+  /**
+   * R10: on several vCPUs another one's service may have repaired the memory since KVM reported
+   * the fault. If nothing is bad by now, the access is retried; R8 bounds that.
+   */
+  #recheck({ gpa, access, flags, private: isPrivate }: MemoryFault): Attempted | undefined {
+    if (flags & ~KNOWN_FAULT_FLAGS || isPrivate) return undefined;
+    if (gpa !== undefined && !this.#memory.probe(gpa, access === "write")?.usable) return undefined;
+    return { resolver: "recheck", action: "retry", note: "the memory is good by now" };
   }
 
   /**
@@ -152,14 +172,17 @@ export class FaultHandler {
     return { regs: vcpu.regs(), sregs: vcpu.sregs(), events: vcpu.events() };
   }
 
-  /** The first resolver's answer, where one knows what to do. */
-  #resolve(fault: MemoryFault): (Attempt & Pick<Resolution, "action">) | undefined {
+  /** The answer of the first resolver that has one. */
+  #resolve(fault: MemoryFault): Attempted | undefined {
     if (fault.flags & ~KNOWN_FAULT_FLAGS) return undefined;
     for (const resolver of this.#resolvers) {
       try {
         const resolution = resolver.resolve(fault);
         if (resolution) return { resolver: resolver.name, ...resolution };
       } catch (error) {
+        if (error instanceof SystemError && error.errno === ENOMEM) {
+          return { resolver: resolver.name, action: "stop", note: "", refusal: error };
+        }
         const note = `failed: ${error instanceof Error ? error.message : String(error)}`;
         return { resolver: resolver.name, action: "stop", note };
       }
@@ -190,6 +213,8 @@ export class FaultHandler {
         locatedBy: "MMIO exit",
       });
     }
+    // There is nothing to look at where KVM has reset the vCPU (R13).
+    if (exit?.reason === "SHUTDOWN" && isResetState(state.regs, state.sregs)) return undefined;
     const extended = (): ExtendedState => readExtendedState(this.#vcpu);
     const location = locate(state, this.#memory, decoder(), extended);
     if (exit?.reason === "MEMORY_FAULT") {
@@ -207,7 +232,8 @@ export class FaultHandler {
       });
     }
     const locked = location.instruction?.locked ?? false;
-    const candidate = location.candidates.find((c) => c.bad && isBehind(origin, c, locked));
+    const candidate = location.candidates.find((c) => c.bad && isBehind(origin, c, locked)) ??
+      this.#repairedSince(origin, location);
     if (origin.shape === "disguised" && !candidate) return undefined;
     return this.#describe(origin, state, {
       gpa: candidate?.gpa,
@@ -245,30 +271,52 @@ export class FaultHandler {
   }
 
   /**
+   * R10: the access behind a failed emulation whose memory was repaired since: the fetch, if
+   * KVM got no bytes of the instruction, or what the instruction accesses with a lock.
+   */
+  #repairedSince({ exit }: FaultOrigin, location: Location): Candidate | undefined {
+    const isRepaired = this.#repairs !== this.#memory.repairs;
+    this.#repairs = this.#memory.repairs;
+    if (!isRepaired || exit?.reason !== "INTERNAL_ERROR") return undefined;
+    if (exit.suberror !== KVM_INTERNAL_ERROR.EMULATION) return undefined;
+    const kind = exit.instruction === undefined
+      ? "fetch"
+      : location.instruction?.locked
+      ? "operand"
+      : undefined;
+    return location.candidates.find((candidate) => candidate.kind === kind);
+  }
+
+  /** The store that KVM has already stepped past, and the registers before it. */
+  #beforeStore({ gpa, sizeBytes, access }: MemoryFault, state: CpuState): PassedStore | undefined {
+    if (gpa === undefined || access !== "write") return undefined;
+    const { data } = this.#vcpu.page.mmio;
+    const store = { gpa, sizeBytes: Number(sizeBytes), data };
+    return findPassedStore(state, this.#memory, decoder(), store);
+  }
+
+  /**
    * Adds to an access that KVM reported as MMIO what only its instruction tells: the text, the
    * linear address, every access that it makes. To resolve it none of that was needed.
    */
   #locateMmio(fault: MemoryFault, state: CpuState): MemoryFault {
-    const { gpa, sizeBytes, access } = fault;
-    const passed = gpa !== undefined && access === "write"
-      ? findPassedStore(state, this.#memory, decoder(), {
-        gpa,
-        sizeBytes: Number(sizeBytes),
-        data: this.#vcpu.page.mmio.data,
-      })
-      : undefined;
-    const rip = passed?.rip ?? fault.rip;
+    const passed = this.#beforeStore(fault, state);
     const regs = passed?.regs ?? state.regs;
     const { candidates, instruction } = locate({ ...state, regs }, this.#memory, decoder());
-    const gva = passed?.gva ?? candidates.find((c) => samePage(c.gpa, gpa))?.gva;
+    const gva = passed?.gva ?? candidates.find((c) => samePage(c.gpa, fault.gpa))?.gva;
     const text = passed?.instruction.text ?? instruction?.text;
     return {
       ...fault,
       ...(gva === undefined ? {} : { gva }),
-      ...(text === undefined ? {} : { instruction: text, instructionRip: rip }),
+      ...(text === undefined ? {} : { instruction: text, instructionRip: regs.rip }),
       candidates,
     };
   }
+}
+
+/** What a resolver did, or that the host refused it. */
+interface Attempted extends Attempt, Pick<Resolution, "action"> {
+  readonly refusal?: SystemError;
 }
 
 /** A resolver that asks a function. */
@@ -292,17 +340,18 @@ interface Known extends Pick<MemoryFault, "sizeBytes" | "access" | "locatedBy"> 
 }
 
 /**
- * Whether a bad access explains what KVM came out with. Only what cannot be
- * fetched, or takes a lock, fails to be emulated; and only bad tables make a guest
- * fault thrice: a bad operand would have been an MMIO exit, or EFAULT.
+ * Whether a bad access explains what KVM came out with. Only what cannot be fetched, or takes
+ * a lock, fails to be emulated; and only bad tables make a guest fault thrice: a bad operand
+ * would have been an MMIO exit, or EFAULT. A stall may be any access that surely is made.
  */
 function isBehind(
   { exit, shape }: FaultOrigin,
-  { kind, source }: Candidate,
+  { kind, source, speculative }: Candidate,
   locked: boolean,
 ): boolean {
   if (shape !== "disguised") return true;
-  if (exit?.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
+  if (!exit) return !speculative;
+  if (exit.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
   const fetch = kind === "fetch" || (kind === "table" && source.includes("instruction fetch"));
   return exit.suberror === KVM_INTERNAL_ERROR.EMULATION &&
     (fetch || (locked && kind === "operand"));

@@ -33,51 +33,77 @@ export interface FaultResolver {
 
 /** The most pages that one touch of a lazy hole brings in: 2 MiB. */
 const MAX_CHUNK_PAGES = 512;
+/**
+ * All lazy holes of a machine are supplied in so many units at most. Each may split a mapping of
+ * the process in two more, and the kernel allows 65,530 of them (vm.max_map_count), of which
+ * JavaScript needs some: a guest that touches every other page must not use them up.
+ */
+const MAX_UNITS = 8192;
 
 /** How far one lazy hole has been filled. */
 interface LazyState {
-  /** A bit a page: whether it is there. */
+  /** A bit per page: whether it is there. */
   readonly present: Uint8Array;
+  /** What is supplied at once, at least: whole units from the hole's start. */
+  readonly unitPages: number;
   /** The page behind the last chunk: a touch there continues a sequence. */
   next: number;
   chunkPages: number;
 }
 
 /**
- * Gives lazy holes their memory upon the first touch: a page at a time, and in
- * chunks that double while the guest goes through memory in ascending order.
+ * Gives lazy holes their memory upon the first touch: a page at a time (more in holes of many
+ * thousand pages), and in chunks that double while the guest goes through memory in ascending
+ * order. One for all vCPUs of a machine: what is there, and may have been stored to, is never
+ * supplied again.
  */
 export class LazyResolver implements FaultResolver {
   readonly name = "lazy";
   readonly #states = new Map<Hole, LazyState>();
+  readonly #unitPages: number;
 
-  /** @param maxChunkPages 1 to bring in single pages only */
+  /** @param maxChunkPages 1 to bring in single units only */
   constructor(
     readonly memory: GuestMemory,
     readonly maxChunkPages: number = MAX_CHUNK_PAGES,
-  ) {}
+  ) {
+    const pages = memory.holes
+      .filter(({ kind }) => kind === "lazy")
+      .reduce((sum, { sizeBytes }) => sum + sizeBytes / PAGE_BYTES, 0);
+    this.#unitPages = 2 ** Math.ceil(Math.log2(Math.max(1, pages / MAX_UNITS)));
+  }
 
   resolve(fault: MemoryFault): Resolution | undefined {
     if (fault.gpa === undefined) return undefined;
     const hole = this.memory.holeAt(fault.gpa);
     if (hole?.kind !== "lazy") return undefined;
+    const state = this.#stateOf(hole);
+    const { unitPages } = state;
     const pages = hole.sizeBytes / PAGE_BYTES;
-    let state = this.#states.get(hole);
-    if (!state) {
-      state = { present: new Uint8Array(Math.ceil(pages / 8)), next: -1, chunkPages: 1 };
-      this.#states.set(hole, state);
-    }
-    const first = Math.floor((Number(fault.gpa) - hole.gpa) / PAGE_BYTES);
-    if (isPresent(state, first)) return undefined;
+    const touched = Math.floor((Number(fault.gpa) - hole.gpa) / PAGE_BYTES);
+    if (isPresent(state, touched)) return undefined;
+    const first = touched - touched % unitPages;
     state.chunkPages = first === state.next
-      ? Math.min(state.chunkPages * 2, this.maxChunkPages)
-      : 1;
-    let end = first + 1;
-    while (end < Math.min(pages, first + state.chunkPages) && !isPresent(state, end)) end++;
+      ? Math.min(state.chunkPages * 2, Math.max(this.maxChunkPages, unitPages))
+      : unitPages;
+    let end = first;
+    while (end < Math.min(pages, first + state.chunkPages) && !isPresent(state, end)) {
+      end = Math.min(pages, end + unitPages);
+    }
     this.#supply(hole, first, end);
     for (let page = first; page < end; page++) state.present[page >> 3]! |= 1 << (page & 7);
     state.next = end;
     return { action: "retry", note: `supplied ${hex((end - first) * PAGE_BYTES)} bytes` };
+  }
+
+  #stateOf(hole: Hole): LazyState {
+    let state = this.#states.get(hole);
+    if (!state) {
+      const unitPages = this.#unitPages;
+      const present = new Uint8Array(Math.ceil(hole.sizeBytes / PAGE_BYTES / 8));
+      this.#states.set(hole, state = { present, unitPages, next: -1, chunkPages: unitPages });
+    }
+    return state;
   }
 
   #supply(hole: Hole, first: number, end: number): void {
@@ -88,7 +114,7 @@ export class LazyResolver implements FaultResolver {
       content = new Uint8Array(sizeBytes);
       hole.source.read((hole.sourceOffset ?? 0) + offset, content);
     }
-    this.memory.supply(BigInt(hole.gpa + offset), sizeBytes, content);
+    this.memory.supply(hole.gpa + offset, sizeBytes, content);
   }
 }
 

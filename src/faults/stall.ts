@@ -1,43 +1,61 @@
 /**
- * The guest that runs and gets nowhere: in real mode KVM's instruction emulator
- * tries an INT whose vector it cannot read again and again, and `KVM_RUN` never
- * comes out by itself. What shows it is that nothing has changed.
+ * R11: the guest that runs and gets nowhere. KVM's instruction emulator retries some accesses
+ * to a bad page for ever, and `KVM_RUN` never comes out by itself: an INT whose vector it
+ * cannot read, a segment load, SGDT. The sign is that no register changes. Whether memory is
+ * the cause is for the fault handler to find out: a guest that spins has no bad access.
  *
  * @module
  */
 
+import { KVM_MP_STATE } from "../../ffi/kvm_consts.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
-import { CR0 } from "../x86/control_registers.ts";
-import { linearRip } from "../x86/instruction.ts";
 import type { FaultOrigin } from "./origin.ts";
 
-/** `int3`, `int n` and `into`. */
-const INT_OPCODES = [0xcc, 0xcd, 0xce];
-
-/** What a stall is to the fault handler, which finds out whether memory is behind it. */
+/** What the fault handler is told of a stall. */
 export const STALL: FaultOrigin = { shape: "disguised", disguise: "stall", errno: 0 };
 
-/** Looks at one vCPU from time to time. */
-export class StallWatch {
-  #before = "";
+/** How long after one look the next one makes sense. */
+const PERIOD_MS = 80;
+/** As many looks in a row have found the same registers. */
+const LOOKS = 3;
 
-  /**
-   * Looks at a vCPU that an alarm has interrupted.
-   *
-   * @param exits how often the guest has come out by itself so far
-   * @returns whether it is at an INT in real mode, as it was the time before
-   */
-  look(vcpu: Vcpu, memory: GuestMemory, exits: number): boolean {
-    if (memory.holes.length === 0) return false;
-    const regs = vcpu.regs();
-    const now = [exits, ...Object.values(regs)].join();
-    const same = now === this.#before;
-    this.#before = now;
-    if (!same) return false;
-    const sregs = vcpu.sregs();
-    if (sregs.cr0 & CR0.PE) return false;
-    const [opcode = 0] = memory.tryRead(linearRip(regs, sregs), 1);
-    return INT_OPCODES.includes(opcode);
+/** One vCPU's registers at the last look, and how often in a row they were those. */
+interface Seen {
+  readonly registers: string;
+  readonly looks: number;
+}
+
+/** Looks at the vCPUs of a machine from time to time, while they do not run. */
+export class StallWatch {
+  readonly #isOn: boolean;
+  readonly #seen = new Map<Vcpu, Seen>();
+  #nextLook = 0;
+
+  /** @param isOn whether any memory can be bad */
+  constructor(isOn: boolean) {
+    this.#isOn = isOn;
+  }
+
+  /** Whether it is time to look. @param now `performance.now()` */
+  isDue(now: number): boolean {
+    if (!this.#isOn || now < this.#nextLook) return false;
+    this.#nextLook = now + PERIOD_MS;
+    return true;
+  }
+
+  /** Looks at a vCPU. @returns whether it has got nowhere for several looks */
+  look(vcpu: Vcpu): boolean {
+    // One with an exit to serve, or that waits for an interrupt, is not in the guest.
+    const isInGuest = vcpu.cycle.state === "whole" && vcpu.mpState() === KVM_MP_STATE.RUNNABLE;
+    if (!isInGuest) {
+      this.#seen.delete(vcpu);
+      return false;
+    }
+    const registers = Object.values(vcpu.regs()).join();
+    const before = this.#seen.get(vcpu);
+    const looks = before?.registers === registers ? before.looks + 1 : 1;
+    // After a report the count begins anew: a repair takes effect first.
+    this.#seen.set(vcpu, { registers, looks: looks % LOOKS });
+    return looks === LOOKS;
   }
 }

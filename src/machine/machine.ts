@@ -150,7 +150,7 @@ export class VirtualMachine implements Disposable {
   readonly #isPc: boolean;
   readonly #serial: readonly SerialPort[];
   readonly #pc: PcDevices | undefined;
-  readonly #stall = new StallWatch();
+  readonly #stalls: StallWatch;
   /** When the guest comes out at the latest (`performance.now()`); 0 while it does not run. */
   #sliceEnd = 0;
 
@@ -194,6 +194,7 @@ export class VirtualMachine implements Disposable {
       return vcpu;
     });
     this.vcpu = vcpus[0]!;
+    this.#stalls = new StallWatch(this.memory.holes.length > 0);
     this.#control = {
       outcome: undefined,
       secondaries: undefined,
@@ -201,7 +202,7 @@ export class VirtualMachine implements Disposable {
     };
     const halts = this.#isPc ? undefined : this.memory;
     this.debugs = vcpus.map((vcpu) => new GuestDebug(vcpu, options, halts));
-    this.contexts = vcpus.map((vcpu, i) => this.#makeContext(vcpu, this.debugs[i]!, options));
+    this.contexts = this.#makeContexts(vcpus, options);
     const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
     this.#serial = this.#makeSerial(options, interrupts);
     for (const { backend } of this.#serial) backend.watchInput?.(this.#input);
@@ -285,8 +286,8 @@ export class VirtualMachine implements Disposable {
       const next = this.#runSlice(Math.min(deadline - performance.now(), this.#pollMs));
       if (next === "stop") return this.outcome;
       if (next === "wait") return undefined;
-      if (this.#stall.look(this.vcpu, this.memory, this.statistics.exits)) {
-        serveStall(this.contexts[0]!, STALL);
+      if (this.#stalls.isDue(performance.now())) {
+        this.#serveStalls();
         if (this.outcome) return this.outcome;
       }
       if (this.#isPc && this.#isDead()) return { kind: "halt" };
@@ -294,14 +295,19 @@ export class VirtualMachine implements Disposable {
     }
   }
 
-  #makeContext(vcpu: Vcpu, debug: GuestDebug, options: VirtualMachineOptions): RunContext {
+  /** What each vCPU's exits are served with. What belongs to the machine is one for all of them. */
+  #makeContexts(vcpus: readonly Vcpu[], options: VirtualMachineOptions): RunContext[] {
     const { statistics, memory, ports, mmio } = this;
-    const resolvers = [
+    const builtin = [
       new LazyResolver(memory),
       new RebindResolver(memory),
       new AttributesResolver(memory),
     ];
-    return {
+    const unclaimed = new UnclaimedAccesses(
+      options.unclaimed ?? "ignore",
+      options.onUnclaimed ?? (() => {}),
+    );
+    return vcpus.map((vcpu, i) => ({
       control: this.#control,
       vcpu,
       memory,
@@ -309,15 +315,12 @@ export class VirtualMachine implements Disposable {
       mmio,
       msrs: options.msrs ?? NO_MSRS,
       statistics,
-      faults: new FaultHandler(vcpu, memory, options, resolvers),
+      faults: new FaultHandler(vcpu, memory, options, builtin),
       observer: options.observer ?? NO_OBSERVER,
       maxExits: options.maxExits ?? Infinity,
-      unclaimed: new UnclaimedAccesses(
-        options.unclaimed ?? "ignore",
-        options.onUnclaimed ?? (() => {}),
-      ),
-      debugged: (exit) => debug.handle(exit),
-    };
+      unclaimed,
+      debugged: (exit) => this.debugs[i]!.handle(exit),
+    }));
   }
 
   #runSlice(milliseconds: number): Next {
@@ -330,6 +333,15 @@ export class VirtualMachine implements Disposable {
       this.#alarm.disarm();
       this.#input.take();
     }
+  }
+
+  /** R11: serves the faults of vCPUs that do not come out of the guest and get nowhere. */
+  #serveStalls(): void {
+    this.#secondaries?.park();
+    for (const context of this.contexts) {
+      if (this.#stalls.look(context.vcpu)) serveStall(context, STALL);
+    }
+    if (!this.outcome) this.#secondaries?.start();
   }
 
   /** Whether all vCPUs have halted for good. Only when the first has, the others are stopped to look. */

@@ -26,7 +26,12 @@ export type Ending =
   | { readonly kind: "reset" }
   | { readonly kind: "panic" }
   | { readonly kind: "debug_exit"; readonly value: number }
-  | { readonly kind: "shutdown"; readonly rip?: bigint }
+  | {
+    readonly kind: "shutdown";
+    readonly rip?: bigint;
+    /** KVM has reset the vCPU: RIP and all other registers of the guest are gone. */
+    readonly registersLost?: boolean;
+  }
   | {
     readonly kind: "memory_fault";
     readonly fault: MemoryFault;
@@ -47,6 +52,8 @@ export type Ending =
   | { readonly kind: "run_failed"; readonly errno: number }
   | { readonly kind: "timeout"; readonly timeoutMs: number }
   | { readonly kind: "interrupted"; readonly signal: string }
+  /** The host refused memory that the guest needs. */
+  | { readonly kind: "host_limit"; readonly what: string }
   | { readonly kind: "stopped" }
   /** Asked for at the console. */
   | { readonly kind: "quit"; readonly keys: string }
@@ -70,6 +77,8 @@ export function exitCodeOf(outcome: Outcome): number {
     case "output_closed":
     case "stopped":
       return EXIT_CODES.success.code;
+    case "host_limit":
+      return EXIT_CODES.kvm_unavailable.code;
     case "output_failed":
       return EXIT_CODES.output.code;
     case "quit":
@@ -113,7 +122,8 @@ function describeEnding(outcome: Ending): string {
         `tried=${tried.length === 0 ? "nothing" : `"${tried.join("; ")}"`}`;
     }
     case "shutdown":
-      return `guest shut down by a triple fault${at(outcome.rip)}`;
+      return `guest shut down by a triple fault${at(outcome.rip)}` +
+        (outcome.registersLost ? "; KVM has reset the vCPU, and its registers are gone" : "");
     case "internal_error": {
       const { exit, instruction } = outcome;
       return `KVM internal error:${
@@ -141,6 +151,8 @@ function describeEnding(outcome: Ending): string {
       return `quit with ${outcome.keys}`;
     case "output_closed":
       return "whoever read the output closed it";
+    case "host_limit":
+      return `the host refuses: ${outcome.what}`;
     case "output_failed":
       return `cannot write ${outcome.what}`;
   }

@@ -11,6 +11,9 @@ import type { VmExit } from "../exits/exit.ts";
 import { failedInstruction } from "../faults/failed_instruction.ts";
 import { type FaultOrigin, originOf } from "../faults/origin.ts";
 import { RunResult } from "../kvm/run_result.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import { describeRefusal } from "../memory/host_limits.ts";
+import { isResetState } from "../x86/registers.ts";
 import { serveHypercall } from "./hypercall.ts";
 import { serveMsr } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
@@ -42,6 +45,8 @@ function end({ control, vcpu }: RunContext, outcome: Outcome | undefined): Next 
 /** Serves an exit. @returns an outcome if it ends the run */
 function serveExit(context: RunContext, reason: number): Outcome | undefined {
   const { statistics, observer, ports, mmio, vcpu: { page, id } } = context;
+  const origin = originOf(page, context.memory);
+  if (origin) return serveFault(context, origin);
   statistics.count(reason);
   let handler: string | undefined;
   let outcome: Outcome | undefined;
@@ -56,8 +61,6 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
     case KVM_EXIT.MMIO: {
       const { gpa } = page.mmio;
       statistics.countGpa(gpa);
-      const origin = originOf(page, context.memory);
-      if (origin) return serveFault(context, origin);
       handler = page.mmio.serve(mmio)?.name;
       if (handler === undefined && context.unclaimed.gpa(gpa)) outcome = unhandled(context);
       break;
@@ -73,9 +76,6 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
     case KVM_EXIT.X86_WRMSR:
       handler = serveMsr(page, id, context.msrs);
       break;
-    case KVM_EXIT.INTERNAL_ERROR:
-    case KVM_EXIT.SHUTDOWN:
-      return serveFault(context, originOf(page, context.memory)!);
     default:
       outcome = unusualExit(context, decodeExit(page));
   }
@@ -94,7 +94,11 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
     case "HLT":
       return { kind: "halt" };
     case "SHUTDOWN":
-      return { kind: "shutdown", ...(exit.rip === undefined ? {} : { rip: exit.rip }) };
+      if (exit.rip !== undefined) return { kind: "shutdown", rip: exit.rip };
+      return {
+        kind: "shutdown",
+        ...(context.vcpu.page.rip === undefined ? {} : { registersLost: true }),
+      };
     case "SYSTEM_EVENT":
       if (exit.type === KVM_SYSTEM_EVENT.SHUTDOWN) return { kind: "power_off" };
       if (exit.type === KVM_SYSTEM_EVENT.RESET) return { kind: "reset" };
@@ -120,7 +124,6 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
 function serveFailure(context: RunContext, result: RunResult): Outcome | undefined {
   const { errno, page } = context.vcpu.cycle;
   if (result === RunResult.failed) return { kind: "run_failed", errno };
-  context.statistics.count(KVM_EXIT.MEMORY_FAULT);
   return serveFault(
     context,
     result === RunResult.annotatedFault
@@ -129,21 +132,28 @@ function serveFailure(context: RunContext, result: RunResult): Outcome | undefin
   );
 }
 
-/** Has the fault handler deal with what may be a memory fault. */
+/**
+ * Has the fault handler deal with what may be a memory fault. It is counted by what it turns
+ * out to be, as the trace shows it.
+ */
 function serveFault(context: RunContext, origin: FaultOrigin): Outcome | undefined {
   const { observer, vcpu: { id, page }, statistics } = context;
   const verdict = context.faults.handle(origin);
   switch (verdict.kind) {
     case "no_fault": {
-      const { exit } = origin;
-      if (!exit) return undefined;
+      if (!origin.exit) return undefined;
+      const exit = withoutLostRip(origin.exit, context.vcpu);
+      statistics.count(exit.code);
       if (observer.wanted[exit.code & 0xff]) observer.exit(exit, id, undefined);
       return unusualExit(context, exit);
     }
     case "served":
+      statistics.count(KVM_EXIT.MMIO);
+      statistics.countGpa(page.mmio.gpa);
       if (observer.wanted[KVM_EXIT.MMIO]) observer.exit(decodeExit(page), id, "memory");
       return undefined;
     case "resolved": {
+      statistics.count(KVM_EXIT.MEMORY_FAULT);
       statistics.faultsResolved++;
       const { resolver, note } = verdict.attempt;
       if (observer.wanted[KVM_EXIT.MEMORY_FAULT]) {
@@ -152,9 +162,19 @@ function serveFault(context: RunContext, origin: FaultOrigin): Outcome | undefin
       return undefined;
     }
     case "unresolved": {
+      statistics.count(KVM_EXIT.MEMORY_FAULT);
       const { fault, attempts, state } = verdict;
       if (observer.wanted[KVM_EXIT.MEMORY_FAULT]) observer.fault(fault, id, "unresolved");
       return { kind: "memory_fault", fault, attempts, state };
     }
+    case "refused":
+      return { kind: "host_limit", what: describeRefusal(verdict.refusal) };
   }
+}
+
+/** R13: a triple fault's exit without RIP, where KVM has reset the vCPU. */
+function withoutLostRip(exit: VmExit, vcpu: Vcpu): VmExit {
+  if (exit.reason !== "SHUTDOWN" || exit.rip === undefined) return exit;
+  const { rip, ...rest } = exit;
+  return isResetState({ rip }, vcpu.sregs()) ? rest : exit;
 }

@@ -8,10 +8,8 @@
 import { GUEST_MEMFD_FLAG, KVM_MEM, KVM_MEMORY_ATTRIBUTE_PRIVATE } from "../../ffi/kvm_consts.ts";
 import { close } from "../../ffi/libc.ts";
 import {
-  copyFromSelf,
   copyIn,
   copyOut,
-  copyToSelf,
   ftruncate,
   MAP,
   memfdCreate,
@@ -21,6 +19,7 @@ import {
   munmap,
   PROT,
 } from "../../ffi/memory.ts";
+import { copyFromSelf, copyToSelf } from "../../ffi/self_copy.ts";
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import type { Vm } from "../kvm/vm.ts";
@@ -84,6 +83,8 @@ export class GuestMemory implements Disposable {
   readonly holes: readonly Hole[];
   /** The memory slots, in ascending order. */
   readonly slots: readonly Slot[];
+  /** How often a fault handler has repaired it: a fault reported before may be gone since. */
+  repairs = 0;
   readonly #hva: bigint;
   /** Slots whose guest_memfd was closed. */
   readonly #orphans = new Set<Slot>();

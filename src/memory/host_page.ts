@@ -5,9 +5,10 @@
  * @module
  */
 
-import { EINVAL } from "../../ffi/errno.ts";
+import { EINVAL, ENOSYS, EPERM } from "../../ffi/errno.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
-import { copyFromSelf, copyToSelf, MADV, tryMadvise } from "../../ffi/memory.ts";
+import { MADV, tryMadvise } from "../../ffi/memory.ts";
+import { copyFromSelf, copyToSelf } from "../../ffi/self_copy.ts";
 import { PAGE_BYTES } from "./ram.ts";
 
 /** What a probe found. */
@@ -24,9 +25,9 @@ const USABLE: HostPageState = { usable: true, text: "mapped" };
  * Whether the host page at an address can be read, or written.
  *
  * `MADV_POPULATE_READ` and `_WRITE` fault the page in as an access would, and
- * return an errno where the access would raise a signal. Kernels before 5.14
- * do not know them: there the page is copied, with process_vm_readv(2), and for
- * a write copied back onto itself.
+ * return an errno where the access would raise a signal. Kernels before 5.14 do not
+ * know them, and sandboxes may refuse them: there a byte of the page is copied, and
+ * for a write copied back onto itself.
  *
  * @param hva a page-aligned host virtual address
  * @param known the state in words if it is bad; else the process's memory map is asked
@@ -35,14 +36,15 @@ export function probeHostPage(hva: bigint, forWrite: boolean, known?: string): H
   const advice = forWrite ? MADV.POPULATE_WRITE : MADV.POPULATE_READ;
   const errno = tryMadvise(hva, PAGE_BYTES, advice);
   if (errno === 0) return USABLE;
-  if (errno === EINVAL && probeByCopy(hva, forWrite)) return USABLE;
+  const isUndecided = errno === EINVAL || errno === EPERM || errno === ENOSYS;
+  if (isUndecided && probeByCopy(hva, forWrite)) return USABLE;
   return { usable: false, text: known ?? describeMapping(hva) };
 }
 
 function probeByCopy(hva: bigint, forWrite: boolean): boolean {
-  const page = new Uint8Array(PAGE_BYTES);
-  if (copyFromSelf(hva, page) !== PAGE_BYTES) return false;
-  return !forWrite || copyToSelf(hva, page.subarray(0, 1)) === 1;
+  const byte = new Uint8Array(1);
+  if (copyFromSelf(hva, byte) !== 1) return false;
+  return !forWrite || copyToSelf(hva, byte) === 1;
 }
 
 /** The longest memory map that is read. */

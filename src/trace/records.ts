@@ -289,6 +289,7 @@ export const OUTCOMES = {
     fields: { value: described("What the guest wrote to the debug-exit port.", UINT) },
   },
   output_failed: { code: exitCode("output") },
+  host_limit: { code: exitCode("kvm_unavailable") },
   panic: { about: "The guest's kernel said so by pvpanic.", code: exitCode("panic") },
   memory_fault: {
     about: "A memory fault that could not be resolved.",

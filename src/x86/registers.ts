@@ -167,3 +167,14 @@ export interface SystemRegisters {
   /** The external interrupt that waits to be delivered: a bit for each vector. */
   interrupt_bitmap: bigint[];
 }
+
+/**
+ * Whether a vCPU is in its reset state: at F000:FFF0 with the base that CS has only until the
+ * first far jump (SDM volume 3A, table 10-1). AMD processors' KVM resets a vCPU at a triple fault.
+ */
+export function isResetState(
+  { rip }: Pick<Registers, "rip">,
+  { cs }: Pick<SystemRegisters, "cs">,
+): boolean {
+  return rip === 0xfff0n && cs.base === 0xffff_0000n;
+}

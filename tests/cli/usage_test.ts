@@ -44,7 +44,7 @@ for (
     [["doctor", "--format", "xml"], '--format: "xml" is none of text, json'],
     [
       ["run", "--trace", "hltt", HELLO],
-      '--trace: "hltt" is no exit reason and no class of them; did you mean HLT?',
+      '--trace: "hltt" is neither an exit reason nor a class of them; did you mean HLT?',
     ],
     [["run", "--trace", "", HELLO], "--trace needs a value"],
     [

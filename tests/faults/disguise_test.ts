@@ -32,7 +32,8 @@ function isFault(suberror: number, memory: FakeMemory): boolean {
     sregs: () => sregs as ReturnType<Vcpu["sregs"]>,
     events: () => ({ exception: {}, interrupt: {} }) as ReturnType<Vcpu["events"]>,
   };
-  const handler = new FaultHandler(vcpu as Vcpu, memory as unknown as GuestMemory, {}, []);
+  const guest = Object.assign(memory, { repairs: 0 }) as unknown as GuestMemory;
+  const handler = new FaultHandler(vcpu as Vcpu, guest, {}, []);
   return handler.handle(originOf(page, memory)!).kind !== "no_fault";
 }
 

@@ -3,6 +3,7 @@ import type { Hole, HoleKind } from "../../src/memory/hole.ts";
 import type { MemoryFault } from "../../src/faults/fault.ts";
 import type { FaultResolver } from "../../src/faults/resolve.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "../../src/machine/outcome.ts";
+import { SystemError } from "../../ffi/libc.ts";
 import { code } from "../lib/guest.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { observer, TestMachine, type TestMachineOptions } from "../lib/machine.ts";
@@ -199,4 +200,63 @@ kvmTest("a resolver can give the guest a page fault of its own", async () => {
   const { outcome, verdicts } = await run(READ, { holes: [hole("none")], resolvers: [injector] });
   assertEquals(verdicts, ["resolved: injector, page fault"]);
   assertEquals(outcome.kind, "shutdown");
+});
+
+kvmTest(
+  "an injected page fault leaves a store to be restarted: its frame holds its own RIP",
+  async () => {
+    const injector: FaultResolver = {
+      name: "injector",
+      resolve: () => ({ action: "inject", note: "page fault" }),
+    };
+    // At 0x100003 a store; at 0x100040 the handler: drop the error code, and end with RIP's low byte.
+    const guest = `90 90 90 ${WRITE}`.trim().split(/\s+/);
+    const listing = [...guest, ...Array(0x40 - guest.length).fill("90"), "58 58 e6 f4"].join(" ");
+    using test = new TestMachine(code(listing), {
+      protocol: "flat64",
+      holes: [hole("none")],
+      resolvers: [injector],
+    });
+    const { vcpu, memory } = test.machine;
+    const idt = 0x18_0000;
+    const gate = code("40 00 08 00 00 8e 10 00 00 00 00 00 00 00 00 00");
+    memory.write(idt + 14 * 16, gate);
+    vcpu.setSregs({ ...vcpu.sregs(), idt: { base: BigInt(idt), limit: 0xfff, padding: [] } });
+    assertEquals(await test.run(), { kind: "debug_exit", value: 3 });
+  },
+);
+
+kvmTest("memory that the host refuses ends the run with code 6, and says so", async () => {
+  const refused: FaultResolver = {
+    name: "refused",
+    resolve: () => {
+      throw new SystemError("mmap", 12);
+    },
+  };
+  const { outcome } = await run(READ, { holes: [hole("none")], resolvers: [refused] });
+  assertEquals(exitCodeOf(outcome), 6);
+  assertStringIncludes(describeOutcome(outcome), "the host refuses: mmap: Cannot allocate memory");
+});
+
+kvmTest("a chunk of a lazy hole that grows stops at a page that was stored to", async () => {
+  const source = { name: "ones", read: (_offset: number, into: Uint8Array) => into.fill(0x11) };
+  const lazy: Hole = { gpa: BAD, sizeBytes: 0x8000, kind: "lazy", source };
+  const touch = (page: number) => `8a 04 25 00 ${(page * 16).toString(16).padStart(2, "0")} 30 00`;
+  // Store to page 4; read pages 0 to 3, in chunks of 1, 2 and then up to 4 pages; read page 4.
+  const listing = `c6 04 25 00 40 30 00 bb ${[0, 1, 3, 4].map(touch).join(" ")} ${END}`;
+  for (const cpl of [0, 3] as const) {
+    const { outcome } = await run(listing, { holes: [lazy] }, cpl);
+    assertEquals(outcome, { kind: "debug_exit", value: 0xbb });
+  }
+});
+
+kvmTest("a fault is counted as what it turned out to be", async () => {
+  const counted = async (listing: string, options: TestMachineOptions) => {
+    using test = new TestMachine(code(listing), { protocol: "flat64", ...options });
+    await test.run();
+    const { statistics } = test.machine;
+    return Object.fromEntries(statistics.byReason());
+  };
+  assertEquals(await counted(READ, { holes: [hole("none")] }), { [39]: 1 });
+  assertEquals(await counted(READ, { holes: [hole("lazy")] }), { [39]: 1, [2]: 1 });
 });

@@ -1,11 +1,13 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { KVM_RUN_HYPERCALL } from "../../ffi/kvm_run.ts";
 import { ExitPage } from "../../src/kvm/exit_page.ts";
 import { kvmRun } from "../exits/samples.ts";
 import { serveHypercall } from "../../src/machine/hypercall.ts";
 import type { MemoryFault } from "../../src/faults/fault.ts";
-import { AttributesResolver } from "../../src/faults/resolve.ts";
+import { AttributesResolver, LazyResolver } from "../../src/faults/resolve.ts";
+import type { GuestMemory } from "../../src/memory/guest_memory.ts";
+import type { Hole } from "../../src/memory/hole.ts";
 import type { Slot } from "../../src/memory/slots.ts";
 
 /** Memory that notes what is asked of it: few hosts have private memory. */
@@ -83,4 +85,24 @@ Deno.test("a hypercall that makes no sense changes nothing (exits that are made 
   assertEquals(mapGpaRange(memory, [0xf000n, 1n, 0x10n]), -1000n, "no private memory");
   assertEquals(mapGpaRange(memory, [0x2000n, 1n, 0x10n], 99n), -1000n, "another hypercall");
   assertEquals(memory.calls, []);
+});
+
+Deno.test("a guest that touches every other page of a large lazy hole costs few mappings", () => {
+  const sizeBytes = 512 << 20;
+  const hole: Hole = { gpa: 0x1000_0000, sizeBytes, kind: "lazy" };
+  const supplied: [start: number, end: number][] = [];
+  const memory = {
+    holes: [hole],
+    holeAt: () => hole,
+    supply: (gpa: number, size: number) => supplied.push([gpa, gpa + size]),
+  } as unknown as GuestMemory;
+  const resolver = new LazyResolver(memory);
+  for (let gpa = hole.gpa; gpa < hole.gpa + sizeBytes; gpa += 0x2000) {
+    resolver.resolve(fault({ gpa: BigInt(gpa) }));
+  }
+  assert(supplied.length <= 8192, `${supplied.length} mappings`);
+  supplied.reduce((end, [start, next]) => {
+    assertEquals(start, end, "nothing is supplied twice, and nothing left out");
+    return next;
+  }, hole.gpa);
 });

@@ -45,6 +45,12 @@ const EXPECTED: readonly [Outcome, code: number, text: string | RegExp][] = [
   [{ kind: "reset" }, 0, "guest asked for a reset"],
   [{ kind: "panic" }, 34, "guest panicked (pvpanic)"],
   [{ kind: "output_closed" }, 0, "whoever read the output closed it"],
+  [{ kind: "host_limit", what: "mmap: no" }, 6, "the host refuses: mmap: no"],
+  [
+    { kind: "shutdown", registersLost: true },
+    22,
+    "guest shut down by a triple fault; KVM has reset the vCPU, and its registers are gone",
+  ],
   [{ kind: "output_failed", what: "stdout: disk full" }, 10, "cannot write stdout: disk full"],
   [
     FAULT,

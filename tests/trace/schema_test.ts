@@ -88,6 +88,7 @@ const OUTCOMES: readonly Outcome[] = [
   { kind: "quit", keys: "Ctrl-A x" },
   { kind: "output_closed" },
   { kind: "output_failed", what: "stdout: No space left on device" },
+  { kind: "host_limit", what: "mmap: Cannot allocate memory (ENOMEM)" },
   { kind: "internal_error", exit: EMULATION_FAILURE, instruction: "fninit" },
   ...SAMPLES.flatMap(({ exit }): Outcome[] => [
     { kind: "unhandled", exit },
