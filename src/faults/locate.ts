@@ -15,7 +15,12 @@ import {
   type RegisterState,
 } from "../x86/accesses.ts";
 import { CR0, EFER, RFLAGS } from "../x86/control_registers.ts";
-import { anyDeliveryAccesses, deliveryAccesses, descriptorAccesses } from "../x86/descriptors.ts";
+import {
+  anyDeliveryAccesses,
+  deliveryAccesses,
+  descriptorAccesses,
+  portAccesses,
+} from "../x86/descriptors.ts";
 import {
   bitnessOf,
   type DecodedInstruction,
@@ -25,16 +30,13 @@ import {
 } from "../x86/instruction.ts";
 import type { ExtendedState } from "../x86/extended_state.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
-import { walk, type WalkResult, type WalkStep } from "../x86/page_tables.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { WalkResult, WalkStep } from "../x86/page_tables.ts";
+import { type ProbedMemory, readLinear, translate } from "./linear_memory.ts";
 import type { HostPageState } from "../memory/host_page.ts";
 import { offsetInPage, PAGE_BYTES, pageOf, pagePieces } from "../pages.ts";
 
 /** What the guest attempted. */
 export type Access = "read" | "write" | "fetch" | "unknown";
-
-/** What a search needs of guest memory. */
-export type ProbedMemory = Pick<GuestMemory, "slotAt" | "probe" | "tryRead">;
 
 /** A vCPU's state, as far as addresses depend on it. */
 export interface CpuState {
@@ -109,7 +111,8 @@ const DIRTY = 1n << 6n;
  *
  * @example
  * ```ts
- * import { type CpuState, locate, type ProbedMemory } from "./locate.ts";
+ * import type { ProbedMemory } from "./linear_memory.ts";
+ * import { type CpuState, locate } from "./locate.ts";
  * import { decoder } from "../x86/instruction.ts";
  * function badGpa(cpu: CpuState, memory: ProbedMemory): bigint | undefined {
  *   return locate(cpu, memory, decoder()).found?.gpa;
@@ -126,39 +129,6 @@ export function locate(
   const search = new Search(cpu, memory, extended);
   const instruction = search.run(decoder);
   return { found: search.found, candidates: search.candidates, instruction };
-}
-
-/** Translates a linear address by the guest's own page tables. */
-export function translate(cpu: CpuState, memory: ProbedMemory, gva: bigint): WalkResult {
-  return walk((gpa) => readU64(memory, gpa), cpu.sregs, gva);
-}
-
-/**
- * Copies out bytes by linear address: fewer, or none, where the guest does not map
- * them or the host cannot read them.
- */
-export function readLinear(
-  cpu: CpuState,
-  memory: ProbedMemory,
-  gva: bigint,
-  sizeBytes: number,
-  translated = (address: bigint): WalkResult => translate(cpu, memory, address),
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(sizeBytes);
-  for (const piece of pagePieces(gva, sizeBytes)) {
-    const result = translated(piece.address);
-    if (!result.mapped) return bytes.subarray(0, piece.offset);
-    const read = memory.tryRead(result.gpa, piece.sizeBytes);
-    bytes.set(read, piece.offset);
-    if (read.length < piece.sizeBytes) return bytes.subarray(0, piece.offset + read.length);
-  }
-  return bytes;
-}
-
-function readU64(memory: ProbedMemory, gpa: bigint): bigint | undefined {
-  const bytes = memory.tryRead(gpa, 8);
-  if (bytes.length < 8) return undefined;
-  return new DataView(bytes.buffer).getBigUint64(0, true);
 }
 
 class Search {
@@ -233,6 +203,7 @@ class Search {
   #execute(instruction: DecodedInstruction): void {
     const operands = operandAccesses(instruction, this.#state, this.#read);
     if (instruction.mnemonic === "Enter") return this.#add(operands);
+    this.#add(portAccesses(instruction, this.#state, this.#read));
     const reads = operands.filter(({ access }) => access === "read");
     this.#add(reads);
     this.#add(descriptorAccesses(instruction, reads, this.#state, this.#read));
@@ -375,7 +346,7 @@ class Search {
     const page = pageOf(gva);
     let result = this.#walks.get(page);
     if (!result) {
-      result = translate(this.#cpu, this.#memory, page);
+      result = translate(this.#cpu.sregs, this.#memory, page);
       this.#walks.set(page, result);
     }
     return result.mapped ? { ...result, gpa: result.gpa + gva - page } : result;
@@ -389,7 +360,7 @@ class Search {
   }
 
   #readVirtual(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
-    return readLinear(this.#cpu, this.#memory, gva, sizeBytes, (at) => this.#translate(at));
+    return readLinear(this.#cpu.sregs, this.#memory, gva, sizeBytes, (at) => this.#translate(at));
   }
 
   /** Reads an integer of up to 8 bytes. */
