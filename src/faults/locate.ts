@@ -61,8 +61,9 @@ export interface PendingEvents {
 }
 
 /**
- * What kind of access it is: the fetch of the instruction, an operand of it, an
- * entry of the page tables on the way to either, or a descriptor (IDT, GDT, TSS).
+ * What kind of access it is: the fetch of the instruction, an operand of it, an entry of
+ * the page tables on the way to either, or what the processor accesses on its own: the
+ * descriptor tables, the TSS, and the stack when it delivers an interrupt.
  */
 export type CandidateKind = "fetch" | "operand" | "table" | "descriptor";
 

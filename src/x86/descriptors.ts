@@ -237,7 +237,7 @@ export function* anyDeliveryAccesses(
   const known = new Set<string>();
   for (let vector = 0; vector < entries; vector++) {
     for (const access of deliveryAccesses(vector, false, state, read)) {
-      if (access.kind !== "descriptor" || access.source === "IDT entry") continue;
+      if (access.source === "IDT entry") continue;
       const key = `${access.gva} ${access.access}`;
       if (!known.has(key)) yield access;
       known.add(key);
@@ -293,7 +293,7 @@ function* frame(
     const offset = top === undefined && !isLong ? sregs.ss.base + BigInt.asUintN(bits, at) : at;
     yield {
       source: "interrupt frame",
-      kind: "operand",
+      kind: "descriptor",
       access: "write",
       gva: linear(offset, state),
       sizeBytes: wordBytes,
