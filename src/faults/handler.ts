@@ -13,7 +13,8 @@ import { type ExtendedState, readExtendedState } from "../x86/extended_state.ts"
 import { decoder } from "../x86/instruction.ts";
 import { type Attempt, KNOWN_FAULT_FLAGS, type MemoryFault } from "./fault.ts";
 import { injectFault } from "./inject.ts";
-import { type Candidate, type CpuState, locate, type Location } from "./locate.ts";
+import type { Candidate } from "./candidate.ts";
+import { type CpuState, locate, type Location } from "./locate.ts";
 import type { FaultOrigin } from "./origin.ts";
 import { findPassedStore } from "./passed_store.ts";
 import type { FaultAction, FaultResolver, Resolution } from "./resolve.ts";
@@ -298,10 +299,11 @@ interface Known extends Pick<MemoryFault, "sizeBytes" | "access" | "locatedBy"> 
  */
 function isBehind(
   { exit, shape }: FaultOrigin,
-  { kind, source }: Candidate,
+  { kind, source, speculative }: Candidate,
   locked: boolean,
 ): boolean {
   if (shape !== "disguised") return true;
+  if (speculative === "walk") return false; // it would have been EFAULT
   if (exit?.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
   const fetch = kind === "fetch" || (kind === "table" && source.includes("instruction fetch"));
   return exit.suberror === KVM_INTERNAL_ERROR.EMULATION &&

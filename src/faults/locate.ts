@@ -31,12 +31,10 @@ import {
 import type { ExtendedState } from "../x86/extended_state.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
 import type { WalkResult, WalkStep } from "../x86/page_tables.ts";
+import type { Access, Candidate, CandidateKind } from "./candidate.ts";
 import { type ProbedMemory, readLinear, translate } from "./linear_memory.ts";
 import type { HostPageState } from "../memory/host_page.ts";
 import { offsetInPage, PAGE_BYTES, pageOf, pagePieces } from "../pages.ts";
-
-/** What the guest attempted. */
-export type Access = "read" | "write" | "fetch" | "unknown";
 
 /** A vCPU's state, as far as addresses depend on it. */
 export interface CpuState {
@@ -58,37 +56,6 @@ export interface PendingEvents {
   };
   /** The interrupt: `nr` counts if it was `injected`. */
   readonly interrupt: { readonly injected: number; readonly nr: number };
-}
-
-/**
- * What kind of access it is: the fetch of the instruction, an operand of it, an entry of
- * the page tables on the way to either, or what the processor accesses on its own: the
- * descriptor tables, the TSS, and the stack when it delivers an interrupt.
- */
-export type CandidateKind = "fetch" | "operand" | "table" | "descriptor";
-
-/** An access that may be the one that failed. */
-export interface Candidate {
-  /** Its part in the instruction. */
-  readonly kind: CandidateKind;
-  /** What makes the access: `instruction fetch`, `operand`, `page table entry (PT)`, … */
-  readonly source: string;
-  /** What it does. */
-  readonly access: Access;
-  /** The linear address, if it has one. */
-  readonly gva?: bigint;
-  /** The GPA that the guest's page tables give it, if any. */
-  readonly gpa?: bigint;
-  /** Bytes within this page. */
-  readonly sizeBytes: number;
-  /** Whether the host memory behind it is unusable. */
-  readonly bad: boolean;
-  /** Made only if the guest gets an exception whose vector is not known. */
-  readonly speculative?: true;
-  /** The state in words. */
-  readonly state: string;
-  /** The page-table entries that led there. */
-  readonly walk: readonly WalkStep[];
 }
 
 /** The result of a search. */
@@ -162,6 +129,12 @@ class Search {
   }
 
   run(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
+    const instruction = this.#search(decoder);
+    if (!this.found) this.#addUnwritableTables();
+    return instruction;
+  }
+
+  #search(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
     const queued = queuedVector(this.#cpu.events);
     // Nothing runs before the delivery is through.
     if (queued !== undefined) this.#add(deliveryAccesses(queued, false, this.#state, this.#read));
@@ -173,7 +146,7 @@ class Search {
     this.#exception = undefined;
     if (vector !== undefined) {
       this.#add(deliveryAccesses(vector, isSoftware, this.#state, this.#read));
-    } else this.#add(anyDeliveryAccesses(this.#state, this.#read), true);
+    } else this.#add(anyDeliveryAccesses(this.#state, this.#read), "exception");
     return instruction;
   }
 
@@ -212,7 +185,7 @@ class Search {
   }
 
   /** Adds accesses, up to one that raises an exception. */
-  #add(accesses: Iterable<MemoryAccess>, isSpeculative = false): void {
+  #add(accesses: Iterable<MemoryAccess>, speculative?: "exception"): void {
     if (this.#exception !== undefined) return;
     const before = this.candidates.length;
     for (const { kind, source, access, gva, sizeBytes, refused } of accesses) {
@@ -232,9 +205,9 @@ class Search {
       } else this.#access(kind, source, access, gva, sizeBytes);
       if (this.#exception !== undefined) break;
     }
-    if (!isSpeculative) return;
+    if (!speculative) return;
     for (let i = before; i < this.candidates.length; i++) {
-      this.candidates[i] = { ...this.candidates[i]!, speculative: true };
+      this.candidates[i] = { ...this.candidates[i]!, speculative };
     }
   }
 
@@ -330,6 +303,7 @@ class Search {
     access: Access,
     state: string,
     walk: readonly WalkStep[],
+    speculative?: "walk",
   ): void {
     this.candidates.push({
       kind: "table",
@@ -340,7 +314,24 @@ class Search {
       bad: this.#memory.slotAt(gpa) !== undefined,
       state,
       walk,
+      ...(speculative ? { speculative } : {}),
     });
+  }
+
+  /**
+   * Adds the table entries in pages that cannot be written, which is well unless page walks
+   * count as writes (AMD APM volume 2, 15.25; SDM volume 3C, 28.3.5).
+   */
+  #addUnwritableTables(): void {
+    const known = new Set<bigint>();
+    for (const { source, gva, walk } of [...this.candidates]) {
+      for (const { level, entryGpa } of walk) {
+        const state = known.has(entryGpa) ? undefined : this.#probe(entryGpa, true);
+        known.add(entryGpa);
+        if (!state || state.usable || gva === undefined) continue;
+        this.#addEntry(source, level, entryGpa, gva, "write", state.text, walk, "walk");
+      }
+    }
   }
 
   #translate(gva: bigint): WalkResult {
