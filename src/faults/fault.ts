@@ -7,7 +7,7 @@
 
 import { errnoName } from "../../ffi/errno.ts";
 import { hex } from "../hex.ts";
-import type { Access, Candidate } from "./locate.ts";
+import type { Access, Candidate } from "./candidate.ts";
 
 /**
  * How a memory fault shows itself: KVM says where and why (`annotated`), KVM says

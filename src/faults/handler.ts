@@ -16,7 +16,8 @@ import { decoder } from "../x86/instruction.ts";
 import { isResetState } from "../x86/registers.ts";
 import { type Attempt, KNOWN_FAULT_FLAGS, type MemoryFault } from "./fault.ts";
 import { injectFault } from "./inject.ts";
-import { type Candidate, type CpuState, locate, type Location } from "./locate.ts";
+import type { Candidate } from "./candidate.ts";
+import { type CpuState, locate, type Location } from "./locate.ts";
 import type { FaultOrigin } from "./origin.ts";
 import { findPassedStore, type PassedStore } from "./passed_store.ts";
 import type { FaultAction, FaultResolver, Resolution } from "./resolve.ts";
@@ -351,6 +352,7 @@ function isBehind(
 ): boolean {
   if (shape !== "disguised") return true;
   if (!exit) return !speculative;
+  if (speculative === "walk") return false; // it would have been EFAULT
   if (exit.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
   const fetch = kind === "fetch" || (kind === "table" && source.includes("instruction fetch"));
   return exit.suberror === KVM_INTERNAL_ERROR.EMULATION &&

@@ -15,7 +15,12 @@ import {
   type RegisterState,
 } from "../x86/accesses.ts";
 import { CR0, EFER, RFLAGS } from "../x86/control_registers.ts";
-import { anyDeliveryAccesses, deliveryAccesses, descriptorAccesses } from "../x86/descriptors.ts";
+import {
+  anyDeliveryAccesses,
+  deliveryAccesses,
+  descriptorAccesses,
+  portAccesses,
+} from "../x86/descriptors.ts";
 import {
   bitnessOf,
   type DecodedInstruction,
@@ -25,16 +30,11 @@ import {
 } from "../x86/instruction.ts";
 import type { ExtendedState } from "../x86/extended_state.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
-import { walk, type WalkResult, type WalkStep } from "../x86/page_tables.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { WalkResult, WalkStep } from "../x86/page_tables.ts";
+import type { Access, Candidate, CandidateKind } from "./candidate.ts";
+import { type ProbedMemory, readLinear, translate } from "./linear_memory.ts";
 import type { HostPageState } from "../memory/host_page.ts";
 import { offsetInPage, PAGE_BYTES, pageOf, pagePieces } from "../pages.ts";
-
-/** What the guest attempted. */
-export type Access = "read" | "write" | "fetch" | "unknown";
-
-/** What a search needs of guest memory. */
-export type ProbedMemory = Pick<GuestMemory, "slotAt" | "probe" | "tryRead">;
 
 /** A vCPU's state, as far as addresses depend on it. */
 export interface CpuState {
@@ -58,36 +58,6 @@ export interface PendingEvents {
   readonly interrupt: { readonly injected: number; readonly nr: number };
 }
 
-/**
- * What kind of access it is: the fetch of the instruction, an operand of it, an
- * entry of the page tables on the way to either, or a descriptor (IDT, GDT, TSS).
- */
-export type CandidateKind = "fetch" | "operand" | "table" | "descriptor";
-
-/** An access that may be the one that failed. */
-export interface Candidate {
-  /** Its part in the instruction. */
-  readonly kind: CandidateKind;
-  /** What makes the access: `instruction fetch`, `operand`, `page table entry (PT)`, … */
-  readonly source: string;
-  /** What it does. */
-  readonly access: Access;
-  /** The linear address, if it has one. */
-  readonly gva?: bigint;
-  /** The GPA that the guest's page tables give it, if any. */
-  readonly gpa?: bigint;
-  /** Bytes within this page. */
-  readonly sizeBytes: number;
-  /** Whether the host memory behind it is unusable. */
-  readonly bad: boolean;
-  /** Made only if the guest gets an exception whose vector is not known. */
-  readonly speculative?: true;
-  /** The state in words. */
-  readonly state: string;
-  /** The page-table entries that led there. */
-  readonly walk: readonly WalkStep[];
-}
-
 /** The result of a search. */
 export interface Location {
   /** The access that failed, where one did. */
@@ -109,7 +79,8 @@ const DIRTY = 1n << 6n;
  *
  * @example
  * ```ts
- * import { type CpuState, locate, type ProbedMemory } from "./locate.ts";
+ * import type { ProbedMemory } from "./linear_memory.ts";
+ * import { type CpuState, locate } from "./locate.ts";
  * import { decoder } from "../x86/instruction.ts";
  * function badGpa(cpu: CpuState, memory: ProbedMemory): bigint | undefined {
  *   return locate(cpu, memory, decoder()).found?.gpa;
@@ -126,39 +97,6 @@ export function locate(
   const search = new Search(cpu, memory, extended);
   const instruction = search.run(decoder);
   return { found: search.found, candidates: search.candidates, instruction };
-}
-
-/** Translates a linear address by the guest's own page tables. */
-export function translate(cpu: CpuState, memory: ProbedMemory, gva: bigint): WalkResult {
-  return walk((gpa) => readU64(memory, gpa), cpu.sregs, gva);
-}
-
-/**
- * Copies out bytes by linear address: fewer, or none, where the guest does not map
- * them or the host cannot read them.
- */
-export function readLinear(
-  cpu: CpuState,
-  memory: ProbedMemory,
-  gva: bigint,
-  sizeBytes: number,
-  translated = (address: bigint): WalkResult => translate(cpu, memory, address),
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(sizeBytes);
-  for (const piece of pagePieces(gva, sizeBytes)) {
-    const result = translated(piece.address);
-    if (!result.mapped) return bytes.subarray(0, piece.offset);
-    const read = memory.tryRead(result.gpa, piece.sizeBytes);
-    bytes.set(read, piece.offset);
-    if (read.length < piece.sizeBytes) return bytes.subarray(0, piece.offset + read.length);
-  }
-  return bytes;
-}
-
-function readU64(memory: ProbedMemory, gpa: bigint): bigint | undefined {
-  const bytes = memory.tryRead(gpa, 8);
-  if (bytes.length < 8) return undefined;
-  return new DataView(bytes.buffer).getBigUint64(0, true);
 }
 
 class Search {
@@ -191,6 +129,12 @@ class Search {
   }
 
   run(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
+    const instruction = this.#search(decoder);
+    if (!this.found) this.#addUnwritableTables();
+    return instruction;
+  }
+
+  #search(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
     const queued = queuedVector(this.#cpu.events);
     // Nothing runs before the delivery is through.
     if (queued !== undefined) this.#add(deliveryAccesses(queued, false, this.#state, this.#read));
@@ -202,7 +146,7 @@ class Search {
     this.#exception = undefined;
     if (vector !== undefined) {
       this.#add(deliveryAccesses(vector, isSoftware, this.#state, this.#read));
-    } else this.#add(anyDeliveryAccesses(this.#state, this.#read), true);
+    } else this.#add(anyDeliveryAccesses(this.#state, this.#read), "exception");
     return instruction;
   }
 
@@ -233,6 +177,7 @@ class Search {
   #execute(instruction: DecodedInstruction): void {
     const operands = operandAccesses(instruction, this.#state, this.#read);
     if (instruction.mnemonic === "Enter") return this.#add(operands);
+    this.#add(portAccesses(instruction, this.#state, this.#read));
     const reads = operands.filter(({ access }) => access === "read");
     this.#add(reads);
     this.#add(descriptorAccesses(instruction, reads, this.#state, this.#read));
@@ -240,7 +185,7 @@ class Search {
   }
 
   /** Adds accesses, up to one that raises an exception. */
-  #add(accesses: Iterable<MemoryAccess>, isSpeculative = false): void {
+  #add(accesses: Iterable<MemoryAccess>, speculative?: "exception"): void {
     if (this.#exception !== undefined) return;
     const before = this.candidates.length;
     for (const { kind, source, access, gva, sizeBytes, refused } of accesses) {
@@ -260,9 +205,9 @@ class Search {
       } else this.#access(kind, source, access, gva, sizeBytes);
       if (this.#exception !== undefined) break;
     }
-    if (!isSpeculative) return;
+    if (!speculative) return;
     for (let i = before; i < this.candidates.length; i++) {
-      this.candidates[i] = { ...this.candidates[i]!, speculative: true };
+      this.candidates[i] = { ...this.candidates[i]!, speculative };
     }
   }
 
@@ -358,6 +303,7 @@ class Search {
     access: Access,
     state: string,
     walk: readonly WalkStep[],
+    speculative?: "walk",
   ): void {
     this.candidates.push({
       kind: "table",
@@ -368,14 +314,31 @@ class Search {
       bad: this.#memory.slotAt(gpa) !== undefined,
       state,
       walk,
+      ...(speculative ? { speculative } : {}),
     });
+  }
+
+  /**
+   * Adds the table entries in pages that cannot be written, which is well unless page walks
+   * count as writes (AMD APM volume 2, 15.25; SDM volume 3C, 28.3.5).
+   */
+  #addUnwritableTables(): void {
+    const known = new Set<bigint>();
+    for (const { source, gva, walk } of [...this.candidates]) {
+      for (const { level, entryGpa } of walk) {
+        const state = known.has(entryGpa) ? undefined : this.#probe(entryGpa, true);
+        known.add(entryGpa);
+        if (!state || state.usable || gva === undefined) continue;
+        this.#addEntry(source, level, entryGpa, gva, "write", state.text, walk, "walk");
+      }
+    }
   }
 
   #translate(gva: bigint): WalkResult {
     const page = pageOf(gva);
     let result = this.#walks.get(page);
     if (!result) {
-      result = translate(this.#cpu, this.#memory, page);
+      result = translate(this.#cpu.sregs, this.#memory, page);
       this.#walks.set(page, result);
     }
     return result.mapped ? { ...result, gpa: result.gpa + gva - page } : result;
@@ -389,7 +352,7 @@ class Search {
   }
 
   #readVirtual(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
-    return readLinear(this.#cpu, this.#memory, gva, sizeBytes, (at) => this.#translate(at));
+    return readLinear(this.#cpu.sregs, this.#memory, gva, sizeBytes, (at) => this.#translate(at));
   }
 
   /** Reads an integer of up to 8 bytes. */

@@ -18,7 +18,8 @@ import {
   MAX_INSTRUCTION_BYTES,
 } from "../x86/instruction.ts";
 import { registerValue, segmentRegister } from "../x86/register_values.ts";
-import { type CpuState, type ProbedMemory, readLinear, translate } from "./locate.ts";
+import { type ProbedMemory, readLinear, translate } from "./linear_memory.ts";
+import type { CpuState } from "./locate.ts";
 
 /** A store and its instruction. */
 export interface PassedStore {
@@ -140,7 +141,7 @@ class StoreSearch {
     if (!this.#decoded.has(rip)) {
       const { regs, sregs } = this.#cpu;
       const gva = linearRip({ ...regs, rip }, sregs);
-      const code = readLinear(this.#cpu, this.#memory, gva, MAX_INSTRUCTION_BYTES);
+      const code = readLinear(sregs, this.#memory, gva, MAX_INSTRUCTION_BYTES);
       this.#decoded.set(rip, this.#decoder.decode(code, bitnessOf(sregs), { rip }));
     }
     return this.#decoded.get(rip);
@@ -163,7 +164,7 @@ class StoreSearch {
   #offsetIn({ gva, sizeBytes }: MemoryAccess): number | undefined {
     const { gpa, sizeBytes: stored } = this.#store;
     for (const piece of pagePieces(gva, sizeBytes)) {
-      const result = translate(this.#cpu, this.#memory, piece.address);
+      const result = translate(this.#cpu.sregs, this.#memory, piece.address);
       if (!result.mapped) continue;
       const into = Number(gpa - result.gpa);
       const fits = into + stored <= piece.sizeBytes;

@@ -140,6 +140,12 @@ export class Vcpu extends Descriptor {
     return xcrs.slice(0, nr_xcrs).find(({ xcr }) => xcr === 0)?.value ?? 0n;
   }
 
+  /** Sets XCR0, by `KVM_SET_XCRS`. */
+  setXcr0(value: bigint): void {
+    const xcrs = { nr_xcrs: 1, xcrs: [{ xcr: 0, value }] };
+    this.set("KVM_SET_XCRS", ioctls.KVM_SET_XCRS, structs.KVM_XCRS, xcrs);
+  }
+
   /** `KVM_GET_MSRS`: the values, as many as KVM could read before the first it could not. */
   msrs(indices: readonly number[]): Msr[] {
     const bytes = encodeCounted(MSRS, indices.map((index) => ({ index })));

@@ -8,7 +8,7 @@ import { exitReasonName } from "../exits/decode.ts";
 import { detailsText } from "../exits/describe.ts";
 import { portName } from "../exits/port_names.ts";
 import { faultText } from "../faults/fault.ts";
-import type { Candidate } from "../faults/locate.ts";
+import type { Candidate } from "../faults/candidate.ts";
 import { hex } from "../hex.ts";
 import { describeOutcome, exitCodeOf, type Outcome } from "../machine/outcome.ts";
 import {

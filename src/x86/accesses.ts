@@ -6,6 +6,7 @@
  * @module
  */
 
+import { CR4 } from "./control_registers.ts";
 import { bitnessOf, type DecodedInstruction, type MemoryReference } from "./instruction.ts";
 import {
   type ExtendedState,
@@ -96,8 +97,10 @@ const xsave: Rule = ({ mnemonic }, reference, state, read) => {
   // XCOMP_BV bit 63: the area is compacted.
   const isCompacted = () => ((base && read(base.gva + 520n, 8) || 0n) >> 63n) === 1n;
   const compacted = /^Xsave[cs]/.test(mnemonic) || (mnemonic.startsWith("Xrstor") && isCompacted());
+  // Without OSXSAVE the guest should get #UD; where it does not, the host's XCR0 counts.
+  const enabled = state.sregs.cr4 & CR4.OSXSAVE ? state.extended?.xcr0 ?? 0n : ~0n;
   const sizeBytes = state.extended
-    ? xsaveBytes(state.extended, requested, compacted)
+    ? xsaveBytes(state.extended.components, enabled & requested, compacted)
     : XSAVE_HEADER_END;
   const access = mnemonic.startsWith("Xrstor") ? "read" : "write";
   return at({ ...reference, access }, state, 0n, sizeBytes);

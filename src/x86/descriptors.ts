@@ -1,7 +1,7 @@
 /**
  * The descriptor tables that the processor reads on its own: for segment loads and
- * far branches, and for the delivery of interrupts and exceptions. A table's limit
- * counts: past it there is an exception and no access.
+ * far branches, for the delivery of interrupts and exceptions, and for access to ports.
+ * A table's limit counts: past it there is an exception and no access.
  * Source: SDM volume 3A, 3.4.2 to 3.5, 6.10 to 6.14, 8.2 to 8.7 and 21.1.4.
  *
  * @module
@@ -37,6 +37,11 @@ const SEGMENTS = ["CS", "DS", "ES", "FS", "GS", "SS"];
 
 /** Descriptor types (SDM volume 3A, tables 3-1 and 3-2). */
 const TYPE = { accessed: 1, callGate16: 4, callGate: 0xc, taskGate: 5, conforming: 4 } as const;
+
+/** This bit of a TSS's type: it has 32 bits or 64, and an I/O map. */
+const TSS_32 = 8;
+/** Where the TSS says where its I/O map begins. */
+const IO_MAP_BASE = 0x66;
 
 function modeOf({ sregs }: RegisterState): Mode {
   if (!(sregs.cr0 & CR0.PE)) return "real";
@@ -232,7 +237,7 @@ export function* anyDeliveryAccesses(
   const known = new Set<string>();
   for (let vector = 0; vector < entries; vector++) {
     for (const access of deliveryAccesses(vector, false, state, read)) {
-      if (access.kind !== "descriptor" || access.source === "IDT entry") continue;
+      if (access.source === "IDT entry") continue;
       const key = `${access.gva} ${access.access}`;
       if (!known.has(key)) yield access;
       known.add(key);
@@ -251,7 +256,7 @@ function* newStack(
 ): Generator<MemoryAccess, bigint | "fault" | undefined> {
   if (!changesStack && interruptStack === 0) return undefined;
   const { tr } = state.sregs;
-  const is16 = mode === "protected" && (tr.type & 8) === 0;
+  const is16 = mode === "protected" && (tr.type & TSS_32) === 0;
   const [offset, sizeBytes] = mode === "long"
     ? [interruptStack > 0 ? 0x1c + 8 * interruptStack : 4 + 8 * privilege, 8]
     : is16
@@ -288,12 +293,33 @@ function* frame(
     const offset = top === undefined && !isLong ? sregs.ss.base + BigInt.asUintN(bits, at) : at;
     yield {
       source: "interrupt frame",
-      kind: "operand",
+      kind: "descriptor",
       access: "write",
       gva: linear(offset, state),
       sizeBytes: wordBytes,
     };
   }
+}
+
+/** What a port access reads that IOPL does not permit: the TSS's I/O map (SDM volume 1, 19.5.2). */
+export function* portAccesses(
+  { mnemonic, immediate, repeats }: DecodedInstruction,
+  state: RegisterState,
+  read: ReadLinear,
+): Generator<MemoryAccess> {
+  const { regs, sregs } = state;
+  if (!/^(In|Out|Ins[bwd]|Outs[bwd])$/.test(mnemonic) || modeOf(state) === "real") return;
+  const iopl = Number((regs.rflags & RFLAGS.IOPL) >> 12n);
+  const isVirtual = (regs.rflags & RFLAGS.VM) !== 0n;
+  if ((cplOf(sregs) <= iopl && !isVirtual) || (repeats && regs.rcx === 0n)) return;
+  const { base, limit, type, unusable } = sregs.tr;
+  if (unusable || !(type & TSS_32) || IO_MAP_BASE + 1 > limit) return;
+  const gva = linear(base + BigInt(IO_MAP_BASE), state);
+  yield descriptorRead("TSS", gva, 2);
+  const port = Number(immediate === undefined ? regs.rdx & 0xffffn : immediate & 0xffn);
+  const offset = Number(read(gva, 2) ?? 0xffffn) + (port >> 3);
+  // Two bytes, for ports that straddle.
+  if (offset + 1 <= limit) yield descriptorRead("TSS", linear(base + BigInt(offset), state), 2);
 }
 
 function descriptorRead(source: string, gva: bigint, sizeBytes: number): MemoryAccess {

@@ -55,17 +55,17 @@ export function xsaveComponents(cpuid: readonly CpuidEntry[]): Map<number, Xsave
 /**
  * How many bytes XSAVE or XRSTOR accesses.
  *
- * @param requested the instruction mask: EDX:EAX
+ * @param enabled the state components that it transfers, by bit
  * @param compacted the format of XSAVEC and XSAVES
  */
 export function xsaveBytes(
-  { xcr0, components }: Pick<ExtendedState, "xcr0" | "components">,
-  requested: bigint,
+  components: ExtendedState["components"],
+  enabled: bigint,
   compacted: boolean,
 ): number {
   let end = XSAVE_HEADER_END;
   for (const [number, { offset, sizeBytes, aligned }] of components) {
-    if (!((xcr0 & requested) >> BigInt(number) & 1n)) continue;
+    if (!(enabled >> BigInt(number) & 1n)) continue;
     if (!compacted) end = Math.max(end, offset + sizeBytes);
     else end = (aligned ? Math.ceil(end / 64) * 64 : end) + sizeBytes;
   }

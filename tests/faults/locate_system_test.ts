@@ -35,7 +35,9 @@ type Place = [source: string, gpa: number, access: string];
 
 /** The first bad access. */
 function found(cpu: CpuState, memory: FakeMemory): Place | undefined {
-  const bad = locate(cpu, memory, decoder()).found;
+  const bad = locate(cpu, memory, decoder()).candidates.find((candidate) =>
+    candidate.bad && candidate.speculative !== "walk"
+  );
   return bad && [bad.source, Number(bad.gpa), bad.access];
 }
 
@@ -238,7 +240,7 @@ Deno.test("the IDT of a guest without an exception in sight is bad on suspicion 
   const memory = memoryWith("eb fe").break(IDT); // jmp $
   const cpu = protectedMode({}, { idt: table(IDT, 0x7ff) });
   const bad = locate(cpu, memory, decoder()).found;
-  assertEquals([bad?.source, bad?.speculative], ["IDT entry", true]);
+  assertEquals([bad?.source, bad?.speculative], ["IDT entry", "exception"]);
 });
 
 Deno.test("an undefined opcode is #UD: its IDT entry, and no more bytes, are read", () => {
@@ -328,4 +330,17 @@ Deno.test("INTO is an interrupt on overflow only", () => {
   const state = (rflags: bigint) => protectedMode({ rflags }, { idt: table(IDT, 0x7ff) });
   assertEquals(examined(state(RFLAGS.OF), memory), [["IDT entry", IDT + 32, "read"]]);
   assertEquals(examined(state(0n), memory), []);
+});
+
+Deno.test("where page walks write, a table that cannot be written is the last suspect", () => {
+  const memory = memoryWith("88 03").break(TABLES.PD, "readonly");
+  const cpu = long(CR3, { rbx: BigInt(BAD) });
+  const bad = locate(cpu, memory, decoder()).found;
+  assertEquals([bad?.kind, Number(bad?.gpa), bad?.access, bad?.speculative], [
+    "table",
+    TABLES.PD,
+    "write",
+    "walk",
+  ]);
+  assertEquals(locate(cpu, memory.break(BAD), decoder()).found?.kind, "operand");
 });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ProbedMemory } from "../../src/faults/locate.ts";
+import type { ProbedMemory } from "../../src/faults/linear_memory.ts";
 import type { HostPageState } from "../../src/memory/host_page.ts";
 import { type Gpa, gpaNumber } from "../../src/memory/ram.ts";
 import { type Slot, slotAt } from "../../src/memory/slots.ts";

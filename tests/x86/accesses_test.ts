@@ -4,7 +4,7 @@
 
 import { assertEquals } from "@std/assert";
 import { type MemoryAccess, operandAccesses, type RegisterState } from "../../src/x86/accesses.ts";
-import { RFLAGS } from "../../src/x86/control_registers.ts";
+import { CR4, RFLAGS } from "../../src/x86/control_registers.ts";
 import type { ExtendedState } from "../../src/x86/extended_state.ts";
 import { type Bitness, decoder } from "../../src/x86/instruction.ts";
 import type { Registers, SystemRegisters } from "../../src/x86/registers.ts";
@@ -203,7 +203,8 @@ function extended(registers: Record<string, ArrayLike<number>> = {}, xcr0 = 0xe7
 }
 
 function withExtended(regs: Partial<Registers>, state: ExtendedState): RegisterState {
-  return { ...long(0x1000n, { rbx: 0x1000n, ...regs }), extended: state };
+  const cr4 = CR4.PAE | CR4.OSXSAVE;
+  return { ...long(0x1000n, { rbx: 0x1000n, ...regs }, { cr4 }), extended: state };
 }
 
 function vector(listing: string, state: ExtendedState, regs: Partial<Registers> = {}): string[] {
