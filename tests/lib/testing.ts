@@ -33,6 +33,10 @@ export const DIALECT: RunDialect = {
     if (number === undefined) throw new Error("no duration");
     return Number(number) * (unit === "s" ? 1000 : 1);
   },
+  problem(options) {
+    const isWrong = options.some((option) => option.startsWith("--memory=bad"));
+    return Promise.resolve(isWrong ? { option: "memory", message: "bad" } : undefined);
+  },
 };
 
 /** A test that expects a good end. */
