@@ -6,7 +6,7 @@
  */
 
 import { assert } from "@std/assert";
-import { RUN_DIALECT } from "../src/cli/commands/test.ts";
+import { RUN_DIALECT } from "../src/cli/options/test_dialect.ts";
 import { testFileReader } from "../src/testing/test_file.ts";
 import { kvmTest } from "./lib/kvm.ts";
 import { linesOf, PROJECT, VMEXIT } from "./lib/vmexit.ts";

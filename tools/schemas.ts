@@ -5,7 +5,7 @@
  * @module
  */
 
-import { RUN_DIALECT } from "../src/cli/commands/test.ts";
+import { RUN_DIALECT } from "../src/cli/options/test_dialect.ts";
 import { testFileSchema } from "../src/testing/schema.ts";
 import { traceSchema } from "../src/trace/schema.ts";
 

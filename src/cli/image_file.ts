@@ -107,14 +107,7 @@ export async function planImage(
   options: ParsedOptions<BootOption>,
   { cpus, machine: type }: PlannedFor = { cpus: 1, machine: "auto" },
 ): Promise<PlannedImage> {
-  const memoryBytes = parseMemory(options.value("memory") ?? DEFAULT_MEMORY);
-  const protocol = parseChoice("--boot", options.value("boot") ?? "auto", BOOT_CHOICES);
-  const address = (name: "load-address" | "entry"): bigint | undefined => {
-    const text = options.value(name);
-    return text === undefined ? undefined : parseAddress(`--${name}`, text);
-  };
-  const loadAddress = address("load-address");
-  const entry = address("entry");
+  const { memoryBytes, protocol, loadAddress, entry } = parseBootValues(options);
   const modules: BootModule[] = options.values("initrd").map((name) => ({
     name,
     bytes: readImageFile(name),
@@ -144,6 +137,28 @@ export async function planImage(
     if (error instanceof ImageError) throw new ImageError(`${path}: ${withAdvice(error)}`);
     throw error;
   }
+}
+
+/** How an image is to be booted. */
+export interface BootValues {
+  readonly memoryBytes: number;
+  readonly protocol: typeof BOOT_CHOICES[number];
+  readonly loadAddress: bigint | undefined;
+  readonly entry: bigint | undefined;
+}
+
+/** Reads the values of the options that `run` and `inspect` share. @throws {UsageError} */
+export function parseBootValues(options: ParsedOptions<BootOption>): BootValues {
+  const address = (name: "load-address" | "entry"): bigint | undefined => {
+    const text = options.value(name);
+    return text === undefined ? undefined : parseAddress(`--${name}`, text);
+  };
+  return {
+    memoryBytes: parseMemory(options.value("memory") ?? DEFAULT_MEMORY),
+    protocol: parseChoice("--boot", options.value("boot") ?? "auto", BOOT_CHOICES),
+    loadAddress: address("load-address"),
+    entry: address("entry"),
+  };
 }
 
 /** Protocols that promise the image no PC. */

@@ -6,7 +6,15 @@
  */
 
 import type { BeginRecord, OutcomeRecord } from "../trace/records.ts";
-import { aggregate, type Aggregates, everyRow, prepare, wholeRange } from "./aggregate.ts";
+import {
+  aggregate,
+  type Aggregates,
+  everyRow,
+  prepare,
+  type TimeRange,
+  wholeRange,
+} from "./aggregate.ts";
+import { consoleLines } from "./page/console_lines.ts";
 import { type Region, regionsOf } from "./regions.ts";
 import type { Access, ConsoleOutput, Reason, Rows } from "./rows.ts";
 import type { Trace } from "./trace.ts";
@@ -34,6 +42,8 @@ export interface Summary {
   readonly reasons: readonly Reason[];
   readonly accesses: readonly Access[];
   readonly consoles: readonly string[];
+  /** How many lines of console output there are. */
+  readonly consoleLines: number;
   readonly regions: readonly Region[];
   readonly columns: readonly PackedColumn[];
   /** The whole trace, for the first look. */
@@ -47,6 +57,8 @@ export interface Overview extends Aggregates {
   readonly rips: Readonly<Record<number, bigint>>;
 }
 
+/** The narrowest range that is shown of a run, in tenths of a microsecond. */
+const LEAST_RANGE = 100;
 /** How finely the first look divides time. */
 const OVERVIEW_BINS = 240;
 /** Columns that grow from row to row, mostly: differences are small. */
@@ -75,7 +87,7 @@ export function packTrace(
   const { rows, console } = trace;
   const { reasons, accesses, addresses, rips, notes } = rows.tables;
   const regions = regionsOf(trace.begin, rows);
-  const range = wholeRange(rows);
+  const range = widened(wholeRange(rows));
   const whole = aggregate(prepare(rows, regions), everyRow(rows), range, OVERVIEW_BINS);
   const named = (values: readonly bigint[], { bars }: Aggregates["byPort"]) =>
     Object.fromEntries(bars.map(({ key }) => [key, values[key as number]!]));
@@ -125,6 +137,7 @@ export function packTrace(
     reasons,
     accesses,
     consoles: console.devices,
+    consoleLines: consoleLines(console).length,
     regions,
     columns,
     overview: {
@@ -135,6 +148,14 @@ export function packTrace(
     },
   };
   return { summary, bytes };
+}
+
+/** A range of time that is wide enough to be drawn. */
+function widened({ from, to }: TimeRange): TimeRange {
+  const missing = LEAST_RANGE - (to - from);
+  if (missing <= 0) return { from, to };
+  const start = Math.max(0, from - Math.floor(missing / 2));
+  return { from: start, to: start + LEAST_RANGE };
 }
 
 /** Reads packed rows. */

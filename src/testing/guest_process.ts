@@ -6,6 +6,7 @@
 
 import { readRecord, TraceError } from "../trace/read.ts";
 import type { OutcomeRecord, TraceRecord } from "../trace/records.ts";
+import { piecesOf, readUpTo } from "./byte_stream.ts";
 import type { ExitWatch } from "./exit_rule.ts";
 import type { ProcessResult } from "./run_result.ts";
 
@@ -100,29 +101,6 @@ async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<v
   }
 }
 
-/** Reads a stream up to a bound. */
-async function readUpTo(
-  stream: ReadableStream<Uint8Array>,
-  most: number,
-  onTooMuch: () => void,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    const room = most - size;
-    if (room > 0) chunks.push(chunk.subarray(0, room));
-    size += chunk.length;
-    if (size > most) onTooMuch();
-  }
-  const bytes = new Uint8Array(Math.min(size, most));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
-}
-
 /** Reads stderr line by line: exits for the watches, the outcome, and the tail. */
 class StderrReader {
   outcome: OutcomeRecord | undefined;
@@ -139,11 +117,11 @@ class StderrReader {
     return this.#kept.join("\n");
   }
 
-  async read(stream: ReadableStream<Uint8Array>): Promise<void> {
+  async read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     const decoder = new TextDecoder();
     let rest = "";
-    for await (const chunk of stream) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    for await (const piece of piecesOf(stream)) {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
       rest = lines.pop()!;
       // A line this long is not a record.
       if (rest.length > STDERR_BYTES) rest = rest.slice(-STDERR_BYTES);
@@ -154,7 +132,7 @@ class StderrReader {
 
   #line(line: string): void {
     this.#kept.push(line);
-    this.#keptSize += line.length;
+    this.#keptSize += line.length + 1;
     if (this.#keptSize > 2 * STDERR_BYTES) this.#shorten();
     const isWatched = this.#watches.length > 0 && line.startsWith('{"type":"exit"');
     if (!isWatched && !line.startsWith('{"type":"outcome"')) return;
@@ -165,7 +143,7 @@ class StderrReader {
 
   #shorten(): void {
     let at = 0;
-    while (this.#keptSize > STDERR_BYTES) this.#keptSize -= this.#kept[at++]!.length;
+    while (this.#keptSize > STDERR_BYTES) this.#keptSize -= this.#kept[at++]!.length + 1;
     this.#kept = this.#kept.slice(at);
   }
 }

@@ -32,13 +32,21 @@ const WORDS: Readonly<Record<string, GuestReport["status"]>> = {
   ABORT: "fail",
 };
 
+/** No guest of the suite has as many parts; one that prints more is not listed further. */
+const MAX_REPORTS = 10_000;
+/** Failed parts that a failure names. */
+const NAMED_FAILURES = 50;
+
 /** The verdicts that a guest printed, in order. */
 export function guestReports(output: string): GuestReport[] {
-  return [...output.matchAll(/^([A-Z]{4,5}): (.*?)\r?$/gm)].flatMap(([line, word, text]) => {
+  const reports: GuestReport[] = [];
+  for (const [line, word, text] of output.matchAll(/^([A-Z]{4,5}): (.*?)\r?$/gm)) {
     const status = Object.hasOwn(WORDS, word!) ? WORDS[word!] : undefined;
-    if (!status) return [];
-    return [{ status, text: word === "XFAIL" || word === "KFAIL" ? line.trimEnd() : text! }];
-  });
+    if (!status) continue;
+    reports.push({ status, text: word === "XFAIL" || word === "KFAIL" ? line.trimEnd() : text! });
+    if (reports.length === MAX_REPORTS) break;
+  }
+  return reports;
 }
 
 /** Judges a guest of the suite. */
@@ -66,7 +74,11 @@ export function judgeUnitTest(test: TestCase, process: ProcessResult): Verdict {
     failures: [{
       what: "exit",
       expected: "1 (pass)",
-      actual: `${code} (${why})${failures.map((text) => `\nFAIL: ${text}`).join("")}`,
+      actual: [
+        `${code} (${why})`,
+        ...failures.slice(0, NAMED_FAILURES).map((text) => `FAIL: ${text}`),
+        ...(failures.length > NAMED_FAILURES ? ["..."] : []),
+      ].join("\n"),
     }],
     guestReports: reports,
   };

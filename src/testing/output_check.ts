@@ -4,11 +4,13 @@
  * @module
  */
 
+import { difference } from "./difference.ts";
 import type { Failure } from "./run_result.ts";
 import type { OutputExpectation } from "./test_case.ts";
+import { quoted } from "./visible.ts";
 
-/** Lines of a difference that are shown. */
-const DIFF_LINES = 60;
+type Bytes = Uint8Array<ArrayBuffer>;
+
 /** Characters of a text that are shown. */
 const SHOWN = 400;
 
@@ -18,17 +20,18 @@ const SHOWN = 400;
  * @param golden the content of the golden file; `undefined` where there is none
  */
 export async function outputFailures(
-  bytes: Uint8Array<ArrayBuffer>,
+  bytes: Bytes,
   expect: OutputExpectation,
-  golden: Uint8Array<ArrayBuffer> | undefined,
+  golden: Bytes | undefined,
 ): Promise<Failure[]> {
-  const text = new TextDecoder().decode(bytes);
+  const text = decode(bytes);
   const failures: Failure[] = [];
   const fail = (what: string, expected: string): void => {
     failures.push({ what: `stdout ${what}`, expected, actual: shorten(text) });
   };
-  if (expect.exact !== undefined && text !== expect.exact) {
-    failures.push(await difference("stdout", expect.exact, text));
+  if (expect.exact !== undefined) {
+    const exact = new TextEncoder().encode(expect.exact);
+    if (!sameBytes(bytes, exact)) failures.push(await differenceOf(exact, bytes));
   }
   if (expect.golden !== undefined) {
     if (golden === undefined) {
@@ -37,7 +40,7 @@ export async function outputFailures(
         `the content of ${expect.golden}, which does not exist yet; --update writes it`,
       );
     } else if (!sameBytes(bytes, golden)) {
-      failures.push(await difference("stdout", new TextDecoder().decode(golden), text));
+      failures.push(await differenceOf(golden, bytes));
     }
   }
   for (const part of expect.contains) {
@@ -67,23 +70,17 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-async function difference(what: string, expected: string, actual: string): Promise<Failure> {
-  const { createTwoFilesPatch } = await import("diff");
-  const patch = createTwoFilesPatch("expected", "actual", expected, actual, "", "", { context: 3 });
-  // The first line is a ruler.
-  const lines = patch.trimEnd().split("\n").slice(1);
-  const left = lines.length - DIFF_LINES;
+async function differenceOf(expected: Bytes, actual: Bytes): Promise<Failure> {
   return {
-    what,
-    expected: shorten(expected),
-    actual: shorten(actual),
-    diff: [...lines.slice(0, DIFF_LINES), ...(left > 0 ? [`... ${left} more lines`] : [])]
-      .join("\n"),
+    what: "stdout",
+    expected: shorten(decode(expected)),
+    actual: shorten(decode(actual)),
+    diff: await difference(expected, actual),
   };
 }
 
-function quoted(text: string): string {
-  return JSON.stringify(text);
+function decode(bytes: Bytes): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 /** A text in quotes, of which the end is shown where it is long: that is where things went wrong. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { visible } from "./visible.ts";
+
 /** A place in a text, counted from 1. */
 export interface Position {
   readonly line: number;
@@ -17,19 +19,24 @@ export interface Problem {
   readonly message: string;
 }
 
+/** More problems than this are only counted. */
+const MAX_PROBLEMS = 100;
+
 /** Test files that cannot be read. */
 export class TestFileError extends Error {
   override readonly name = "TestFileError";
 
   /** @param problems all problems, in the order of the files */
   constructor(readonly problems: readonly Problem[]) {
-    super(problems.map(problemText).join("\n"));
+    const lines = problems.slice(0, MAX_PROBLEMS).map(problemText);
+    const more = problems.length - lines.length;
+    super((more > 0 ? [...lines, `and ${more} more problems`] : lines).join("\n"));
   }
 }
 
 /** A problem in the form that compilers use, so that editors find the place. */
 export function problemText({ path, at, message }: Problem): string {
-  return `${path}:${at.line}:${at.column}: ${message}`;
+  return `${path}:${at.line}:${at.column}: ${visible(message)}`;
 }
 
 /** The problems of one file in the order of its lines. */

@@ -6,6 +6,7 @@
 
 import type { TestRun } from "./run_test.ts";
 import type { TestResult } from "./run_result.ts";
+import { visible } from "./visible.ts";
 
 /** Returns to the start of the line and clears it. */
 const CLEAR = "\r\x1b[K";
@@ -41,7 +42,7 @@ export class ProgressLine {
   /** The escape sequence and text that redraw the line. */
   draw(): string {
     const failed = this.#failed === 0 ? "" : `, ${this.#failed} failed`;
-    const names = this.#running.map(({ test }) => test.name).join(", ");
+    const names = this.#running.map(({ test }) => visible(test.name)).join(", ");
     const text = `[${this.#done}/${this.#total}${failed}] ${names}`;
     // Some terminals wrap after the last column.
     return CLEAR + text.slice(0, Math.max(0, this.#columns() - 1));

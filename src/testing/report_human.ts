@@ -6,6 +6,7 @@
 
 import type { Reporter } from "./report.ts";
 import { type RepeatStatistics, resultName, type Summary, type TestResult } from "./run_result.ts";
+import { visible, visibleLines } from "./visible.ts";
 
 /** Terminal attributes, empty without colour. */
 interface Colors {
@@ -43,18 +44,18 @@ export function humanReporter({ color, verbose }: HumanOptions): Reporter {
 
 function resultText(result: TestResult, colors: Colors, verbose: boolean): string {
   const { status, reason, attempts, guestReports, updated, durationMs } = result;
-  const name = resultName(result);
+  const name = visible(resultName(result));
   switch (status) {
     case "failed":
       return failureText(result, colors);
     case "skipped":
-      return `${colors.quiet}SKIP${colors.off} ${name}: ${reason}\n`;
+      return `${colors.quiet}SKIP${colors.off} ${name}: ${visible(reason ?? "")}\n`;
     case "not_run":
       return verbose ? `${colors.quiet}----${colors.off} ${name}: not run\n` : "";
     case "passed": {
       const notes = [
         ...(attempts > 1 ? [`passed at attempt ${attempts}`] : []),
-        ...(updated === undefined ? [] : [`wrote ${updated}`]),
+        ...(updated === undefined ? [] : [`wrote ${visible(updated)}`]),
         ...(guestReports.length === 0 ? [] : [guestSummary(result)]),
       ];
       if (!verbose && notes.length === 0) return "";
@@ -73,9 +74,11 @@ function guestSummary({ guestReports }: TestResult): string {
 }
 
 function failureText(result: TestResult, colors: Colors): string {
-  const { test, failures, lastExits, command, artefacts, attempts, guestReports } = result;
+  const { test, failures, lastExits, command, attempts, guestReports } = result;
   const lines = [
-    `${colors.bad}FAIL${colors.off} ${resultName(result)} (${test.file}:${test.line})` +
+    `${colors.bad}FAIL${colors.off} ${
+      visible(`${resultName(result)} (${test.file}:${test.line})`)
+    }` +
     (attempts > 1 ? `, ${attempts} attempts` : ""),
   ];
   for (const { what, expected, actual, diff } of failures) {
@@ -83,31 +86,34 @@ function failureText(result: TestResult, colors: Colors): string {
     if (diff === undefined) {
       lines.push(...indented(`expected  ${expected}`), ...indented(`actual    ${actual}`));
     } else {
-      lines.push(...diff.split("\n").map((line) => `    ${colorOf(line, colors)}`));
+      lines.push(...indented(diff).map((line) => colored(line, colors)));
     }
   }
   if (guestReports.length > 0) lines.push(`  ${guestSummary(result)}`);
   if (lastExits.length > 0) {
-    lines.push("  the last exits, of a run with the trace on", ...lastExits.map((l) => `    ${l}`));
+    lines.push("  the last exits, of a run with the trace on", ...indented(lastExits.join("\n")));
   }
-  lines.push(`  repeat    ${command}`);
-  if (artefacts !== undefined) lines.push(`  artefacts ${artefacts}`);
+  lines.push(`  repeat    ${visibleLines(command)}`);
+  const { artefacts, artefactsProblem } = result;
+  if (artefacts !== undefined) lines.push(`  artefacts ${visible(artefacts)}`);
+  if (artefactsProblem !== undefined) lines.push(`  no artefacts: ${visible(artefactsProblem)}`);
   return lines.join("\n") + "\n";
 }
 
 function indented(text: string): string[] {
-  return text.split("\n").map((line) => `    ${line}`);
+  return text.split("\n").map((line) => `    ${visible(line)}`);
 }
 
-function colorOf(line: string, { good, bad, off }: Colors): string {
-  if (line.startsWith("+")) return `${bad}${line}${off}`;
-  return line.startsWith("-") ? `${good}${line}${off}` : line;
+/** A line of a diff, indented. */
+function colored(line: string, { good, bad, off }: Colors): string {
+  const color = { "+": bad, "-": good }[line.charAt(4)];
+  return color === undefined ? line : `${line.slice(0, 4)}${color}${line.slice(4)}${off}`;
 }
 
 function untranslatedText(untranslated: ReadonlyMap<string, number>): string {
   if (untranslated.size === 0) return "";
   const rows = [...untranslated].sort((a, b) => b[1] - a[1])
-    .map(([option, count]) => `  ${String(count).padStart(4)}  ${option}\n`);
+    .map(([option, count]) => `  ${String(count).padStart(4)}  ${visible(option)}\n`);
   return `Without an equivalent here, and so left out, in so many tests:\n${rows.join("")}`;
 }
 
@@ -128,7 +134,7 @@ function summaryText(summary: Summary, colors: Colors): string {
 function statisticsText(statistics: RepeatStatistics): string {
   const { name, runs, failed, minMs, medianMs, maxMs } = statistics;
   const share = (failed / runs * 100).toFixed(1);
-  return `${name}: ${failed} of ${runs} runs failed (${share} %); ` +
+  return `${visible(name)}: ${failed} of ${runs} runs failed (${share} %); ` +
     `${minMs.toFixed(0)} / ${medianMs.toFixed(0)} / ${maxMs.toFixed(0)} ms ` +
     "at least / median / at most\n";
 }

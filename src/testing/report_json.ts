@@ -6,6 +6,7 @@
 
 import type { Reporter } from "./report.ts";
 import type { Summary, TestResult } from "./run_result.ts";
+import { escapeJson } from "./visible.ts";
 
 /** The version of the records. It changes when a field changes its meaning or goes. */
 const SCHEMA_VERSION = 1;
@@ -20,7 +21,7 @@ export function jsonReporter(): Reporter {
 }
 
 function line(record: unknown): string {
-  return JSON.stringify(record) + "\n";
+  return escapeJson(JSON.stringify(record)) + "\n";
 }
 
 /** Fields that are `undefined` are absent. */

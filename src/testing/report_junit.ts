@@ -7,9 +7,6 @@
 import type { Reporter } from "./report.ts";
 import { resultName, type TestResult } from "./run_result.ts";
 
-/** How much of the end of a guest's output is kept. */
-const OUTPUT = 16_384;
-
 /** Makes the report. All of it comes at the end, since the format puts the numbers first. */
 export function junitReporter(): Reporter {
   const files = new Map<string, TestResult[]>();
@@ -68,10 +65,9 @@ function caseText(result: TestResult): string {
         escapeAttribute(failureText(result))
       }</failure>\n`,
     );
-    const output = new TextDecoder().decode(process?.stdout ?? new Uint8Array());
     parts.push(
-      `      <system-out>${escapeContent(output.slice(-OUTPUT))}</system-out>\n`,
-      `      <system-err>${escapeContent((process?.stderr ?? "").slice(-OUTPUT))}</system-err>\n`,
+      `      <system-out>${escapeContent(process?.stdout ?? "")}</system-out>\n`,
+      `      <system-err>${escapeContent(process?.stderr ?? "")}</system-err>\n`,
     );
   }
   const head = `    <testcase name="${escapeAttribute(resultName(result))}" ` +
@@ -109,7 +105,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 function escapeContent(text: string): string {
   return text
     .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
-    .replace(/[&<>"\r]/g, (character) => ENTITIES[character]!);
+    .replace(/[&<>"\r]/g, (character) => ENTITIES[character]!)
+    .replace(/[\x7f-\x9f]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 /** A text as an attribute, where newlines and tabs would become spaces. */

@@ -6,6 +6,7 @@
 
 import type { Reporter } from "./report.ts";
 import { resultName, type TestResult } from "./run_result.ts";
+import { quoted, visible } from "./visible.ts";
 
 /** Makes the report. */
 export function tapReporter(): Reporter {
@@ -51,20 +52,20 @@ function subtest(result: TestResult): string {
 function diagnosis(result: TestResult): string {
   const { test, failures, lastExits, command, artefacts, durationMs } = result;
   const list = (name: string, items: readonly string[]): string[] =>
-    items.length === 0 ? [] : [`${name}:`, ...items.map((item) => `  - ${JSON.stringify(item)}`)];
+    items.length === 0 ? [] : [`${name}:`, ...items.map((item) => `  - ${quoted(item)}`)];
   const lines = [
     `duration_ms: ${ms(durationMs)}`,
-    `at: ${JSON.stringify(`${test.file}:${test.line}`)}`,
+    `at: ${quoted(`${test.file}:${test.line}`)}`,
     "failures:",
     ...failures.flatMap(({ what, expected, actual, diff }) => [
-      `  - what: ${JSON.stringify(what)}`,
-      `    expected: ${JSON.stringify(expected)}`,
-      `    actual: ${JSON.stringify(actual)}`,
-      ...(diff === undefined ? [] : [`    diff: ${JSON.stringify(diff)}`]),
+      `  - what: ${quoted(what)}`,
+      `    expected: ${quoted(expected)}`,
+      `    actual: ${quoted(actual)}`,
+      ...(diff === undefined ? [] : [`    diff: ${quoted(diff)}`]),
     ]),
     ...list("last_exits", lastExits),
-    `repeat: ${JSON.stringify(command)}`,
-    ...(artefacts === undefined ? [] : [`artefacts: ${JSON.stringify(artefacts)}`]),
+    `repeat: ${quoted(command)}`,
+    ...(artefacts === undefined ? [] : [`artefacts: ${quoted(artefacts)}`]),
   ];
   return `  ---\n${lines.map((line) => `  ${line}\n`).join("")}  ...\n`;
 }
@@ -75,9 +76,9 @@ function ms(milliseconds: number): string {
 
 /** A description: one line, with the start of a directive escaped. */
 function escape(text: string): string {
-  return text.replace(/[\\#]/g, "\\$&").replace(/\s+/g, " ");
+  return visible(text.replace(/[\\#]/g, "\\$&").replace(/\s+/g, " ").trimEnd());
 }
 
 function comment(text: string): string {
-  return `# ${text.replace(/\s+/g, " ")}\n`;
+  return `# ${visible(text.replace(/\s+/g, " "))}\n`;
 }

@@ -23,6 +23,34 @@ export interface ProcessResult {
   readonly durationMs: number;
 }
 
+/** How much of the end of an output a report has. */
+const KEPT_CHARACTERS = 16_384;
+
+/** What reports need of a process. */
+export interface ProcessSummary {
+  readonly code: number;
+  readonly outcome: OutcomeRecord | undefined;
+  /** The ends of stdout and stderr, where the test failed. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Summarizes a process. What passed tests wrote is not kept: there may be many of them. */
+export function summarizeProcess(
+  { code, outcome, stdout, stderr }: ProcessResult,
+  status: TestResult["status"],
+): ProcessSummary {
+  if (status !== "failed") return { code, outcome, stdout: "", stderr: "" };
+  // A character has at most four bytes; what is cut at the front is the first one.
+  const end = new TextDecoder().decode(stdout.subarray(-4 * KEPT_CHARACTERS));
+  return {
+    code,
+    outcome,
+    stdout: end.slice(-KEPT_CHARACTERS),
+    stderr: stderr.slice(-KEPT_CHARACTERS),
+  };
+}
+
 /** The last line of a process without an outcome, or how it ended. */
 export function lastWords({ stderr, signal }: ProcessResult): string {
   const line = stderr.trimEnd().split("\n").at(-1) ?? "";
@@ -66,13 +94,15 @@ export interface TestResult extends Omit<Verdict, "status"> {
   readonly attempts: number;
   /** Milliseconds of the last attempt. */
   readonly durationMs: number;
-  readonly process?: ProcessResult;
+  readonly process?: ProcessSummary;
   /** A shell command that repeats the run. */
   readonly command: string;
   /** The last exits before the end, as text. */
   readonly lastExits: readonly string[];
   /** The folder with the artefacts of a failed test. */
   readonly artefacts?: string;
+  /** Why there are none. */
+  readonly artefactsProblem?: string;
   /** A golden file that was written. */
   readonly updated?: string;
 }

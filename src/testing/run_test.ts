@@ -4,12 +4,17 @@
  * @module
  */
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ExitWatch, isInSummary, reasonsOf } from "./exit_rule.ts";
 import { runGuest, type SelfCommand } from "./guest_process.ts";
 import { judge } from "./judge.ts";
 import { sameBytes } from "./output_check.ts";
-import type { ProcessResult, TestResult, Verdict } from "./run_result.ts";
+import {
+  type ProcessResult,
+  summarizeProcess,
+  type TestResult,
+  type Verdict,
+} from "./run_result.ts";
 import { commandLine } from "./shell.ts";
 import type { Expectations, TestCase } from "./test_case.ts";
 
@@ -48,18 +53,19 @@ export async function runTest(item: TestRun, around: TestSurroundings): Promise<
     const { process, verdict, updated } = await attempt(test, around);
     const again = verdict.status === "failed" && attempts <= test.retry && !around.signal.aborted;
     if (again) continue;
+    const status = process.killed === "stop" ? "not_run" : verdict.status;
     const result: TestResult = {
       ...item,
       ...verdict,
-      ...(process.killed === "stop" ? { status: "not_run" } : {}),
+      status,
       attempts,
       durationMs: process.durationMs,
-      process,
+      process: summarizeProcess(process, status),
       command: repeatCommand(test, around.program),
       lastExits: [],
       ...(updated === undefined ? {} : { updated }),
     };
-    return result.status === "failed" ? await keepArtefacts(result, around) : result;
+    return status === "failed" ? await explainFailure(result, process, around) : result;
   }
 }
 
@@ -102,17 +108,46 @@ async function attempt(test: TestCase, around: TestSurroundings): Promise<Attemp
     signal: around.signal,
   });
   const path = expect?.stdout?.golden;
-  const golden = path === undefined ? undefined : readOrNothing(path);
-  const evidence = { process, watches };
-  if (path === undefined || !around.update || process.killed !== undefined) {
-    return { process, verdict: await judge(test, golden ? { ...evidence, golden } : evidence) };
+  if (path === undefined) return { process, verdict: await judge(test, { process, watches }) };
+  const golden = readGolden(path);
+  if ("problem" in golden) return { process, verdict: failedVerdict("read", path, golden.problem) };
+  const { bytes } = golden;
+  if (!around.update || process.killed !== undefined) {
+    const evidence = { process, watches, ...(bytes && { golden: bytes }) };
+    return { process, verdict: await judge(test, evidence) };
   }
-  const verdict = await judge(test, { ...evidence, golden: process.stdout });
-  const stale = !golden || !sameBytes(golden, process.stdout);
+  const verdict = await judge(test, { process, watches, golden: process.stdout });
   // The output of a guest that fails must not become its golden file.
-  if (verdict.status !== "passed" || !stale) return { process, verdict };
-  Deno.writeFileSync(path, process.stdout);
+  if (verdict.status !== "passed" || bytes && sameBytes(bytes, process.stdout)) {
+    return { process, verdict };
+  }
+  const problem = writeGolden(path, process.stdout);
+  if (problem !== undefined) return { process, verdict: failedVerdict("write", path, problem) };
   return { process, verdict, updated: path };
+}
+
+function failedVerdict(what: "read" | "write", path: string, problem: string): Verdict {
+  const failure = { what: "stdout golden", expected: `to ${what} ${path}`, actual: problem };
+  return { status: "failed", failures: [failure], guestReports: [] };
+}
+
+/** The content of a golden file, nothing where there is none yet, or why it cannot be read. */
+function readGolden(path: string): { bytes?: Uint8Array<ArrayBuffer> } | { problem: string } {
+  try {
+    return { bytes: Deno.readFileSync(path) };
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? {} : { problem: (error as Error).message };
+  }
+}
+
+/** Writes a golden file and its folder. @returns why it cannot be written */
+function writeGolden(path: string, bytes: Uint8Array): string | undefined {
+  try {
+    Deno.mkdirSync(dirname(path), { recursive: true });
+    Deno.writeFileSync(path, bytes);
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** The trace options that the expectations need, and no more. */
@@ -136,8 +171,12 @@ function repeatCommand(test: TestCase, program: string): string {
   return `(cd ${commandLine([test.folder])} && ${input}${run})`;
 }
 
-/** Writes the artefacts of a failed test to a folder, and collects its last exits. */
-async function keepArtefacts(result: TestResult, around: TestSurroundings): Promise<TestResult> {
+/** Adds the last exits of a failed test, and writes its artefacts. */
+async function explainFailure(
+  result: TestResult,
+  process: ProcessResult,
+  around: TestSurroundings,
+): Promise<TestResult> {
   const { test } = result;
   // A plain test runs without a trace: its last exits come from a second run.
   const timeoutMs = Math.min(test.timeoutMs, SECOND_LOOK_MS);
@@ -155,23 +194,31 @@ async function keepArtefacts(result: TestResult, around: TestSurroundings): Prom
   if (traced?.code === TIMEOUT && timeoutMs < test.timeoutMs) {
     lastExits.push(`(that run was ended after ${timeoutMs} ms)`);
   }
-  const folder = freeFolder(around.artefacts(), folderName(test.name));
-  const write = (name: string, content: string | Uint8Array): void =>
-    Deno.writeFileSync(
-      join(folder, name),
-      typeof content === "string" ? new TextEncoder().encode(content) : content,
-    );
-  write("command", `${result.command}\n`);
-  write("stdout", result.process!.stdout);
-  write("stderr", result.process!.stderr);
-  if (traced) write("trace", traced.stderr);
-  write(
-    "failures",
-    result.failures.map(({ what, expected, actual, diff }) =>
-      `${what}\nexpected: ${expected}\nactual: ${actual}\n${diff === undefined ? "" : `${diff}\n`}`
-    ).join("\n"),
+  return { ...result, lastExits, ...keepArtefacts(result, process, traced, around) };
+}
+
+/** Writes the artefacts of a failed test to a folder of its own. */
+function keepArtefacts(
+  { test, command, failures }: TestResult,
+  process: ProcessResult,
+  traced: ProcessResult | undefined,
+  around: TestSurroundings,
+): Pick<TestResult, "artefacts" | "artefactsProblem"> {
+  const parent = around.artefacts();
+  const texts = failures.map(({ what, expected, actual, diff }) =>
+    `${what}\nexpected: ${expected}\nactual: ${actual}\n${diff === undefined ? "" : `${diff}\n`}`
   );
-  return { ...result, lastExits, artefacts: folder };
+  try {
+    const folder = freeFolder(parent, folderName(test.name));
+    Deno.writeTextFileSync(join(folder, "command"), `${command}\n`);
+    Deno.writeFileSync(join(folder, "stdout"), process.stdout);
+    Deno.writeTextFileSync(join(folder, "stderr"), process.stderr);
+    if (traced) Deno.writeTextFileSync(join(folder, "trace"), traced.stderr);
+    Deno.writeTextFileSync(join(folder, "failures"), texts.join("\n"));
+    return { artefacts: folder };
+  } catch (error) {
+    return { artefactsProblem: (error as Error).message };
+  }
 }
 
 /** A folder name for a test. */
@@ -188,14 +235,5 @@ function freeFolder(parent: string, name: string): string {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
-  }
-}
-
-function readOrNothing(path: string): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
   }
 }

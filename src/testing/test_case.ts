@@ -94,9 +94,18 @@ export interface RunOption {
   readonly help: string;
 }
 
+/** What is wrong with options. */
+export interface OptionProblem {
+  /** Which of them it is, where that is known. */
+  readonly option: string | undefined;
+  readonly message: string;
+}
+
 /** What a test file may use of the command line. */
 export interface RunDialect {
   readonly options: readonly RunOption[];
   /** Milliseconds of a duration such as `500ms`. @throws {Error} */
   duration(text: string): number;
+  /** What is wrong with options, given as `--name=value`. */
+  problem(options: readonly string[]): Promise<OptionProblem | undefined>;
 }

@@ -94,6 +94,7 @@ export function testFileReader(dialect: RunDialect): TestFileReader {
     const tests = (file.value.test as RawTest[]).flatMap((raw, i) =>
       decoder.test(raw, pointerTo("/test", i))
     );
+    await decoder.checkOptions();
     if (decoder.problems.length > 0) throw new TestFileError(inOrder(decoder.problems));
     return tests;
   };
@@ -106,6 +107,11 @@ class Decoder {
   readonly #path: string;
   readonly #file: TomlFile;
   readonly #dialect: RunDialect;
+  readonly #toCheck: {
+    readonly raw: RawTest;
+    readonly parameters: Readonly<Record<string, Parameter>>;
+    readonly pointer: string;
+  }[] = [];
 
   constructor(path: string, file: TomlFile, dialect: RunDialect) {
     this.#path = path;
@@ -152,6 +158,7 @@ class Decoder {
       const ownTrace = values["trace-file"] !== undefined || values.format === "text";
       if (ownTrace) this.#refuseBlindness(raw, pointer);
       const { trace } = values;
+      this.#toCheck.push({ raw, parameters, pointer });
       return {
         ...common,
         name: raw.name + combinationName(parameters),
@@ -161,6 +168,60 @@ class Decoder {
         ownTrace,
         timeoutMs: this.#timeout(values.timeout, `${pointer}/timeout`),
       };
+    });
+  }
+
+  /** Checks the options of all tests: each value by itself, then all of a test together. */
+  async checkOptions(): Promise<void> {
+    const seen = new Map<string, boolean>();
+    for (const { raw, parameters, pointer } of this.#toCheck) {
+      const options = this.#givenOptions(raw, parameters, pointer);
+      const memory = options.filter(({ name }) => name === "memory").map(({ text }) => text);
+      let isGood = true;
+      for (const { name, text, at } of options) {
+        const key = `${at} ${text} ${memory}`;
+        if (!seen.has(key)) {
+          const args = name === "memory" ? [text] : [...memory, text];
+          const problem = await this.#dialect.problem(args);
+          const isOwn = problem?.option === name;
+          if (isOwn) this.#problem(at, `${name}: ${problem.message}`);
+          seen.set(key, !isOwn);
+        }
+        isGood &&= seen.get(key)!;
+      }
+      if (!isGood || options.length < 2) continue;
+      const problem = await this.#dialect.problem(options.map(({ text }) => text));
+      if (!problem) continue;
+      const { option, message } = problem;
+      const at = option === undefined ? pointer : `${pointer}/${option}`;
+      this.#problem(at, option === undefined ? message : `${option}: ${message}`);
+    }
+  }
+
+  /** The options of a combination, each with its value's place. */
+  #givenOptions(
+    raw: RawTest,
+    parameters: Readonly<Record<string, Parameter>>,
+    pointer: string,
+  ): { name: string; text: string; at: string }[] {
+    return testOptions(this.#dialect.options).flatMap(({ name, value }) => {
+      if (value === undefined || name === "timeout") return [];
+      if (name in parameters) {
+        const index = raw.matrix![name]!.indexOf(parameters[name]!);
+        const at = `${pointer}/matrix/${name}/${index}`;
+        return [{ name, text: `--${name}=${parameters[name]}`, at }];
+      }
+      const given = raw[name];
+      if (!Array.isArray(given)) {
+        return given === undefined
+          ? []
+          : [{ name, text: `--${name}=${given}`, at: `${pointer}/${name}` }];
+      }
+      return given.map((each, i) => ({
+        name,
+        text: `--${name}=${each}`,
+        at: `${pointer}/${name}/${i}`,
+      }));
     });
   }
 

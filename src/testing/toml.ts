@@ -6,6 +6,7 @@
 
 import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 import { type Position, TestFileError } from "./position.ts";
+import { checkLimits } from "./toml_limits.ts";
 
 /** A parsed file. */
 export interface TomlFile {
@@ -33,14 +34,8 @@ export interface TomlFile {
  * ```
  */
 export function readToml(path: string, text: string): TomlFile {
-  let program: AST.TOMLProgram;
-  try {
-    program = parseTOML(text);
-  } catch (error) {
-    if (!(error instanceof ParseError)) throw error;
-    const at = { line: error.lineNumber, column: error.column + 1 };
-    throw new TestFileError([{ path, at, message: error.message }]);
-  }
+  checkLimits(path, text);
+  const program = parse(path, text);
   const places = placesOf(program);
   return {
     value: getStaticTOMLValue(program) as Record<string, unknown>,
@@ -52,6 +47,22 @@ export function readToml(path: string, text: string): TomlFile {
       return { line: 1, column: 1 };
     },
   };
+}
+
+function parse(path: string, text: string): AST.TOMLProgram {
+  const problem = (at: Position, message: string) => new TestFileError([{ path, at, message }]);
+  try {
+    return parseTOML(text);
+  } catch (error) {
+    if (error instanceof ParseError) {
+      throw problem({ line: error.lineNumber, column: error.column + 1 }, error.message);
+    }
+    // The parser takes a string's characters as arguments of a call.
+    if (error instanceof RangeError) {
+      throw problem({ line: 1, column: 1 }, "a string is too long to be read");
+    }
+    throw error;
+  }
 }
 
 /** A key's pointer below another's (RFC 6901). */

@@ -34,7 +34,10 @@ export function compileValidator({ $schema: _, ...schema }: Schema): Validator {
   return async (path, file) => {
     if (check(file.value)) return [];
     const problems = new Map<string, Problem>();
-    for (const error of relevant(check.errors ?? [])) {
+    // Of several problems at one place the first is shown: an unknown key says more than a missing one.
+    const errors = relevant(check.errors ?? [])
+      .toSorted((a, b) => Number(a.keyword === "required") - Number(b.keyword === "required"));
+    for (const error of errors) {
       const { pointer, message } = await explain(error);
       const at = file.locate(pointer);
       const key = `${at.line}:${at.column}`;
@@ -78,7 +81,10 @@ async function explain(
       const near = await nearestName(given, Object.keys(schema.properties ?? {}));
       return {
         pointer: pointerTo(instancePath, given),
-        message: `unknown key "${given}"` + (near === undefined ? "" : `; did you mean ${near}?`),
+        message: `unknown key "${given}"` +
+          (near === undefined
+            ? ""
+            : `; did you mean ${isTables(schema, near) ? `[[${near}]]` : near}?`),
       };
     }
     case "propertyNames":
@@ -94,9 +100,16 @@ async function explain(
           (near === undefined ? "" : `; did you mean ${near}?`),
       };
     }
-    case "required":
-      return { pointer: instancePath, message: `the key "${params.missingProperty}" is missing` };
+    case "required": {
+      const missing = String(params.missingProperty);
+      const item = isTables(schema, missing) ? `; write each ${missing} as [[${missing}]]` : "";
+      return { pointer: instancePath, message: `the key "${missing}" is missing${item}` };
+    }
     case "type": {
+      if (params.type === "array" && isTable(schema.items) && typeof data === "object") {
+        const message = `write [[${name}]] with two brackets, for there may be several`;
+        return { pointer: instancePath, message };
+      }
       const wanted = [params.type].flat().map((type) => TYPE_NAMES[type as string] ?? type);
       return {
         pointer: instancePath,
@@ -111,6 +124,18 @@ async function explain(
       return { pointer: instancePath, message: `${subject} cannot be ${shown(data)}: ${what}` };
     }
   }
+}
+
+/** Whether a property is an array of tables. */
+function isTables(schema: Schema, name: string): boolean {
+  const property = (schema.properties as Readonly<Record<string, Schema>>)[name];
+  return property?.type === "array" && isTable(property.items);
+}
+
+/** Whether a schema is that of a test's table, which TOML can write under a heading. */
+function isTable(schema: unknown): boolean {
+  return typeof schema === "object" && schema !== null && "$ref" in schema &&
+    schema.$ref === "#/definitions/test";
 }
 
 /** The words that the alternatives of a schema allow. */

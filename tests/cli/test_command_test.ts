@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import { close } from "../../ffi/libc.ts";
 import { openPty, tryRead } from "../../ffi/streams.ts";
 import { code } from "../lib/guest.ts";
@@ -166,6 +166,98 @@ kvmTest("--update writes golden files, but not those of tests that fail", async 
   dir.file("good.out", "Hello, KVM?\n");
   const stale = await vmexit("test", "--filter", "good", path);
   assertStringIncludes(stale.stdout, "    -Hello, KVM?\n    +Hello, KVM!\n");
+});
+
+kvmTest("--update makes the folders of golden files, and says where it cannot", async () => {
+  using dir = new TempDir();
+  const path = dir.file(
+    "a.toml",
+    `[[test]]
+name = "new"
+image = "${image("hello.elf")}"
+stdout.golden = "not/there/yet.txt"
+
+[[test]]
+name = "below a file"
+image = "${image("hello.elf")}"
+stdout.golden = "a.toml/golden.txt"
+`,
+  );
+  const { code, stdout } = await vmexit("test", "--update", path);
+  assertEquals(code, 1, stdout);
+  assertEquals(Deno.readTextFileSync(`${dir.path}/not/there/yet.txt`), "Hello, KVM!\n");
+  assertMatch(
+    stdout,
+    /FAIL below a file .*\n {2}stdout golden\n {4}expected {2}to (?:read|write) /,
+  );
+});
+
+/** `mov edx, 0xe9; mov ecx, 400000; l: mov al, 10; out dx, al; loop l; cli; hlt` */
+const NEWLINES = "ba e9 00 00 00  b9 80 1a 06 00  b0 0a  ee  e2 fb  fa  f4";
+
+/** The most memory that a process has had when it ends, in MiB. */
+async function peakMegabytes(args: string[]): Promise<number> {
+  const child = new Deno.Command(VMEXIT, { args, stdout: "null", stderr: "null" }).spawn();
+  let isRunning = true;
+  const ended = child.status.then(() => isRunning = false);
+  let peak = 0;
+  while (isRunning) {
+    try {
+      const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+      peak = Number(/VmHWM:\s*(\d+)/.exec(status)?.[1] ?? peak);
+    } catch {
+      // It has just ended.
+    }
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5))]);
+  }
+  return peak / 1024;
+}
+
+kvmTest("a guest that prints single bytes costs the runner no buffer for each", async () => {
+  using dir = new TempDir();
+  const guest = `${dir.path}/newlines.bin64`;
+  Deno.writeFileSync(guest, code(NEWLINES));
+  const path = dir.file(
+    "a.toml",
+    `[[test]]
+name = "newlines"
+image = "${guest}"
+stdout.contains = "\\n\\n"
+`,
+  );
+  assertEquals((await vmexit("test", path)).code, 0);
+  assertLess(await peakMegabytes(["test", path]), 250);
+});
+
+/** `mov esi, text; mov edx, 0xe9; mov ecx, its length; rep outsb; cli; hlt; text: ...` */
+function says(text: string): Uint8Array {
+  const bytes = new TextEncoder().encode(text);
+  const head = `be 13 00 10 00  ba e9 00 00 00  b9 ${
+    bytes.length.toString(16)
+  } 00 00 00  f3 6e  fa  f4`;
+  return new Uint8Array([...code(head), ...bytes]);
+}
+
+kvmTest("nothing that a guest prints is obeyed by the terminal of who tests it", async () => {
+  using dir = new TempDir();
+  const guest = `${dir.path}/escapes.bin64`;
+  Deno.writeFileSync(guest, says("\x1b[2J\u009b31m\x1b]0;t\x07PASS\r\n"));
+  const path = dir.file(
+    "a.toml",
+    `[[test]]
+name = "escapes"
+image = "${guest}"
+stdout = "PASS\\n"
+`,
+  );
+  for (const format of ["human", "tap", "json", "junit"]) {
+    const { code, stdout } = await vmexit("test", "--format", format, path);
+    assertEquals(code, 1, stdout);
+    assertEquals(/[^\n\P{Cc}]/u.exec(stdout)?.[0], undefined, format);
+  }
+  const { stdout } = await vmexit("test", path);
+  assertStringIncludes(stdout, "    -PASS\n");
+  assertStringIncludes(stdout, "PASS␍\n");
 });
 
 kvmTest("every format can go to a file, and people are told all the same", async () => {

@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { ProcessResult, TestResult } from "../../src/testing/run_result.ts";
+import {
+  type ProcessResult,
+  type ProcessSummary,
+  summarizeProcess,
+  type TestResult,
+} from "../../src/testing/run_result.ts";
 import type { RunDialect, TestCase } from "../../src/testing/test_case.ts";
 import { HALT } from "./trace_records.ts";
 
@@ -27,6 +32,10 @@ export const DIALECT: RunDialect = {
     const [, number, unit] = /^([\d.]+)(ms|s)$/.exec(text) ?? [];
     if (number === undefined) throw new Error("no duration");
     return Number(number) * (unit === "s" ? 1000 : 1);
+  },
+  problem(options) {
+    const isWrong = options.some((option) => option.startsWith("--memory=bad"));
+    return Promise.resolve(isWrong ? { option: "memory", message: "bad" } : undefined);
   },
 };
 
@@ -63,6 +72,11 @@ export function processResult(stdout = "", more: Partial<ProcessResult> = {}): P
     durationMs: 12,
     ...more,
   };
+}
+
+/** The same as a failed test's report has it. */
+export function processSummary(stdout = "", more: Partial<ProcessResult> = {}): ProcessSummary {
+  return summarizeProcess(processResult(stdout, more), "failed");
 }
 
 /** A test that passed. */

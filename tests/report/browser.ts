@@ -125,6 +125,49 @@ pageTest("the page is drawn, and asks for nothing but itself", GUEST, async (ope
   assertStringIncludes(await page.innerText("#outcome"), "guest halted (HLT)");
 });
 
+const FAULT = ["--hole", "0x300000+0x1000:truncated", image("fault/read-user.bin64")];
+
+pageTest("a fault is shown from its fields, with its page walk and the registers", FAULT, async ({
+  page,
+  problems,
+}) => {
+  assertEquals(problems, []);
+  assertStringIncludes(
+    await page.innerText("#outcome"),
+    "memory fault: read of 4 bytes at GPA 0x300008: past the end of its file; exit code 20",
+  );
+  const facts = (await page.innerText("#fault dl")).split("\n");
+  for (const [name, value] of [["GPA", "0x300008"], ["instruction", "mov eax, [rdi+8]"]]) {
+    assertEquals(facts[facts.indexOf(name!) + 1], value);
+  }
+  assertEquals(
+    await page.locator("#fault tr.bad").innerText(),
+    [
+      "bad\toperand\tread 4\t0x300008\t0x300008\tpast the end of its file",
+    ].join(),
+  );
+  assertGreater(await page.locator("#fault tr.bad + tr.walk").count(), 0);
+  assertStringIncludes(await page.innerText("#fault"), "rdi\t0000000000300000");
+});
+
+pageTest("a short trace has no empty panels, and no label is cut", FAULT, async ({ page }) => {
+  for (const empty of ["#console", "#by-port", "#by-page", "#durations canvas"]) {
+    assertEquals(await page.locator(empty).isVisible(), false, empty);
+  }
+  assertLess((await page.locator("#table").boundingBox())!.height, 60);
+  // Right of the plot there is room for half of a label.
+  const { x, width } = await plot(page);
+  const canvas = (await page.locator("#timeline canvas").first().boundingBox())!;
+  assertGreater(canvas.x + canvas.width - (x + width), 35);
+});
+
+pageTest("short output stands above the charts", [image("hello.elf")], async ({ page }) => {
+  const output = (await page.locator("#console").boundingBox())!;
+  assertStringIncludes(await page.innerText("#console"), "Hello, KVM!");
+  assertLess(output.height, 40);
+  assertLess(output.y, (await page.locator("#timeline").boundingBox())!.y);
+});
+
 pageTest("what the page holds cannot reach the network", GUEST, async ({ page }) => {
   const fetched = await page.evaluate(`fetch("https://example.org/").then(() => "sent", String)`);
   assertStringIncludes(String(fetched), "TypeError");

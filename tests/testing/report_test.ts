@@ -12,7 +12,7 @@ import { jsonReporter } from "../../src/testing/report_json.ts";
 import { junitReporter } from "../../src/testing/report_junit.ts";
 import { tapReporter } from "../../src/testing/report_tap.ts";
 import { summarize, type TestResult } from "../../src/testing/run_result.ts";
-import { processResult, testCase, testResult } from "../lib/testing.ts";
+import { processSummary, testCase, testResult } from "../lib/testing.ts";
 
 const RESULTS: readonly TestResult[] = [
   testResult({ attempts: 2 }),
@@ -25,7 +25,7 @@ const RESULTS: readonly TestResult[] = [
     ],
     lastExits: ["#1 HLT"],
     artefacts: "/tmp/x",
-    process: processResult("b\x00\ud800"),
+    process: processSummary("b\x00\ud800"),
   }),
   testResult({ test: testCase({ name: "s" }), status: "skipped", reason: "no KVM # here" }),
   testResult({
@@ -46,7 +46,7 @@ Deno.test("people are told failures in full, and the rest in numbers", () => {
   assertEquals(
     text,
     `PASS a test (12 ms, passed at attempt 2)
-FAIL # <b> & \\ \u0001 (dir/a.toml:3)
+FAIL # <b> & \\ ␁ (dir/a.toml:3)
   exit
     expected  3
     actual    0 ("halt")
@@ -82,7 +82,7 @@ Deno.test("TAP has a plan, a line for each test, subtests and YAML for failures"
   const text = report(tapReporter());
   const lines = text.split("\n");
   assertEquals(lines.slice(0, 3), ["TAP version 14", "1..5", "ok 1 - a test"]);
-  assert(lines.includes("not ok 2 - \\# <b> & \\\\ \u0001"), text);
+  assert(lines.includes("not ok 2 - \\# <b> & \\\\ ␁"), text);
   assert(lines.includes("ok 3 - s # SKIP no KVM \\# here"), text);
   assert(lines.includes("ok 5 - a test # SKIP the suite was ended"), text);
   assertStringIncludes(
@@ -136,7 +136,7 @@ Deno.test("repeated tests have statistics", () => {
       runs: 4,
       durationMs,
       status: i === 1 ? "failed" : "passed",
-      process: processResult(),
+      process: processSummary(),
     })
   );
   assertEquals(summarize(results, 1).statistics, [{

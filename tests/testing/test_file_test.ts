@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import schemaFile from "../../docs/test.schema.json" with { type: "json" };
-import { RUN_DIALECT } from "../../src/cli/commands/test.ts";
+import { RUN_DIALECT } from "../../src/cli/options/test_dialect.ts";
 import { TestFileError } from "../../src/testing/position.ts";
 import { testFileSchema } from "../../src/testing/schema.ts";
 import type { TestCase } from "../../src/testing/test_case.ts";
@@ -186,6 +186,52 @@ for (
     assertStringIncludes(error.message, message);
   });
 }
+
+Deno.test("a heading that is nearly [[test]] is told what it should be", async () => {
+  const refused = (text: string, message: string) =>
+    assertRejects(() => reader("e.toml", text), TestFileError, message);
+  await refused('[test]\nname = "a"', "e.toml:1:1: write [[test]] with two brackets");
+  await refused('[[tests]]\nname = "a"', 'e.toml:1:1: unknown key "tests"; did you mean [[test]]?');
+  await refused('[tests]\nname = "a"', 'e.toml:1:1: unknown key "tests"; did you mean [[test]]?');
+});
+
+const runReader = testFileReader(RUN_DIALECT);
+for (
+  const [lines, message] of [
+    ['memory = "64X"', '4:1: memory: "64X" is not a size'],
+    ["memory = 3", "4:1: memory: 0x3 bytes is not a whole number of pages"],
+    ['hole = ["0x1000+0x1000:none", "0x2000"]', '4:31: hole: "0x2000" is not a hole'],
+    ['hole = "0x1000+0x1000:nonee"', "did you mean none?"],
+    ['hole = "0x10000000+0x1000:none"\nmemory = "64M"', "4:1: hole: the hole 0x10000000+0x1000"],
+    ['hole = ["0x1000+0x1000:none", "0x1000+0x1000:lazy"]', "4:1: hole: the holes"],
+    ['cpu = "+foo"', '4:1: cpu: "+foo" is not a processor feature; did you mean +fpu?'],
+    ["cpus = 300", "4:1: cpus: a guest has at most 255 vCPUs, not 300"],
+    ['boot = "elv"', '4:1: boot: "elv" is none of'],
+    ['entry = "start"', '4:1: entry: "start" is not an address'],
+    ['com1 = "tcp:1"', '4:1: com1: "tcp:1" is none of'],
+    ['trace = "iio"', '4:1: trace: "iio" is neither'],
+    ["break = [1, 2, 3, 4, 5]", "4:1: break: x86 has four breakpoints, not 5"],
+    ['matrix.memory = ["64M", "3"]', "4:25: memory: 0x3 bytes"],
+  ] as const
+) {
+  Deno.test(`an option's value is checked before any test runs: ${lines}`, async () => {
+    const text = `[[test]]\nname = "a"\nimage = "y"\n${lines.replaceAll("\\n", "\n")}`;
+    const error = await assertRejects(() => runReader("e.toml", text), TestFileError);
+    assertStringIncludes(error.message, message);
+  });
+}
+
+Deno.test("options that name files are not opened before their test runs", async () => {
+  const text = `[[test]]
+name = "a"
+image = "y"
+hole = "0x140000000+0x1000:lazy:/nowhere"
+memory = "6G"
+fw-cfg = "opt/x,file=/nowhere"
+initrd = "/nowhere"
+`;
+  assertEquals((await runReader("e.toml", text)).length, 1);
+});
 
 Deno.test("a file without tests is an error", async () => {
   await assertRejects(() => reader("e.toml", ""), TestFileError, 'e.toml:1:1: the key "test" is');

@@ -21,29 +21,24 @@ import { tapReporter } from "../../testing/report_tap.ts";
 import type { TestRun } from "../../testing/run_test.ts";
 import { summarize, type TestResult } from "../../testing/run_result.ts";
 import { runSuite, type Selection, selectTests } from "../../testing/suite.ts";
-import type { RunDialect, TestCase } from "../../testing/test_case.ts";
+import type { TestCase } from "../../testing/test_case.ts";
 import { testFileReader } from "../../testing/test_file.ts";
 import { readUnitTests } from "../../testing/unittests_cfg.ts";
 import { OutputBuffer } from "../../trace/output_buffer.ts";
 import { readImageFile } from "../image_file.ts";
-import { type OptionOf, RUN, type TEST } from "../options/options.ts";
+import type { OptionOf, TEST } from "../options/options.ts";
 import type { ParsedOptions } from "../options/parse.ts";
 import { OutputError } from "../output_error.ts";
 import { programPath, selfCommand } from "../self.ts";
 import { followStarter } from "../starter.ts";
+import { RUN_DIALECT } from "../options/test_dialect.ts";
 import { UsageError } from "../options/usage_error.ts";
-import { parseChoice, parseCount, parseDuration } from "../options/values.ts";
+import { parseChoice, parseCount } from "../options/values.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const DEFAULT_COLUMNS = 80;
 
 type TestOptions = ParsedOptions<OptionOf<typeof TEST>>;
-
-/** What test files may use: the options of `run`. */
-export const RUN_DIALECT: RunDialect = {
-  options: RUN.options,
-  duration: (text) => parseDuration("timeout", text),
-};
 
 /**
  * Runs the command.

@@ -33,11 +33,6 @@ export class ConsoleView {
       choose: (index) => choose(output.row[this.#lines[index]!.places[0]!]!),
     });
     this.#list.length = this.#lines.length;
-    if (this.#lines.length === 0) {
-      view.append(
-        element("p", { class: "empty", text: "No exit of this trace writes to a console." }),
-      );
-    }
   }
 
   /** Goes to the moment behind a row; `undefined`: to the end. */

@@ -90,6 +90,8 @@ export class DurationChart {
         width: this.view.clientWidth || 400,
         height: HEIGHT,
         legend: { show: false },
+        // Room for half of the last tick's label.
+        padding: [8, 30, 0, 0],
         cursor: { show: false },
         scales: {
           x: { time: false, range: (_, least, most) => [least, most] },

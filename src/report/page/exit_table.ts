@@ -21,6 +21,9 @@ import { VirtualList } from "./virtual_list.ts";
 
 /** Pixels, as in the style sheet. */
 const ROW_HEIGHT = 24;
+const SCROLL_BAR = 16;
+/** Rows in sight. */
+const MOST_ROWS = 18;
 
 interface Column {
   readonly name: string;
@@ -68,6 +71,7 @@ export class ExitTable {
     choose: (row: number) => void,
   ) {
     this.#prepared = prepared;
+    view.style.height = `${Math.min(MOST_ROWS, prepared.rows.length) * ROW_HEIGHT + SCROLL_BAR}px`;
     heads.replaceChildren(
       ...COLUMNS.map(({ name, head }) =>
         element("span", { role: "columnheader", class: name, text: head })

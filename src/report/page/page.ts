@@ -24,6 +24,7 @@ import { reasonColor } from "./colors.ts";
 import { ConsoleView } from "./console_view.ts";
 import { byId, element, onceAFrame } from "./dom.ts";
 import { DurationChart } from "./durations.ts";
+import { faultHeadline, showFault } from "./fault_view.ts";
 import { ExitTable } from "./exit_table.ts";
 import { FilterError, parseFilter, type RowTest, selectRows } from "./filter.ts";
 import { bytesText, countText, durationText, portText } from "./format.ts";
@@ -34,6 +35,14 @@ import { Timeline } from "./timeline.ts";
 const LEAST_RANGE = 20;
 const PAGE_BYTES = 0x1000n;
 const TYPING_MS = 150;
+/** Fewer exits have no rate. */
+const FEW_EXITS = 10;
+/** Fewer lines of output stand above the charts, not beside them. */
+const FEW_LINES = 12;
+/** Fewer durations are only listed. */
+const FEW_DURATIONS = 3;
+/** Pixels, as in the style sheet. */
+const CONSOLE_LINE = 18;
 
 /** What is ready once the rows are unpacked. */
 interface Loaded {
@@ -78,6 +87,7 @@ class Page {
       toggle,
     );
     this.#head();
+    this.#layOut();
     this.#listen();
     this.#draw(overview);
   }
@@ -118,8 +128,10 @@ class Page {
         : [`shown by vmexit ${version}`]),
     ].join(" · ");
     const ending = byId("outcome");
+    const fault = outcome?.kind === "memory_fault" ? outcome : undefined;
+    if (fault) showFault(byId("fault"), fault);
     ending.textContent = outcome
-      ? `${outcome.message}; exit code ${outcome.exit_code}`
+      ? `${fault ? faultHeadline(fault) : outcome.message}; exit code ${outcome.exit_code}`
       : "the trace does not say how the run ended";
     const isGood = outcome && (outcome.exit_code === 0 || outcome.exit_code % 2 === 1);
     ending.className = outcome ? isGood ? "good" : "bad" : "open";
@@ -127,13 +139,14 @@ class Page {
       .filter(({ key }) => this.#summary.reasons[key as number]!.name === "MEMORY_FAULT")
       .reduce((sum, { count }) => sum + count, 0);
     const span = outcome ? outcome.t_us * 10 : this.#whole.to;
+    const rate = Math.round((outcome?.exits ?? rows) / (span / 1e7 || 1));
     const tiles: [string, string][] = [
       ["exits traced", countText(rows)],
       ...(outcome && outcome.exits !== rows
         ? [["exits in all", countText(outcome.exits)] as [string, string]]
         : []),
       ["duration", durationText(span)],
-      ["exits a second", countText(Math.round((outcome?.exits ?? rows) / (span / 1e7 || 1)))],
+      ...(rows < FEW_EXITS ? [] : [["exits a second", countText(rate)] as [string, string]]),
       ...(outcome?.guest_us === undefined
         ? []
         : [["in the guest", `${(outcome.guest_us / outcome.t_us * 100).toFixed(1)} %`] as [
@@ -160,6 +173,28 @@ class Page {
         return element("span", {}, swatch, name);
       }),
     );
+  }
+
+  /** Hides panels that would be empty, and puts short output where it takes little room. */
+  #layOut(): void {
+    const { overview, consoleLines, rows } = this.#summary;
+    const hide = (id: string, isEmpty: boolean): void => {
+      byId(id).closest("section")!.hidden = isEmpty;
+    };
+    hide("console", consoleLines === 0);
+    const isShort = consoleLines < FEW_LINES;
+    document.querySelector("main")!.classList.toggle("single", isShort);
+    if (isShort) byId("console").style.height = `${consoleLines * CONSOLE_LINE + 4}px`;
+    hide("timeline", rows === 0);
+    hide("table", rows === 0);
+    hide("by-reason", rows === 0);
+    hide("by-port", overview.byPort.bars.length === 0);
+    hide("by-page", overview.byPage.bars.length === 0);
+    hide("by-rip", overview.byRip.bars.length === 0);
+    const { between, inGuest, inVmm } = overview;
+    const most = Math.max(between.count, inGuest.count, inVmm.count);
+    hide("durations", most === 0);
+    byId("durations").hidden = most < FEW_DURATIONS;
   }
 
   #histograms(

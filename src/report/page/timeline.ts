@@ -133,6 +133,8 @@ export class Timeline {
         width: this.#view.clientWidth || 600,
         height: this.#height(),
         legend: { show: false },
+        // Room for half of the last tick's label.
+        padding: [8, 40, 0, 0],
         scales: {
           x: { time: false, range: () => [this.#data.range.from, this.#data.range.to] },
           y: { range: () => [0, Math.max(1, this.#most * 1.06)] },
