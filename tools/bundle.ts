@@ -38,6 +38,8 @@ const REQUIRED = { specifier: "iced-x86", file: "iced_x86.cjs" } as const;
  * evaluate than all else of it, and esbuild leaves no part of a CommonJS package out.
  */
 const UNUSED_ENUM = /(\bexports\.Code\s*=\s*)Object\.freeze\(\{[^{}]*\}\)/;
+/** A module that is loaded when it is needed. */
+const LAZY_IMPORT = /\bimport\(("[^"]+")\)/g;
 /** Lines that are comments, which may have addresses in examples. */
 const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
@@ -189,6 +191,8 @@ function inOneFolder(code: string): string {
     // import this one, and a start with what Node.js has takes longer.
     .replace(REQUIRE, "var $2=(name)=>process.getBuiltinModule(name);")
     .replaceAll(`("${REQUIRED.specifier}")`, `("./${REQUIRED.file}")`)
+    // Before it starts, Deno opens and analyses all modules that are imported by a literal.
+    .replaceAll(LAZY_IMPORT, "import([$1][0])")
     // CommonJS's, which packages for Node use.
     .replaceAll(/\b__dirname\b/g, "import.meta.dirname");
 }
