@@ -45,7 +45,7 @@ const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
 /** The program as files. */
 export interface Bundle {
-  /** Contents by name; `main.js` is what is run. */
+  /** Contents by name: `main.js` is what is run, with the permissions of `deno.json`. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Files and folders of the project that the program reads: paths by name. */
   readonly assets: ReadonlyMap<string, string>;
@@ -89,6 +89,8 @@ export async function bundleProgram(
       }
     }
     const required = Deno.readTextFileSync(fileURLToPath(import.meta.resolve(REQUIRED.specifier)));
+    const { permissions } = JSON.parse(Deno.readTextFileSync(join(project, "deno.json")));
+    files.set("deno.json", new TextEncoder().encode(JSON.stringify({ permissions })));
     files.set(REQUIRED.file, new TextEncoder().encode(required.replace(UNUSED_ENUM, "$1{}")));
     return { files, assets };
   } finally {
