@@ -5,51 +5,61 @@
  * @module
  */
 
-export { exists, type ExistsOptions, existsSync } from "./exists.ts";
-export { expandGlob, type ExpandGlobOptions } from "./expand_glob.ts";
-export { walk, type WalkEntry, type WalkOptions, walkSync } from "./walk.ts";
+import { basename, join, normalize } from "node:path";
 
-import { join } from "node:path";
-import { toPath } from "./to_path.ts";
+/** Whether there is a file or folder. */
+export function existsSync(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** A file, folder or symbolic link found by a walk. */
+export interface WalkEntry extends Deno.DirEntry {
+  /** Its path, relative if the walk's root was. */
+  path: string;
+}
+
+/** What a walk yields. */
+export interface WalkOptions {
+  /** Yields folders, the root too. Default: true. */
+  includeDirs?: boolean;
+  /** Yields only paths with one of these extensions. */
+  exts?: string[];
+  /** Neither yields nor enters paths that match one of these. */
+  skip?: RegExp[];
+}
 
 /**
- * Creates a folder and its parents where they are missing.
+ * Yields a folder and everything in it, depth first. Symbolic links are not followed. The order
+ * within a folder is the file system's.
  *
- * @param dir the folder
- * @throws {Error} if something that is no folder is there
+ * @throws {Deno.errors.NotFound} if there is no `root`
  *
  * @example
  * ```ts
- * import { ensureDir } from "@std/fs";
+ * import { walkSync } from "@std/fs";
  *
- * await ensureDir(await Deno.makeTempDir());
+ * for (const { path } of walkSync("images", { exts: [".elf"] })) console.log(path);
  * ```
  */
-export async function ensureDir(dir: string | URL): Promise<void> {
-  // mkdir's `recursive` takes an existing folder as it is, a symbolic link to one included.
-  await Deno.mkdir(dir, { recursive: true });
-}
-
-/** The synchronous {@linkcode ensureDir}. */
-export function ensureDirSync(dir: string | URL): void {
-  Deno.mkdirSync(dir, { recursive: true });
-}
-
-/**
- * Removes everything in a folder, or creates the folder.
- *
- * @param dir the folder
- *
- * @example
- * ```ts
- * import { emptyDir } from "@std/fs";
- *
- * await emptyDir(await Deno.makeTempDir());
- * ```
- */
-export async function emptyDir(dir: string | URL): Promise<void> {
-  await ensureDir(dir);
-  for await (const { name } of Deno.readDir(dir)) {
-    await Deno.remove(join(toPath(dir), name), { recursive: true });
+export function* walkSync(root: string, options: WalkOptions = {}): IterableIterator<WalkEntry> {
+  const { includeDirs = true, exts, skip = [] } = options;
+  const yields = (path: string): boolean => exts?.some((ext) => path.endsWith(ext)) ?? true;
+  const skips = (path: string): boolean => skip.some((pattern) => path.search(pattern) >= 0);
+  if (skips(root)) return;
+  const path = normalize(root);
+  if (includeDirs && yields(path)) {
+    const { isFile, isDirectory, isSymlink } = Deno.statSync(root);
+    yield { path, name: basename(path), isFile, isDirectory, isSymlink };
+  }
+  for (const entry of Deno.readDirSync(root)) {
+    const path = join(root, entry.name);
+    if (entry.isDirectory) yield* walkSync(path, options);
+    else if (yields(path) && !skips(path)) yield { ...entry, path };
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { exists, existsSync, walkSync } from "@std/fs";
+import { existsSync, walkSync } from "@std/fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -503,6 +503,6 @@ Deno.test("dev sets up for vmexit too, and ends as its task does", async () => {
   using copy = new Copy(WITH_DENO);
   const failed = await copy.exec(join(copy.root, "dev"), ["nonexistent"]);
   assertEquals(failed.code, 1);
-  assert(await exists(join(copy.root, ".setup")));
+  assert(existsSync(join(copy.root, ".setup")));
   assertEquals((await copy.vmexit()).stderr, "");
 });

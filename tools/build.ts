@@ -29,8 +29,8 @@ const START_TIMEOUT_MS = 10_000;
 export type Files = ReadonlyMap<string, Uint8Array>;
 
 /**
- * The program with all that it reads: the bundle, the example images and a deno.json of permissions;
- * and the licences of others' work in it.
+ * The program with all that it reads: the bundle with its permissions and the example images; and
+ * the licences of others' work in it.
  *
  * @param flags where packages come from, for `deno bundle`
  * @throws {BuildError} when a package has none
@@ -43,12 +43,7 @@ export async function programFiles(flags: readonly string[]): Promise<Files> {
       all.set(join(name, file), Deno.readFileSync(join(path, file)));
     }
   }
-  const { permissions } = config;
-  const texts = {
-    "deno.json": JSON.stringify({ permissions }),
-    [LICENSES]: await thirdPartyLicenses(flags),
-  };
-  for (const [name, text] of Object.entries(texts)) all.set(name, new TextEncoder().encode(text));
+  all.set(LICENSES, new TextEncoder().encode(await thirdPartyLicenses(flags)));
   return all;
 }
 
@@ -134,6 +129,7 @@ export async function buildCompiled(parts: Parts, out: string): Promise<void> {
     const others = [...parts.files.keys()].filter((name) => name !== "main.js");
     await run(parts.deno, [
       ...["compile", "--quiet", "--no-check", "--no-lock", "--no-prompt", "-P=test"],
+      "--v8-flags=--no-lazy,--min-semi-space-size=8", // as in the launcher
       ...[`--config=${join(folder, "deno.json")}`, `--output=${temporary}`],
       ...others.map((name) => `--include=${join(folder, name)}`),
       join(folder, "main.js"),

@@ -38,12 +38,14 @@ const REQUIRED = { specifier: "iced-x86", file: "iced_x86.cjs" } as const;
  * evaluate than all else of it, and esbuild leaves no part of a CommonJS package out.
  */
 const UNUSED_ENUM = /(\bexports\.Code\s*=\s*)Object\.freeze\(\{[^{}]*\}\)/;
+/** A module that is loaded when it is needed. */
+const LAZY_IMPORT = /\bimport\(("[^"]+")\)/g;
 /** Lines that are comments, which may have addresses in examples. */
 const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
 /** The program as files. */
 export interface Bundle {
-  /** Contents by name; `main.js` is what is run. */
+  /** Contents by name: `main.js` is what is run, with the permissions of `deno.json`. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Files and folders of the project that the program reads: paths by name. */
   readonly assets: ReadonlyMap<string, string>;
@@ -87,6 +89,8 @@ export async function bundleProgram(
       }
     }
     const required = Deno.readTextFileSync(fileURLToPath(import.meta.resolve(REQUIRED.specifier)));
+    const { permissions } = JSON.parse(Deno.readTextFileSync(join(project, "deno.json")));
+    files.set("deno.json", new TextEncoder().encode(JSON.stringify({ permissions })));
     files.set(REQUIRED.file, new TextEncoder().encode(required.replace(UNUSED_ENUM, "$1{}")));
     return { files, assets };
   } finally {
@@ -189,6 +193,8 @@ function inOneFolder(code: string): string {
     // import this one, and a start with what Node.js has takes longer.
     .replace(REQUIRE, "var $2=(name)=>process.getBuiltinModule(name);")
     .replaceAll(`("${REQUIRED.specifier}")`, `("./${REQUIRED.file}")`)
+    // Before it starts, Deno opens and analyses all modules that are imported by a literal.
+    .replaceAll(LAZY_IMPORT, "import([$1][0])")
     // CommonJS's, which packages for Node use.
     .replaceAll(/\b__dirname\b/g, "import.meta.dirname");
 }

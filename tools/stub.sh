@@ -26,9 +26,11 @@ start() { # ARG...
     test) permissions='test' ;;
     *) permissions=default ;;
   esac
-  # Deno keeps what it compiles beside the program, and looks for nothing elsewhere.
+  # Deno keeps what it compiles beside the program, and looks for nothing elsewhere. V8's flags are
+  # those of the launcher.
   VMEXIT_PROGRAM=$self DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 \
     exec "$dir/deno" run --quiet --no-prompt --cached-only --no-lock -P=$permissions \
+    --v8-flags=--no-lazy,--min-semi-space-size=8 \
     --config="$dir/deno.json" "$dir/main.js" "$@"
 }
 

@@ -7,11 +7,12 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { walkSync } from "@std/fs";
+import { fileURLToPath } from "node:url";
 
-const root = new URL("../../", import.meta.url);
+const root = fileURLToPath(new URL("../../", import.meta.url));
 
 function readJson(path: string): Record<string, Record<string, unknown>> {
-  return JSON.parse(Deno.readTextFileSync(new URL(path, root)));
+  return JSON.parse(Deno.readTextFileSync(root + path));
 }
 
 const jsr = readJson("deno.json").imports as Record<string, string>;
@@ -45,7 +46,7 @@ Deno.test("deno.json pins a version of each @std package that has a stand-in, an
 });
 
 Deno.test("every @std module that the sources import has a stand-in", () => {
-  for (const { path } of walkSync(root, { exts: ["ts"], skip: [/\/\./] })) {
+  for (const { path } of walkSync(root, { exts: [".ts"], skip: [/\/\./] })) {
     const source = Deno.readTextFileSync(path);
     for (const [, specifier] of source.matchAll(/^(?:import|export|\}).* from "(@std\/.+)";$/gm)) {
       assert(specifier! in npm, `${path} imports ${specifier}, which is not in std/npm.json`);

@@ -13,7 +13,7 @@ import { PROJECT, TempDir } from "../lib/vmexit.ts";
 
 const FLAGS = [`--import-map=${PROJECT}std/npm.json`, `--lock=${PROJECT}deno.lock`];
 /** Packages that only tests and tools use. */
-const NOT_IN_PROGRAM = ["@types/picomatch", "echarts", "picomatch", "playwright-core"];
+const NOT_IN_PROGRAM = ["echarts", "playwright-core"];
 
 Deno.test("the bundle's packages are those that the sources import, and what these need", async () => {
   const packages = await bundledPackages(FLAGS);
