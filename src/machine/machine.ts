@@ -106,6 +106,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Called before each turn of the event loop. */
   readonly onPause?: () => void;
+  /** Whether the guest may run now; while not, only the event loop does. Default: always. */
+  readonly isReady?: () => boolean;
 }
 
 /** How long the guest runs before the event loop gets a turn. */
@@ -153,6 +155,8 @@ export class VirtualMachine implements Disposable {
   readonly #stalls: StallWatch;
   /** When the guest comes out at the latest (`performance.now()`); 0 while it does not run. */
   #sliceEnd = 0;
+  /** When `runFor` is to return. */
+  #deadline = 0;
 
   /**
    * @throws {KvmUnavailableError} when KVM or a capability is missing
@@ -251,12 +255,14 @@ export class VirtualMachine implements Disposable {
   }
 
   /** Runs the guest to its end, with turns for timers, signals and promises between slices. */
-  async run({ timeoutMs = Infinity, onPause = () => {} }: RunOptions = {}): Promise<Outcome> {
+  async run(
+    { timeoutMs = Infinity, onPause = () => {}, isReady = () => true }: RunOptions = {},
+  ): Promise<Outcome> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const left = deadline - performance.now();
       if (left <= 0) return { kind: "timeout", timeoutMs };
-      const outcome = this.runFor(Math.min(SLICE_MS, left));
+      const outcome = isReady() ? this.runFor(Math.min(SLICE_MS, left)) : this.outcome;
       if (outcome) return outcome;
       onPause();
       await eventLoopTurn();
@@ -272,18 +278,25 @@ export class VirtualMachine implements Disposable {
    */
   runFor(milliseconds: number): Outcome | undefined {
     this.#secondaries?.start();
+    this.#deadline = performance.now() + milliseconds;
     try {
-      return this.#runUntil(performance.now() + milliseconds);
+      return this.#runUntilDeadline();
     } finally {
       this.#secondaries?.park();
       this.#poll();
     }
   }
 
-  #runUntil(deadline: number): Outcome | undefined {
+  /** Makes `runFor` return as soon as the guest is out. */
+  pause(): void {
+    this.#deadline = 0;
+    this.#endSliceIn(0);
+  }
+
+  #runUntilDeadline(): Outcome | undefined {
     for (;;) {
       this.#poll();
-      const next = this.#runSlice(Math.min(deadline - performance.now(), this.#pollMs));
+      const next = this.#runSlice(Math.min(this.#deadline - performance.now(), this.#pollMs));
       if (next === "stop") return this.outcome;
       if (next === "wait") return undefined;
       if (this.#stalls.isDue(performance.now())) {
@@ -291,7 +304,7 @@ export class VirtualMachine implements Disposable {
         if (this.outcome) return this.outcome;
       }
       if (this.#isPc && this.#isDead()) return { kind: "halt" };
-      if (performance.now() >= deadline) return undefined;
+      if (performance.now() >= this.#deadline) return undefined;
     }
   }
 

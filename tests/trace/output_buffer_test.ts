@@ -99,3 +99,69 @@ for (
     assertEquals(out.failure, failures[0]);
   });
 }
+
+/** A stream whose reader takes nothing, or as much as there is room for. */
+class Stalled implements ByteStream {
+  room = 0;
+  waits = 0;
+  taken = 0;
+
+  writeSync(bytes: Uint8Array): number {
+    const count = Math.min(bytes.length, this.room);
+    this.room -= count;
+    this.taken += count;
+    return count;
+  }
+
+  waitForRoom(): boolean {
+    this.waits++;
+    return this.room > 0;
+  }
+}
+
+Deno.test("a stalled reader is told of, and waited for no more than once", () => {
+  const stream = new Stalled();
+  let stalls = 0;
+  const out = new OutputBuffer(stream, "it", undefined, () => stalls++);
+  out.text("line\n".repeat(100));
+  out.flush();
+  assertEquals([stalls, stream.waits, out.pending], [0, 0, 500], "there is room in the buffer");
+  for (let i = 0; i < 100_000; i++) out.byte(0x0a);
+  out.text("x".repeat(100_000));
+  assertEquals(stream.waits, 1);
+  assertEquals(stalls > 0, true);
+  assertEquals(out.pending, 200_500, "nothing is lost while the guest pauses");
+});
+
+Deno.test("what a stalled reader has left comes in order once it reads", () => {
+  const pieces = new Collector(1000);
+  const stream = new Stalled();
+  const out = new OutputBuffer(
+    {
+      writeSync: (bytes) =>
+        pieces.writeSync(bytes.subarray(0, stream.writeSync(bytes.subarray(0, 1000)))),
+      waitForRoom: () => stream.waitForRoom(),
+    },
+    "it",
+    undefined,
+    () => {},
+  );
+  const text = Array.from({ length: 30_000 }, (_, i) => `${i}\n`).join("");
+  out.text(text.slice(0, 90_000));
+  stream.room = 70_000;
+  out.text(text.slice(90_000));
+  stream.room = Infinity;
+  assertEquals(out.drain(0, 1000), true);
+  assertEquals([pieces.all, out.pending], [text, 0]);
+});
+
+Deno.test("a drain gives up in time, and what is dropped is counted", () => {
+  const stream = new Stalled();
+  const out = new OutputBuffer(stream, "it", undefined, () => {});
+  out.text("12345");
+  assertEquals(out.drain(0, 5), false);
+  assertEquals(out.drain(5, 5), true);
+  stream.room = 2;
+  assertEquals(out.drain(0, 5), false);
+  assertEquals([out.drop(), out.pending, stream.taken], [3, 0, 2]);
+});

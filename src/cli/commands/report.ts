@@ -10,7 +10,7 @@ import { SystemError } from "../../../ffi/libc.ts";
 import { readTrace, type Trace } from "../../report/trace.ts";
 import { OutputBuffer } from "../../trace/output_buffer.ts";
 import { TextTraceError, TraceError } from "../../trace/read.ts";
-import type { OptionOf, REPORT } from "../options/options.ts";
+import { type OptionOf, PAGE_FORMATS, type REPORT } from "../options/options.ts";
 import type { ParsedOptions } from "../options/parse.ts";
 import { OutputError } from "../output_error.ts";
 import { UsageError } from "../options/usage_error.ts";
@@ -27,7 +27,7 @@ const STDIO = "-";
 export async function report(
   parsed: ParsedOptions<OptionOf<typeof REPORT>>,
 ): Promise<readonly string[]> {
-  const format = parseChoice("--to", parsed.value("to") ?? "html", ["html", "perfetto"]);
+  const format = parseChoice("--to", parsed.value("to") ?? "html", PAGE_FORMATS);
   const path = parsed.operands[0]!;
   const target = parsed.value("output") ?? STDIO;
   if (format === "html" && target === STDIO && Deno.stdout.isTerminal()) {

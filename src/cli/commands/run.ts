@@ -10,7 +10,7 @@ import { portName } from "../../exits/port_names.ts";
 import { hex } from "../../hex.ts";
 import { KvmUnavailableError } from "../../kvm/unavailable.ts";
 import { VirtualMachine } from "../../machine/machine.ts";
-import { exitCodeOf, type Outcome } from "../../machine/outcome.ts";
+import { exitCodeOf } from "../../machine/outcome.ts";
 import { RunOutput } from "../console/run_output.ts";
 import { withinHostMemory } from "../host_limit.ts";
 import { planWarnings } from "../image_advice.ts";
@@ -43,8 +43,21 @@ export async function run(parsed: ParsedOptions<RunOption>): Promise<number> {
 async function runGuest(parsed: ParsedOptions<RunOption>): Promise<number> {
   const options = parseRunOptions(parsed);
   const image = await planImage(parsed, options.plannedFor);
-  // Nothing is written, and so nothing can fail, before the machine is there.
-  using output = new RunOutput(options.trace, (outcome) => machine.stop(outcome));
+  let signal: string | undefined;
+  const deadline = performance.now() + options.timeoutMs;
+  // Nothing is written, and no signal seen, before the machine is there.
+  using output = new RunOutput(options.trace, {
+    stop: (outcome) => machine.stop(outcome),
+    pause: () => machine.pause(),
+    cutShort: () => {
+      if (signal !== undefined) return { kind: "interrupted", signal };
+      const { timeoutMs } = options;
+      return performance.now() >= deadline ? { kind: "timeout", timeoutMs } : undefined;
+    },
+  });
+  using _signals = onSignals((name) =>
+    machine.stop({ kind: "interrupted", signal: signal = name })
+  );
   using ports = new DisposableStack();
   const serial = options.serial.map((choice) =>
     choice && ports.use(openSerial(choice, output.surroundings))
@@ -52,20 +65,15 @@ async function runGuest(parsed: ParsedOptions<RunOption>): Promise<number> {
   using machine = makeMachine(options, image, output, serial);
   output.openTraceFile(); // now that a guest can run, and not to lose an older trace before
   announce(options, image, machine, output);
-  const endedBySignal = stopOnSignals(machine);
-  let outcome: Outcome;
-  try {
-    machine.boot(image.plan);
-    output.tracer.begin(machine.statistics);
-    outcome = await machine.run({
-      timeoutMs: options.timeoutMs,
-      onPause: () => output.flush(),
-    });
-  } finally {
-    ports.dispose(); // the terminal is as it was before a signal can end the process again
-    endedBySignal[Symbol.dispose]();
-  }
-  return exitCodeOf(output.end(outcome));
+  machine.boot(image.plan);
+  output.tracer.begin(machine.statistics);
+  const outcome = await machine.run({
+    timeoutMs: options.timeoutMs,
+    onPause: () => output.flush(),
+    isReady: () => output.hasRoom,
+  });
+  ports.dispose(); // the terminal is as it was before a signal can end the process again
+  return exitCodeOf(await output.end(outcome));
 }
 
 type SerialPorts = NonNullable<ConstructorParameters<typeof VirtualMachine>[0]["serial"]>;
@@ -119,10 +127,10 @@ function announce(
   }
 }
 
-/** Lets signals end the run. @returns what lets them end the process again */
-function stopOnSignals(machine: VirtualMachine): Disposable {
+/** Calls back for signals that otherwise end the process. */
+function onSignals(act: (signal: typeof SIGNALS[number]) => void): Disposable {
   const handlers = SIGNALS.map((signal) => {
-    const handler = (): void => machine.stop({ kind: "interrupted", signal });
+    const handler = (): void => act(signal);
     Deno.addSignalListener(signal, handler);
     return { signal, handler };
   });

@@ -26,7 +26,7 @@ import { testFileReader } from "../../testing/test_file.ts";
 import { readUnitTests } from "../../testing/unittests_cfg.ts";
 import { OutputBuffer } from "../../trace/output_buffer.ts";
 import { readImageFile } from "../image_file.ts";
-import type { OptionOf, TEST } from "../options/options.ts";
+import { type OptionOf, REPORT_FORMATS, type TEST } from "../options/options.ts";
 import type { ParsedOptions } from "../options/parse.ts";
 import { OutputError } from "../output_error.ts";
 import { programPath, selfCommand } from "../self.ts";
@@ -49,12 +49,7 @@ type TestOptions = ParsedOptions<OptionOf<typeof TEST>>;
 export async function test(parsed: TestOptions): Promise<number> {
   if (!followStarter()) return EXIT_CODES.interrupted.code;
   const selection = parseSelection(parsed);
-  const format = parseChoice("--format", parsed.value("format") ?? "human", [
-    "human",
-    "tap",
-    "junit",
-    "json",
-  ]);
+  const format = parseChoice("--format", parsed.value("format") ?? "human", REPORT_FORMATS);
   const jobs = parsed.value("jobs");
   const jobCount = jobs === undefined ? navigator.hardwareConcurrency : parseCount("--jobs", jobs);
   const tests = await readTests(parsed.operands, selection.tags);

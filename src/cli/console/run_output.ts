@@ -7,38 +7,63 @@
 
 import { HostFile } from "../../../ffi/host_file.ts";
 import { SystemError } from "../../../ffi/libc.ts";
+import { NonblockingStream } from "../../../ffi/nonblocking_stream.ts";
 import { describeOutcome, type Outcome } from "../../machine/outcome.ts";
-import { type ByteStream, OutputBuffer, type OutputFailure } from "../../trace/output_buffer.ts";
+import {
+  type ByteStream,
+  CAPACITY,
+  OutputBuffer,
+  type OutputFailure,
+} from "../../trace/output_buffer.ts";
 import { outcomeText } from "../../trace/text.ts";
 import { Tracer } from "../../trace/tracer.ts";
 import type { TraceOptions } from "../options/run_options.ts";
 import type { SerialSurroundings } from "../options/serial_option.ts";
 import { OutputError } from "../output_error.ts";
 import { promptOutput, terminalOutput } from "./guest_output.ts";
+import { SharedScreen } from "./shared_screen.ts";
+
+/** How long a reader that takes nothing is waited for at a time, with turns of the event loop. */
+const WAIT_MS = 20;
+/** How long readers have for the rest of the output once the run is cut short. */
+const GRACE_MS = 1000;
 
 /** The streams of a run, and what is written to them. */
 export class RunOutput implements Disposable {
   readonly tracer: Tracer;
   /** Takes a byte of the guest's output. */
   readonly guest: (byte: number) => void;
-  readonly #stop: (outcome: Outcome) => void;
+  readonly #run: RunControls;
+  readonly #stack = new DisposableStack();
   readonly #file: TraceFile | undefined;
+  readonly #screen: SharedScreen | undefined;
   readonly #stdout: OutputBuffer;
   readonly #stderr: OutputBuffer;
   readonly #trace: OutputBuffer;
+  /** Files of serial ports. */
+  readonly #files: OutputBuffer[] = [];
   /** A serial port's file took no more. */
   #lost: Outcome | undefined;
+  /** When the grace is over (`performance.now()`). */
+  #graceEnd: number | undefined;
 
-  /** @param stop ends the run */
-  constructor(options: TraceOptions, stop: (outcome: Outcome) => void) {
-    this.#stop = stop;
-    const onFailure = (failure: OutputFailure): void => stop(failureOutcome(failure));
-    this.#stderr = new OutputBuffer(Deno.stderr, "stderr", onFailure);
-    this.#stdout = new OutputBuffer(Deno.stdout, "guest output to stdout", onFailure);
-    this.#file = options.file === undefined ? undefined : new TraceFile(options.file);
-    this.#trace = this.#file
-      ? new OutputBuffer(this.#file, this.#file.path, onFailure)
-      : this.#stderr;
+  constructor(options: TraceOptions, run: RunControls) {
+    this.#run = run;
+    const onFailure = (failure: OutputFailure): void => run.stop(failureOutcome(failure));
+    const stdout = this.#stack.use(new NonblockingStream(1));
+    const stderr = this.#stack.use(new NonblockingStream(2));
+    this.#screen = stdout.file.key === stderr.file.key
+      ? new SharedScreen(stdout, stderr, () => this.#stderr.flush())
+      : undefined;
+    const streams = this.#screen ?? { stdout, stderr };
+    const buffer = (stream: ByteStream, what: string): OutputBuffer =>
+      new OutputBuffer(stream, what, onFailure, run.pause);
+    this.#stderr = buffer(streams.stderr, "stderr");
+    this.#stdout = buffer(streams.stdout, "guest output to stdout");
+    this.#file = options.file === undefined
+      ? undefined
+      : this.#stack.use(new TraceFile(options.file));
+    this.#trace = this.#file ? buffer(this.#file, this.#file.path) : this.#stderr;
     this.tracer = new Tracer(this.#trace, {
       format: options.format,
       wanted: options.wanted,
@@ -52,6 +77,12 @@ export class RunOutput implements Disposable {
       : promptOutput(this.#stdout);
   }
 
+  [Symbol.dispose](): void {
+    this.flush();
+    this.#screen?.endLine(); // for the message of an error that has ended the run
+    this.#stack.dispose();
+  }
+
   /** Makes the file of the trace, or empties the one that is there. @throws {OutputError} */
   openTraceFile(): void {
     this.#file?.open();
@@ -62,10 +93,19 @@ export class RunOutput implements Disposable {
     return {
       stdout: this.guest,
       flush: () => this.flush(),
-      stop: this.#stop,
+      stop: this.#run.stop,
       notify: (message) => this.notify(message),
-      onFailure: (failure) => this.#stop(this.#lost ??= failureOutcome(failure)),
+      openFile: (path) => this.#openFile(path),
     };
+  }
+
+  #openFile(path: string): OutputBuffer {
+    const file = this.#stack.use(new HostFile(path));
+    const onFailure = (failure: OutputFailure): void =>
+      this.#run.stop(this.#lost ??= failureOutcome(failure));
+    const buffer = new OutputBuffer(file, path, onFailure, this.#run.pause);
+    this.#files.push(buffer);
+    return buffer;
   }
 
   /** Tells the user something at once. */
@@ -81,29 +121,72 @@ export class RunOutput implements Disposable {
     this.#stdout.flush();
   }
 
-  /** The run has ended: writes the rest. @returns how it ended, with lost output in view */
-  end(outcome: Outcome): Outcome {
+  /** Whether no reader holds the guest up; one that does is waited for a little. */
+  get hasRoom(): boolean {
+    return [this.#stderr, this.#trace, this.#stdout, ...this.#files].every((buffer) =>
+      buffer.pending < CAPACITY || buffer.drain(CAPACITY / 2, WAIT_MS)
+    );
+  }
+
+  /**
+   * The run has ended: writes the rest. Readers have as long as they need for that, until the run
+   * is cut short, and from then on a grace.
+   *
+   * @returns how it ended, with lost output in view
+   */
+  async end(outcome: Outcome): Promise<Outcome> {
     if (Deno.stdout.isTerminal()) this.#trace.flush();
-    this.#stdout.flush();
-    const ended = unlessLost(this.#stdout, this.#lost ?? outcome);
+    let ended = this.#lost ?? outcome;
+    for (const file of this.#files) ended = await this.#deliver(file, ended);
+    ended = await this.#deliver(this.#stdout, this.#lost ?? ended);
     this.tracer.end(ended);
-    const final = unlessLost(this.#trace, ended);
+    ended = await this.#deliver(this.#trace, ended);
     if (this.#file) {
-      this.#stderr.text(outcomeText(final, describe(final)));
-      this.#stderr.flush();
+      this.#stderr.text(outcomeText(ended, describe(ended)));
+      await this.#deliver(this.#stderr, ended);
     }
-    return final;
+    return ended;
   }
 
-  [Symbol.dispose](): void {
-    this.#file?.[Symbol.dispose]();
+  /** Writes what a buffer holds, or drops what its reader does not take in time. */
+  async #deliver(buffer: OutputBuffer, outcome: Outcome): Promise<Outcome> {
+    let ended = outcome;
+    while (!buffer.drain(0, WAIT_MS)) {
+      if (!CUT_SHORT.has(ended.kind)) ended = this.#run.cutShort() ?? ended;
+      if (CUT_SHORT.has(ended.kind)) {
+        this.#graceEnd ??= performance.now() + GRACE_MS;
+        if (performance.now() >= this.#graceEnd) {
+          const bytes = buffer.drop();
+          this.tracer.warn(`lost ${bytes} bytes of ${buffer.what}: its reader does not take them`);
+          break;
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    const { failure } = buffer;
+    // What a reader has closed is not lost.
+    return failure && !failure.closed ? failureOutcome(failure) : ended;
   }
 }
 
-/** The outcome, unless output was lost. What a reader has closed is not lost. */
-function unlessLost({ failure }: OutputBuffer, outcome: Outcome): Outcome {
-  return failure && !failure.closed ? failureOutcome(failure) : outcome;
+/** How the output acts on the run, and learns of its limits. */
+export interface RunControls {
+  /** Ends the run. */
+  readonly stop: (outcome: Outcome) => void;
+  /** Lets the guest come out, until there is room again. */
+  readonly pause: () => void;
+  /** How the run is cut short, where it is: by a signal, or because its time is over. */
+  readonly cutShort: () => Outcome | undefined;
 }
+
+/** Outcomes after which readers have only a grace. */
+const CUT_SHORT: ReadonlySet<Outcome["kind"]> = new Set([
+  "timeout",
+  "interrupted",
+  "quit",
+  "output_failed",
+  "output_closed",
+]);
 
 function failureOutcome(failure: OutputFailure): Outcome {
   return failure.closed
@@ -136,6 +219,10 @@ class TraceFile implements ByteStream, Disposable {
 
   writeSync(bytes: Uint8Array<ArrayBuffer>): number {
     return this.#file!.writeSync(bytes);
+  }
+
+  waitForRoom(timeoutMs: number): boolean {
+    return this.#file!.waitForRoom(timeoutMs);
   }
 
   [Symbol.dispose](): void {

@@ -8,6 +8,7 @@
 import { BOOT_PROTOCOLS } from "../../boot/plan.ts";
 import { HOLE_KINDS } from "../../memory/hole.ts";
 import { traceNames } from "../../trace/spec.ts";
+import { CPU_FEATURES } from "../../x86/cpu_features.ts";
 
 /** Values of `--format`. */
 export const FORMATS = ["text", "json"] as const;
@@ -19,6 +20,10 @@ export const MACHINE_CHOICES = ["auto", "bare", "pc"] as const;
 export const UNCLAIMED_POLICIES = ["ignore", "warn", "stop"] as const;
 /** Values of `--fault-policy`. */
 export const FAULT_POLICIES = ["resolve", "report"] as const;
+/** Values of `--format` of `test`. */
+export const REPORT_FORMATS = ["human", "tap", "junit", "json"] as const;
+/** Values of `--to`. */
+export const PAGE_FORMATS = ["html", "perfetto"] as const;
 /** Shells that there are completions for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -39,6 +44,11 @@ const FILE: Values = { kind: "file" };
 
 function oneOf(words: readonly string[]): Values {
   return { kind: "word", words: () => words };
+}
+
+/** The words of `--cpu`. */
+function cpuWords(): string[] {
+  return ["none", ...CPU_FEATURES.flatMap((name) => [`+${name}`, `-${name}`])];
 }
 
 /** A serial port's option. */
@@ -129,6 +139,7 @@ export const RUN = {
     {
       name: "cpu",
       value: "FEATURES",
+      values: { kind: "list", words: cpuWords },
       help: "a comma list of +NAME and -NAME: features of the processor; none: no optional ones",
     },
     {
@@ -209,6 +220,7 @@ export const TEST = {
   name: "test",
   operands: "PATH...",
   operandCount: [1, Infinity],
+  operandValues: FILE,
   summary: "run smoke tests",
   options: [
     {
@@ -224,11 +236,17 @@ export const TEST = {
     { name: "repeat", value: "N", help: "run each test N times, and count failures" },
     { name: "update", help: "write golden files instead of comparing with them" },
     { name: "verbose", short: "v", help: "name passed tests, too" },
-    { name: "format", value: "FORMAT", help: "human (default), tap, junit or json" },
-    { name: "output", short: "o", value: "FILE", help: "write the report there" },
+    {
+      name: "format",
+      value: "FORMAT",
+      values: oneOf(REPORT_FORMATS),
+      help: "human (default), tap, junit or json",
+    },
+    { name: "output", short: "o", value: "FILE", values: FILE, help: "write the report there" },
     {
       name: "artefacts",
       value: "DIR",
+      values: FILE,
       help: "keep the output and traces of failed tests there (default: a temporary folder)",
     },
     HELP,
@@ -240,10 +258,22 @@ export const REPORT = {
   name: "report",
   operands: "TRACE",
   operandCount: [1, 1],
+  operandValues: FILE,
   summary: "turn a JSON trace into a page or a Perfetto file",
   options: [
-    { name: "to", value: "FORMAT", help: "html (default): one page; perfetto: trace events" },
-    { name: "output", short: "o", value: "FILE", help: "write there instead of to stdout" },
+    {
+      name: "to",
+      value: "FORMAT",
+      values: oneOf(PAGE_FORMATS),
+      help: "html (default): one page; perfetto: trace events",
+    },
+    {
+      name: "output",
+      short: "o",
+      value: "FILE",
+      values: FILE,
+      help: "write there instead of to stdout",
+    },
     HELP,
   ],
 } as const satisfies CommandSpec;

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { HostFile } from "../../../ffi/host_file.ts";
 import { SystemError } from "../../../ffi/libc.ts";
 import { NULL_BACKEND, type SerialBackend } from "../../devices/serial_backend.ts";
 import { PtyBackend, UnixBackend } from "../../devices/stream_backend.ts";
-import { OutputBuffer, type OutputFailure } from "../../trace/output_buffer.ts";
+import type { OutputBuffer } from "../../trace/output_buffer.ts";
 import type { RunOption } from "./options.ts";
 import type { ParsedOptions } from "./parse.ts";
 import { OutputError } from "../output_error.ts";
@@ -59,8 +58,8 @@ function parseChoice(option: string, text: string): SerialChoice {
 
 /** What open ports need. */
 export interface SerialSurroundings extends StdioSurroundings {
-  /** Called when the file of a port can no longer be written. */
-  readonly onFailure: (failure: OutputFailure) => void;
+  /** Opens a new file for a port's output. @throws {SystemError} */
+  readonly openFile: (path: string) => OutputBuffer;
 }
 
 /** Opens what a port is connected to. @throws {OutputError} */
@@ -71,7 +70,7 @@ export function openSerial(choice: SerialChoice, surroundings: SerialSurrounding
       case "stdio":
         return stdioBackend(surroundings);
       case "file":
-        return fileBackend(path, surroundings.onFailure);
+        return fileBackend(surroundings.openFile(path));
       case "unix":
         return new UnixBackend(path);
       case "pty": {
@@ -92,16 +91,11 @@ export function openSerial(choice: SerialChoice, surroundings: SerialSurrounding
   }
 }
 
-/** A new file, written in large pieces. */
-function fileBackend(path: string, onFailure: (failure: OutputFailure) => void): SerialBackend {
-  const file = new HostFile(path);
-  const buffer = new OutputBuffer(file, path, onFailure);
+/** A file, written in large pieces and closed with the run's other output. */
+function fileBackend(file: OutputBuffer): SerialBackend {
   return {
-    write: (byte) => buffer.byte(byte),
-    flush: () => buffer.flush(),
-    [Symbol.dispose]: () => {
-      buffer.flush();
-      file[Symbol.dispose]();
-    },
+    write: (byte) => file.byte(byte),
+    flush: () => file.flush(),
+    [Symbol.dispose]: () => file.flush(),
   };
 }

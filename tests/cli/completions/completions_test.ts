@@ -156,6 +156,16 @@ for (const shell of SHELLS) {
       await ends("vmexit run --trace io,MM", "MMIO");
       await ends("vmexit run --hole 0x1000+0x1000:rea", "readonly");
       await ends("vmexit run --com1 file:READ", "README.md");
+      await ends("vmexit run --trace io,S390", ...[]);
+      await ends("vmexit run --cpu none,+rdra", "+rdrand");
+      await ends("vmexit run --cpu=-rdra", "-rdrand");
+      await ends("vmexit test --format j", "json", "junit");
+      await ends("vmexit report --to p", "perfetto");
+      const files = async (line: string): Promise<string[]> =>
+        (await complete(line)).map((path) => path.trim().split("/").at(-1)!);
+      assertEquals(await files("vmexit test READ"), ["README.md"]);
+      assertEquals(await files("vmexit report READ"), ["README.md"]);
+      assertEquals(await files("vmexit report -o READ"), ["README.md"]);
     },
   });
 }
