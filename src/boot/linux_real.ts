@@ -99,7 +99,7 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
       mapFact("e820", map),
     ],
     warnings,
-    unused: unusedOptions(options, ["loadAddress", "entry"]),
+    unused: unusedOptions(options, ["moduleArguments", "loadAddress", "entry"]),
   };
 }
 

@@ -47,14 +47,18 @@ export interface FirmwareOptions {
   readonly rsdp?: Rsdp;
   /** Ranges into which nothing is loaded, and their types in the memory map. */
   readonly reserved?: readonly MemoryMapEntry[];
+  /** The tables in those ranges, which an image destroys where it is loaded over them. */
+  readonly tables?: readonly FirmwareTable[];
 }
 
 /** The root pointer of {@linkcode firmwareTables}, and the area that they take. */
 export function firmwareOptions(ram: readonly RamRange[], cpus: number): FirmwareOptions {
-  const rsdp = firmwareTables(ram, cpus)[0];
+  const tables = firmwareTables(ram, cpus).filter(({ gpa }) => gpa >= AREA.gpa);
+  const [rsdp] = tables;
   if (!rsdp) return {};
   return {
     rsdp: { gpa: BigInt(rsdp.gpa), bytes: rsdp.bytes },
+    tables,
     reserved: [{
       gpa: Number(AREA.gpa),
       sizeBytes: AREA.sizeBytes,
