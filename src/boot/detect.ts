@@ -117,12 +117,13 @@ function planBy(protocol: BootProtocol, image: Uint8Array, options: BootOptions)
 
 /** Signs that an ELF file detected as a plain executable is a kernel of another protocol. */
 function elfDoubts(image: Uint8Array): string[] {
-  const unreadable = kernelNotesOf(image)?.unreadable;
+  const { unreadable, xenOnly } = kernelNotesOf(image)!;
   const misplaced = misplacedHeader(image);
   return [
     ...(unreadable === undefined
       ? []
       : [`${unreadable}; should it name a PVH entry, that is not used`]),
+    ...(xenOnly ? ["the file has notes for Xen, but no PVH entry (note 18)"] : []),
     ...(misplaced === undefined ? [] : [misplaced]),
   ];
 }

@@ -12,6 +12,10 @@ import { longEntry, protectedEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import { type BootOptions, type BootPlan, type Fact, Placement, unusedOptions } from "./plan.ts";
 
+/** Where a file says for which operating system it is, and the value for Linux. */
+const EI_OSABI = 7;
+const OSABI_LINUX = 3;
+
 /** Puts an ELF file's segments at their physical addresses. @throws {ImageError} */
 export function placeElf(elf: ElfImage, placement: Placement): void {
   for (const { index, bytes, physicalAddress, memorySizeBytes } of relocatedSegments(elf)) {
@@ -78,7 +82,20 @@ export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: elfFacts(elf),
-    warnings: [],
+    warnings: elfWarnings(image, elf, rip),
     unused: unusedOptions(options, ["commandLine", "modules", "loadAddress", "entry"]),
   };
+}
+
+/** Signs that a file is not the kernel that it is loaded as. */
+function elfWarnings(file: Uint8Array, { entry, segments }: ElfImage, rip: bigint): string[] {
+  const hasBytes = segments.some(({ physicalAddress, bytes }) =>
+    rip >= physicalAddress && rip < physicalAddress + BigInt(bytes.length)
+  );
+  return [
+    ...(hasBytes ? [] : [`ELF header: e_entry ${hex(entry)} lies in zeros, not in code`]),
+    ...(file[EI_OSABI] === OSABI_LINUX
+      ? ["the file is a program for Linux (EI_OSABI 3), and there are no system calls"]
+      : []),
+  ];
 }

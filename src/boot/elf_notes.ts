@@ -98,6 +98,8 @@ export interface KernelNotes {
   readonly pvhEntry?: bigint;
   /** The file is a Linux kernel. */
   readonly linux: boolean;
+  /** There are notes for Xen, but none with a PVH entry: a paravirtualized kernel. */
+  readonly xenOnly: boolean;
   /** Why some notes cannot be read, where they do not look like a kernel's. */
   readonly unreadable?: string;
 }
@@ -122,6 +124,7 @@ export function kernelNotes(elf: ElfImage): KernelNotes {
   const pvh = notes.find((note) => note.owner === "Xen" && note.type === PHYS32_ENTRY);
   return {
     linux,
+    xenOnly: !pvh && notes.some((note) => note.owner === "Xen"),
     ...(pvh ? { pvhEntry: pvhEntry(pvh) } : {}),
     ...(unreadable === undefined ? {} : { unreadable }),
   };

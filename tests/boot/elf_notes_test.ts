@@ -61,10 +61,10 @@ Deno.test("the PVH entry is a note of 4 or 8 bytes", () => {
 Deno.test("other notes name no PVH entry, and those of Linux a Linux kernel", () => {
   const notes = (owner: string, type: number) =>
     kernelNotes(notesIn(note(owner, type, new Uint8Array(4))));
-  assertEquals(notes("Xen", 17), { linux: false });
-  assertEquals(notes("xen", 18), { linux: false });
-  assertEquals(notes("Linux", 0x100), { linux: true });
-  assertEquals(kernelNotesOf(elf()), { linux: false });
+  assertEquals(notes("Xen", 17), { linux: false, xenOnly: true });
+  assertEquals(notes("xen", 18), { linux: false, xenOnly: false });
+  assertEquals(notes("Linux", 0x100), { linux: true, xenOnly: false });
+  assertEquals(kernelNotesOf(elf()), { linux: false, xenOnly: false });
   assertEquals(kernelNotesOf(HALT), undefined);
 });
 

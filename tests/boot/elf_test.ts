@@ -316,3 +316,14 @@ Deno.test("an image that leaves no room for tables is refused", () => {
     "no room in guest RAM for page tables (0x6000 bytes) [memory]",
   );
 });
+
+Deno.test("signs that a file is no kernel are warned of", () => {
+  const warnings = (options: ElfOptions) => planElf(elf(options), RAM).warnings;
+  assertEquals(warnings({}), []);
+  assertEquals(warnings({ segments: [{ p_memsz: 0x1000n }] }), [
+    "ELF header: e_entry 0x100000 lies in zeros, not in code",
+  ]);
+  assertEquals(warnings({ header: { osabi: 3 } }), [
+    "the file is a program for Linux (EI_OSABI 3), and there are no system calls",
+  ]);
+});
