@@ -107,6 +107,26 @@ export const KVM_IRQCHIP_STRUCT = layout("kvm_irqchip", 520, {
   chip: [8, "u8", 512],
 });
 
+/** `struct kvm_pic_state`: the `chip` of a PIC. */
+export const KVM_PIC_STATE = layout("kvm_pic_state", 16, {
+  last_irr: [0, "u8"],
+  irr: [1, "u8"],
+  imr: [2, "u8"],
+  isr: [3, "u8"],
+  priority_add: [4, "u8"],
+  irq_base: [5, "u8"],
+  read_reg_select: [6, "u8"],
+  poll: [7, "u8"],
+  special_mask: [8, "u8"],
+  init_state: [9, "u8"],
+  auto_eoi: [10, "u8"],
+  rotate_on_auto_eoi: [11, "u8"],
+  special_fully_nested_mode: [12, "u8"],
+  init4: [13, "u8"],
+  elcr: [14, "u8"],
+  elcr_mask: [15, "u8"],
+});
+
 /** `struct kvm_irq_routing_irqchip`: a pin of one of the `KVM_IRQCHIP` chips. */
 export const KVM_IRQ_ROUTING_IRQCHIP = layout("kvm_irq_routing_irqchip", 8, {
   irqchip: [0, "u32"],

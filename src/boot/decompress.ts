@@ -1,12 +1,15 @@
 /**
- * Decompresses the kernel in a bzImage on the host, so that no guest time goes into
- * it: gzip, xz, zstd, lz4 (Linux Documentation/arch/x86/boot.rst, `payload_offset`).
+ * Decompresses kernels on the host: whole image files, and the kernel in a bzImage,
+ * so that no guest time goes into it (Linux Documentation/arch/x86/boot.rst,
+ * `payload_offset`). No format gets more memory than its caller allows.
  *
  * @module
  */
 
+import { concat } from "../bytes.ts";
 import { hex, hexBytes } from "../hex.ts";
-import { isElf } from "./elf.ts";
+import { type Compression, compressionOf } from "./compression.ts";
+import { isElf } from "./elf_file.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { parseLinuxHeader } from "./linux_header.ts";
 
@@ -17,29 +20,57 @@ const SIZE_BYTES = 4;
 /** What every block of lz4's legacy format but the last decompresses to. */
 const LZ4_BLOCK_BYTES = 8 << 20;
 
-type Unpack = (packed: Uint8Array, sizeBytes: number) => Uint8Array | Promise<Uint8Array>;
+/** Decompresses to at most so many bytes, or fails. */
+type Unpack = (packed: Uint8Array, maxBytes: number) => Uint8Array | Promise<Uint8Array>;
 
-interface Format {
-  readonly name: string;
-  readonly magic: readonly number[];
-  /** Decompresses it; formats without are known but not supported. */
-  readonly unpack?: Unpack;
+/** The formats of files. */
+const FILE_FORMATS: { readonly [name in Compression]?: Unpack } = {
+  gzip: gunzip,
+  xz: unxz,
+  zstd: unzstd,
+};
+/** The formats of kernels in a bzImage. */
+const KERNEL_FORMATS: { readonly [name in Compression]?: Unpack } = {
+  ...FILE_FORMATS,
+  lz4: unlz4,
+};
+
+/** A decompressed file, and its format. */
+export interface UnpackedFile {
+  readonly bytes: Uint8Array;
+  readonly format: Compression;
 }
 
-const FORMATS: readonly Format[] = [
-  { name: "gzip", magic: [0x1f, 0x8b], unpack: gunzip },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], unpack: unxz },
-  { name: "zstd", magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unzstd },
-  { name: "lz4", magic: [0x02, 0x21, 0x4c, 0x18], unpack: unlz4 },
-  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
-  { name: "lzma", magic: [0x5d, 0x00, 0x00] },
-  { name: "lzo", magic: [0x89, 0x4c, 0x5a, 0x4f] },
-];
+/**
+ * Decompresses a whole file.
+ *
+ * @param maxBytes the most that it may decompress to
+ * @returns `undefined` where it is not compressed
+ * @throws {ImageError} when it is damaged, too large or in an unsupported format
+ *
+ * @example
+ * ```ts
+ * import { unpackFile } from "./decompress.ts";
+ * console.log(await unpackFile(new Uint8Array([0xf4]), 1 << 20)); // undefined
+ * ```
+ */
+export async function unpackFile(
+  file: Uint8Array,
+  maxBytes: number,
+): Promise<UnpackedFile | undefined> {
+  const format = compressionOf(file);
+  const unpack = format && FILE_FORMATS[format];
+  if (!unpack) return undefined;
+  const what = `compressed file (${format})`;
+  const bytes = await unpackOrExplain(unpack, file, maxBytes, what, "memory");
+  return { bytes, format };
+}
 
 /**
  * The kernel in a bzImage: an ELF file.
  *
- * @throws {ImageError} when there is none, or it is damaged or in an unsupported format
+ * @param maxBytes the most that it may decompress to
+ * @throws {ImageError} when there is none, or it is damaged, too large or in an unsupported format
  *
  * @example
  * ```ts
@@ -48,7 +79,10 @@ const FORMATS: readonly Format[] = [
  * console.log((await unpackKernel(image).catch((e) => e)).name); // "ImageError": it is not packed
  * ```
  */
-export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
+export async function unpackKernel(
+  image: Uint8Array,
+  maxBytes = MAX_KERNEL_BYTES,
+): Promise<Uint8Array> {
   const { payload } = parseLinuxHeader(image);
   if (!payload) {
     throw new ImageError(
@@ -58,29 +92,24 @@ export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
   }
   const format = payloadFormat(payload);
   if (format === "none") return payload;
-  const known = FORMATS.find(({ name }) => name === format);
-  if (!known?.unpack) {
+  const unpack = format === "unknown" ? undefined : KERNEL_FORMATS[format];
+  if (!unpack) {
+    const name = format === "unknown" ? `unknown (${hexBytes(payload.subarray(0, 4))})` : format;
     throw new ImageError(
-      `the kernel is packed as ${
-        known?.name ?? `unknown (${hexBytes(payload.subarray(0, 4))})`
-      }; ` +
-        "gzip, xz, zstd and lz4 can be unpacked",
+      `the kernel is packed as ${name}; gzip, xz, zstd and lz4 can be unpacked`,
     );
   }
   const what = `packed kernel (${format})`;
   const reader = new ImageReader(payload, what);
   const size = reader.u32(payload.length - SIZE_BYTES, "size behind the data");
-  if (size > MAX_KERNEL_BYTES) {
-    throw new ImageError(`${what}: unpacked it has ${hex(size)} bytes, more than any kernel`);
+  if (size > maxBytes) {
+    throw new ImageError(
+      `${what}: unpacked it has ${hex(size)} bytes; this guest takes at most ${hex(maxBytes)}`,
+      { remedy: "memory" },
+    );
   }
   const packed = format === "gzip" ? payload : payload.subarray(0, -SIZE_BYTES);
-  let kernel: Uint8Array;
-  try {
-    kernel = await known.unpack(packed, size);
-  } catch (error) {
-    if (error instanceof ImageError) throw error;
-    throw new ImageError(`${what}: damaged: ${error instanceof Error ? error.message : error}`);
-  }
+  const kernel = await unpackOrExplain(unpack, packed, size, what);
   if (kernel.length !== size) {
     throw new ImageError(
       `${what}: unpacked it has ${hex(kernel.length)} bytes, but should have ${hex(size)}`,
@@ -90,21 +119,44 @@ export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
   return kernel;
 }
 
-/** The payload's compression: a format's name, `none` or `unknown`. */
-export function payloadFormat(payload: Uint8Array): string {
-  if (isElf(payload)) return "none";
-  const format = FORMATS.find(({ magic }) => magic.every((byte, i) => payload[i] === byte));
-  return format?.name ?? "unknown";
+/** The payload's compression, `none` or `unknown`. */
+export function payloadFormat(payload: Uint8Array): Compression | "none" | "unknown" {
+  return isElf(payload) ? "none" : compressionOf(payload) ?? "unknown";
 }
 
-async function gunzip(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+/** Something decompresses to more than it may. */
+class TooLargeError extends Error {}
+
+async function unpackOrExplain(
+  unpack: Unpack,
+  packed: Uint8Array,
+  maxBytes: number,
+  what: string,
+  remedy?: "memory",
+): Promise<Uint8Array> {
+  try {
+    return await unpack(packed, maxBytes);
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    const { message, code } = error as Error & { code?: string };
+    if (error instanceof TooLargeError || code === "ERR_BUFFER_TOO_LARGE") {
+      throw new ImageError(
+        `${what}: unpacked it has more than ${hex(maxBytes)} bytes`,
+        remedy ? { remedy } : {},
+      );
+    }
+    throw new ImageError(`${what}: damaged: ${message}`);
+  }
+}
+
+async function gunzip(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   const { gunzipSync } = await import("node:zlib");
-  return plain(gunzipSync(packed, { maxOutputLength: Math.max(sizeBytes, 1) }));
+  return plain(gunzipSync(packed, { maxOutputLength: Math.max(maxBytes, 1) }));
 }
 
-async function unzstd(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+async function unzstd(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   const { zstdDecompressSync } = await import("node:zlib");
-  return plain(zstdDecompressSync(packed, { maxOutputLength: Math.max(sizeBytes, 1) }));
+  return plain(zstdDecompressSync(packed, { maxOutputLength: Math.max(maxBytes, 1) }));
 }
 
 /** A plain array: the `slice` of Node's buffers does not copy. */
@@ -113,32 +165,31 @@ function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
 }
 
 /** Streamed: with a kernel's dictionary of 128 MiB, the decoder has no room for all at once. */
-async function unxz(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+async function unxz(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   const { createUnxz, initModule } = await import("./unpackers.ts");
   await initModule();
-  const kernel = new Uint8Array(sizeBytes);
+  const pieces: Uint8Array[] = [];
   let used = 0;
-  const pieces = new Blob([new Uint8Array(packed)]).stream().pipeThrough(createUnxz());
-  for await (const piece of pieces) {
-    if (used + piece.length > sizeBytes) {
-      throw new ImageError(`packed kernel (xz): unpacked it has more than ${hex(sizeBytes)} bytes`);
-    }
-    kernel.set(piece, used);
+  for await (
+    const piece of new Blob([new Uint8Array(packed)]).stream().pipeThrough(createUnxz())
+  ) {
     used += piece.length;
+    if (used > maxBytes) throw new TooLargeError();
+    pieces.push(new Uint8Array(piece));
   }
-  return kernel.subarray(0, used);
+  return concat(pieces);
 }
 
 /** The legacy frame format of lz4: blocks, each preceded by its compressed size. */
-async function unlz4(packed: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+async function unlz4(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   const { unpackLz4Block } = await import("./unpackers.ts");
   const reader = new ImageReader(packed, "packed kernel (lz4)");
-  const kernel = new Uint8Array(sizeBytes);
+  const kernel = new Uint8Array(maxBytes);
   let used = 0;
   for (let at = 4; at < packed.length;) {
     const blockBytes = reader.u32(at, "block size");
     const block = reader.slice(BigInt(at) + 4n, BigInt(blockBytes), "block size");
-    const unpackedBytes = Math.min(LZ4_BLOCK_BYTES, sizeBytes - used);
+    const unpackedBytes = Math.min(LZ4_BLOCK_BYTES, maxBytes - used);
     // The decoder needs the decompressed size up front.
     const sized = new Uint8Array(4 + blockBytes);
     new DataView(sized.buffer).setUint32(0, unpackedBytes, true);

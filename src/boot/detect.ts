@@ -5,14 +5,18 @@
  * @module
  */
 
+import { hex } from "../hex.ts";
 import { planElf } from "./elf.ts";
+import { compressionOf } from "./compression.ts";
 import { kernelNotesOf } from "./elf_notes.ts";
 import { planFlat } from "./flat.ts";
+import { foreignFormat } from "./foreign.ts";
 import { ImageError } from "./image.ts";
 import { planLinux } from "./linux.ts";
 import { isLinux } from "./linux_header.ts";
 import { findMultibootHeader, planMultiboot } from "./multiboot.ts";
 import { findMultiboot2Header, planMultiboot2 } from "./multiboot2.ts";
+import { misplacedHeader } from "./multiboot_search.ts";
 import { BOOT_PROTOCOLS, type BootOptions, type BootPlan, type BootProtocol } from "./plan.ts";
 import { planPvh } from "./pvh.ts";
 
@@ -40,6 +44,14 @@ export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   if (signed || REAL_MODE_NAME.test(name)) return "flat16";
   const byName = OTHER_FLAT_NAMES.find(([pattern]) => pattern.test(name));
   if (byName) return byName[1];
+  const problem = foreignFormat(image) ?? compressed(image);
+  const misplaced = misplacedHeader(image);
+  if (problem !== undefined || misplaced !== undefined) {
+    throw new ImageError(
+      "not a format that vmexit knows: " + (misplaced ?? `it is ${problem}`),
+      { remedy: "boot" },
+    );
+  }
   throw new ImageError(
     "not a format that vmexit knows; if it is a flat binary, say how to enter it: as flat16, " +
       `flat32 or flat64 (all choices: auto, ${BOOT_PROTOCOLS.join(", ")})`,
@@ -47,10 +59,15 @@ export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   );
 }
 
+function compressed(image: Uint8Array): string | undefined {
+  const format = compressionOf(image);
+  return format && `compressed (${format}); decompress it first`;
+}
+
 /**
  * Plans the boot of an image.
  *
- * @param name the file's name, for `auto`
+ * @param name the file's name, for `auto` and for kernels that are told it
  * @throws {ImageError} when the image is malformed or does not fit
  *
  * @example
@@ -68,11 +85,18 @@ export function planBoot(
   options: BootOptions,
 ): BootPlan {
   const chosen = protocol === "auto" ? detectProtocol(image, name) : protocol;
-  switch (chosen) {
+  const plan = planBy(chosen, image, name === "" ? options : { imageName: name, ...options });
+  const doubts = protocol === "auto" && chosen === "elf" ? elfDoubts(image) : [];
+  const warnings = [...doubts, ...plan.warnings, ...overwrittenTables(plan, options)];
+  return { ...plan, warnings };
+}
+
+function planBy(protocol: BootProtocol, image: Uint8Array, options: BootOptions): BootPlan {
+  switch (protocol) {
     case "flat16":
     case "flat32":
     case "flat64":
-      return planFlat(image, chosen, options);
+      return planFlat(image, protocol, options);
     case "elf":
       return planElf(image, options);
     case "multiboot":
@@ -87,6 +111,27 @@ export function planBoot(
     case "linux:16":
     case "linux:32":
     case "linux:64":
-      return planLinux(image, chosen, options);
+      return planLinux(image, protocol, options);
   }
+}
+
+/** Signs that an ELF file detected as a plain executable is a kernel of another protocol. */
+function elfDoubts(image: Uint8Array): string[] {
+  const { unreadable, xenOnly } = kernelNotesOf(image)!;
+  const misplaced = misplacedHeader(image);
+  return [
+    ...(unreadable === undefined
+      ? []
+      : [`${unreadable}; should it name a PVH entry, that is not used`]),
+    ...(xenOnly ? ["the file has notes for Xen, but no PVH entry (note 18)"] : []),
+    ...(misplaced === undefined ? [] : [misplaced]),
+  ];
+}
+
+function overwrittenTables({ segments }: BootPlan, { tables = [] }: BootOptions): string[] {
+  return segments.flatMap(({ name, gpa, sizeBytes }) => {
+    const start = Number(gpa);
+    const table = tables.find((t) => start < t.gpa + t.bytes.length && t.gpa < start + sizeBytes);
+    return table ? [`${name} overwrites the firmware's ${table.name} at ${hex(table.gpa)}`] : [];
+  });
 }

@@ -1,148 +1,26 @@
 /**
- * ELF executables, loaded by their program headers (System V ABI, chapters 4 and 5;
- * x86-64 psABI). Multiboot, PVH and Linux loaders place ELF kernels with it, too.
+ * ELF executables, loaded by their program headers and entered in the mode of their
+ * class. Multiboot, PVH and Linux loaders place ELF kernels with it, too.
  *
  * @module
  */
 
 import { hex } from "../hex.ts";
+import { needsLibraries, relocatedSegments } from "./elf_dynamic.ts";
+import { type ElfImage, EM_386, ET_EXEC, parseElf } from "./elf_file.ts";
 import { longEntry, protectedEntry } from "./entry.ts";
-import { ImageError, ImageReader } from "./image.ts";
+import { ImageError } from "./image.ts";
 import { type BootOptions, type BootPlan, type Fact, Placement, unusedOptions } from "./plan.ts";
 
-const MAGIC = 0x464c457f; // 7f 'E' 'L' 'F'
-const CLASSES = { 1: 32, 2: 64 } as const;
-const LITTLE_ENDIAN = 1;
-const ET_EXEC = 2;
-const ET_DYN = 3;
-const EM_386 = 3;
-const EM_X86_64 = 62;
-const PT_LOAD = 1;
-const PT_NOTE = 4;
-/** No executable has more program headers. */
-const MAX_PROGRAM_HEADERS = 1024;
-
-/** A segment of an ELF file, loadable or with notes. */
-export interface ElfSegment {
-  readonly index: number;
-  readonly type: number;
-  readonly bytes: Uint8Array;
-  readonly physicalAddress: bigint;
-  readonly virtualAddress: bigint;
-  readonly memorySizeBytes: bigint;
-  /** A power of two, or 0. */
-  readonly alignment: bigint;
-}
-
-/** What a loader needs to know of an ELF file. */
-export interface ElfImage {
-  readonly bits: 32 | 64;
-  readonly machine: number;
-  readonly type: number;
-  /** The header's entry: a virtual address. */
-  readonly entry: bigint;
-  readonly segments: readonly ElfSegment[];
-  /** The program headers that hold notes. */
-  readonly notes: readonly ElfSegment[];
-}
-
-/** Whether the file begins as ELF files do. */
-export function isElf(image: Uint8Array): boolean {
-  return image.length >= 4 && new ImageReader(image, "").u32(0, "") === MAGIC;
-}
-
-/**
- * Reads the ELF header and the loadable program headers.
- *
- * @throws {ImageError} naming the field that is wrong
- */
-export function parseElf(image: Uint8Array): ElfImage {
-  const header = new ImageReader(image, "ELF header");
-  if (header.u32(0, "e_ident magic") !== MAGIC) throw new ImageError("not an ELF file");
-  const [eiClass, eiData] = header.slice(4n, 2n, "e_ident");
-  const bits = CLASSES[eiClass as keyof typeof CLASSES];
-  if (bits === undefined) {
-    throw new ImageError(`ELF header: e_ident class ${hex(eiClass!)} is neither 1 nor 2`);
-  }
-  if (eiData !== LITTLE_ENDIAN) {
-    throw new ImageError(`ELF header: e_ident data ${hex(eiData!)} is not little-endian (1)`);
-  }
-  const type = header.u16(16, "e_type");
-  if (type !== ET_EXEC && type !== ET_DYN) {
-    throw new ImageError(`ELF header: e_type ${hex(type)} is not an executable (2 or 3)`);
-  }
-  const machine = header.u16(18, "e_machine");
-  if (machine !== EM_X86_64 && (machine !== EM_386 || bits === 64)) {
-    throw new ImageError(
-      `ELF header: e_machine ${hex(machine)} is not an x86 processor (0x3 or 0x3e)`,
-    );
-  }
-  const wide = bits === 64;
-  const word = (offset: number, field: string): bigint =>
-    wide ? header.u64(offset, field) : BigInt(header.u32(offset, field));
-  const entry = word(24, "e_entry");
-  const tableOffset = word(wide ? 32 : 28, "e_phoff");
-  const entrySize = header.u16(wide ? 54 : 42, "e_phentsize");
-  const count = header.u16(wide ? 56 : 44, "e_phnum");
-  if (count === 0) throw new ImageError("ELF header: e_phnum is 0: there is nothing to load");
-  if (count > MAX_PROGRAM_HEADERS) {
-    throw new ImageError(`ELF header: e_phnum ${hex(count)} is more than an executable has`);
-  }
-  const minimum = wide ? 56 : 32;
-  if (entrySize < minimum) {
-    throw new ImageError(`ELF header: e_phentsize ${hex(entrySize)} is less than ${hex(minimum)}`);
-  }
-  const table = header.slice(tableOffset, BigInt(count * entrySize), "e_phoff");
-  const all: ElfSegment[] = [];
-  for (let index = 0; index < count; index++) {
-    const segment = parseSegment(image, table, index, entrySize, wide);
-    if (segment && segment.memorySizeBytes > 0n) all.push(segment);
-  }
-  const segments = all.filter((segment) => segment.type === PT_LOAD);
-  const notes = all.filter((segment) => segment.type === PT_NOTE);
-  if (segments.length === 0) throw new ImageError("ELF: no PT_LOAD segment: nothing to load");
-  return { bits, machine, type, entry, segments, notes };
-}
-
-function parseSegment(
-  image: Uint8Array,
-  table: Uint8Array,
-  index: number,
-  entrySize: number,
-  wide: boolean,
-): ElfSegment | undefined {
-  const what = `ELF program header ${index}`;
-  const header = new ImageReader(table.subarray(index * entrySize), what);
-  const type = header.u32(0, "p_type");
-  if (type !== PT_LOAD && type !== PT_NOTE) return undefined;
-  const word = (offset: number, narrowOffset: number, field: string): bigint =>
-    wide ? header.u64(offset, field) : BigInt(header.u32(narrowOffset, field));
-  const fileOffset = word(8, 4, "p_offset");
-  const virtualAddress = word(16, 8, "p_vaddr");
-  const physicalAddress = word(24, 12, "p_paddr");
-  const fileSize = word(32, 16, "p_filesz");
-  const memorySizeBytes = word(40, 20, "p_memsz");
-  const alignment = word(48, 28, "p_align");
-  if (fileSize > memorySizeBytes) {
-    throw new ImageError(
-      `${what}: p_filesz ${hex(fileSize)} is more than p_memsz ${hex(memorySizeBytes)}`,
-    );
-  }
-  if ((alignment & (alignment - 1n)) !== 0n) {
-    throw new ImageError(`${what}: p_align ${hex(alignment)} is not a power of two`);
-  }
-  if (memorySizeBytes > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new ImageError(`${what}: p_memsz ${hex(memorySizeBytes)} is more than memory can hold`);
-  }
-  const bytes = new ImageReader(image, what).slice(fileOffset, fileSize, "p_offset + p_filesz");
-  return { index, type, bytes, physicalAddress, virtualAddress, memorySizeBytes, alignment };
-}
+/** Where a file says for which operating system it is, and the value for Linux. */
+const EI_OSABI = 7;
+const OSABI_LINUX = 3;
 
 /** Puts an ELF file's segments at their physical addresses. @throws {ImageError} */
 export function placeElf(elf: ElfImage, placement: Placement): void {
-  for (const { index, bytes, physicalAddress, memorySizeBytes } of elf.segments) {
+  for (const { index, bytes, physicalAddress, memorySizeBytes } of relocatedSegments(elf)) {
     const name = `ELF program header ${index}: segment`;
-    placement.put(name, physicalAddress, bytes, Number(memorySizeBytes));
+    placement.putImage(name, physicalAddress, bytes, Number(memorySizeBytes));
   }
 }
 
@@ -184,6 +62,12 @@ export function elfFacts(elf: ElfImage): Fact[] {
  */
 export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
   const elf = parseElf(image);
+  if (needsLibraries(elf)) {
+    throw new ImageError(
+      "a dynamically linked program, which only an operating system can start; link it with " +
+        "-static and without the C library",
+    );
+  }
   const placement = new Placement(options.ram, options.reserved);
   placeElf(elf, placement);
   const rip = physicalEntry(elf);
@@ -198,7 +82,20 @@ export function planElf(image: Uint8Array, options: BootOptions): BootPlan {
     segments: placement.segments,
     memoryMap: placement.memoryMap(),
     facts: elfFacts(elf),
-    warnings: [],
+    warnings: elfWarnings(image, elf, rip),
     unused: unusedOptions(options, ["commandLine", "modules", "loadAddress", "entry"]),
   };
+}
+
+/** Signs that a file is not the kernel that it is loaded as. */
+function elfWarnings(file: Uint8Array, { entry, segments }: ElfImage, rip: bigint): string[] {
+  const hasBytes = segments.some(({ physicalAddress, bytes }) =>
+    rip >= physicalAddress && rip < physicalAddress + BigInt(bytes.length)
+  );
+  return [
+    ...(hasBytes ? [] : [`ELF header: e_entry ${hex(entry)} lies in zeros, not in code`]),
+    ...(file[EI_OSABI] === OSABI_LINUX
+      ? ["the file is a program for Linux (EI_OSABI 3), and there are no system calls"]
+      : []),
+  ];
 }

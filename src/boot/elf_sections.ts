@@ -8,7 +8,7 @@
 
 import { hex } from "../hex.ts";
 import { PAGE_BYTES } from "../memory/ram.ts";
-import type { ElfImage } from "./elf.ts";
+import type { ElfImage } from "./elf_file.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { modulePlace } from "./modules.ts";
 import type { Placement } from "./plan.ts";

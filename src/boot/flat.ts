@@ -52,7 +52,7 @@ export function planFlat(
     );
   }
   const placement = new Placement(options.ram, options.reserved);
-  placement.put("image", gpa, image);
+  placement.putImage("image", gpa, image);
   return {
     protocol,
     description: `flat binary for ${text}`,

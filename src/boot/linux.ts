@@ -7,7 +7,7 @@
  */
 
 import { hex } from "../hex.ts";
-import { isElf } from "./elf.ts";
+import { isElf } from "./elf_file.ts";
 import { longEntry, protectedEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import {
@@ -107,6 +107,6 @@ function planProtectedMode(header: LinuxHeader, bits: 32 | 64, options: BootOpti
     memoryMap: placement.memoryMap(),
     facts: [...headerFacts(header), ["loaded_at", hex(loadedAt)], ...params.facts],
     warnings,
-    unused: unusedOptions(options, ["loadAddress", "entry"]),
+    unused: unusedOptions(options, ["moduleArguments", "loadAddress", "entry"]),
   };
 }

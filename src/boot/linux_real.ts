@@ -7,7 +7,8 @@
  */
 
 import { hex } from "../hex.ts";
-import { biosTables } from "../firmware/bios.ts";
+import { BIOS_GPA } from "../firmware/bios.ts";
+import { isRam } from "../memory/ram.ts";
 import { realEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import {
@@ -37,6 +38,8 @@ const FIRST_MODERN = 0x202;
 const LOW_LOAD = 0x1_0000n;
 /** The command line of protocols before 2.02. */
 const OLD_COMMAND_LINE = { magicAt: 0x20, magic: 0xa33f, offsetAt: 0x22 } as const;
+/** The end of the BIOS. */
+const HIGH_MEMORY = 0x10_0000;
 /** The entry's offset in the real-mode code. */
 const ENTRY = 0x200;
 
@@ -51,7 +54,11 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
   const { base, heapEnd } = modern ? MODERN : TRADITIONAL;
   const placement = new Placement(options.ram, options.reserved);
   const map = placement.memoryMap();
-  for (const { name, gpa, bytes } of biosTables(map)) placement.put(name, BigInt(gpa), bytes);
+  if (!isRam(options.ram, BigInt(BIOS_GPA), HIGH_MEMORY - BIOS_GPA)) {
+    throw new ImageError("there is no RAM for the BIOS that the kernel's real-mode code calls", {
+      remedy: "memory",
+    });
+  }
   const { loadedAt, warnings } = loadedHigh
     ? placeKernel(placement, header)
     : placeLow(placement, header);
@@ -99,7 +106,7 @@ export function planRealMode(header: LinuxHeader, options: BootOptions): BootPla
       mapFact("e820", map),
     ],
     warnings,
-    unused: unusedOptions(options, ["loadAddress", "entry"]),
+    unused: unusedOptions(options, ["moduleArguments", "loadAddress", "entry"]),
   };
 }
 

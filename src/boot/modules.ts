@@ -21,7 +21,7 @@ export interface PlacedModule {
   readonly start: bigint;
   /** The address behind its last byte. */
   readonly end: bigint;
-  /** Its name, zero-terminated. */
+  /** Its name and arguments, zero-terminated. */
   readonly text: Uint8Array;
 }
 
@@ -30,10 +30,11 @@ export function placeModules(
   placement: Placement,
   modules: readonly BootModule[] = [],
 ): PlacedModule[] {
-  return modules.map(({ name, bytes }) => {
+  return modules.map(({ name, bytes, arguments: given }) => {
     const start = modulePlace(placement);
     placement.put(`module ${name}`, start, bytes);
-    return { start, end: start + BigInt(bytes.length), text: guestString("module name", name) };
+    const text = guestString("module name", given ? `${name} ${given}` : name);
+    return { start, end: start + BigInt(bytes.length), text };
   });
 }
 
@@ -49,7 +50,7 @@ export function modulePlace(placement: Placement, alignment = BigInt(PAGE_BYTES)
 
 /** The kernel's command line, zero-terminated. @throws {ImageError} as {@linkcode guestString} */
 export function commandLineString(
-  { commandLine = "" }: BootOptions,
+  { commandLine = "" }: Pick<BootOptions, "commandLine">,
   maxBytes?: number,
 ): Uint8Array {
   return guestString("command line", commandLine, maxBytes, { remedy: "commandLine" });

@@ -11,6 +11,7 @@ import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { encodeE820, type MemoryMapEntry, MemoryType } from "../firmware/memory_map.ts";
 import { commandLineString, guestString, type PlacedModule, placeModules } from "./modules.ts";
+import { findHeader, misplacedHeader, MULTIBOOT_1 } from "./multiboot_search.ts";
 import { loadByAddresses, type LoadedKernel, loadElf, requireEntry } from "./multiboot_load.ts";
 import {
   type BootOptions,
@@ -21,11 +22,8 @@ import {
   unusedOptions,
 } from "./plan.ts";
 
-const HEADER_MAGIC = 0x1badb002;
 /** EAX at the kernel's entry. */
 const LOADER_MAGIC = 0x2badb002n;
-/** The header lies within the file's first bytes, 4-byte aligned. */
-const SEARCH_BYTES = 8192;
 const WHAT = "Multiboot header";
 
 /** Header flags (section 3.1.2). */
@@ -77,15 +75,10 @@ interface Header {
 
 /** Finds the Multiboot header in a file. */
 export function findMultibootHeader(image: Uint8Array): Header | undefined {
-  const reader = new ImageReader(image, WHAT);
-  const last = Math.min(image.length, SEARCH_BYTES) - 12;
-  for (let offset = 0; offset <= last; offset += 4) {
-    if (reader.u32(offset, "magic") !== HEADER_MAGIC) continue;
-    const flags = reader.u32(offset + 4, "flags");
-    const sum = HEADER_MAGIC + flags + reader.u32(offset + 8, "checksum");
-    if (sum % 2 ** 32 === 0) return { offset, flags };
-  }
-  return undefined;
+  const offset = findHeader(image, MULTIBOOT_1);
+  return offset === undefined
+    ? undefined
+    : { offset, flags: new ImageReader(image, WHAT).u32(offset + 4, "flags") };
 }
 
 /**
@@ -96,7 +89,11 @@ export function findMultibootHeader(image: Uint8Array): Header | undefined {
 export function planMultiboot(image: Uint8Array, options: BootOptions): BootPlan {
   const header = findMultibootHeader(image);
   if (!header) {
-    throw new ImageError("no Multiboot header (0x1badb002) in the first 8192 bytes of the file");
+    const misplaced = misplacedHeader(image);
+    throw new ImageError(
+      "no Multiboot header (0x1badb002) in the first 8192 bytes of the file" +
+        (misplaced === undefined ? "" : `; ${misplaced}`),
+    );
   }
   const unknown = header.flags & MANDATORY & ~KNOWN;
   if (unknown) {
@@ -161,7 +158,9 @@ function putInformation(
   modules: readonly PlacedModule[],
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: readonly Fact[] } {
-  const commandLine = commandLineString(options);
+  // The name comes first, as GRUB legacy and QEMU pass it and kernels expect it.
+  const { imageName = "", commandLine: given = "" } = options;
+  const commandLine = commandLineString({ commandLine: `${imageName} ${given}`.trim() });
   const loaderName = guestString("loader name", LOADER_NAME);
   const mapAt = INFO_BYTES;
   const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;

@@ -10,16 +10,15 @@ import { protectedEntry } from "./entry.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { placeModules } from "./modules.ts";
 import { putInformation } from "./multiboot2_info.ts";
+import { findHeader, misplacedHeader, MULTIBOOT_2 } from "./multiboot_search.ts";
 import { loadByAddresses, type LoadedKernel, loadElf, requireEntry } from "./multiboot_load.ts";
 import { type BootOptions, type BootPlan, type Fact, Placement, unusedOptions } from "./plan.ts";
 
-const HEADER_MAGIC = 0xe852_50d6;
 /** EAX at the kernel's entry. */
 const LOADER_MAGIC = 0x36d7_6289n;
-/** The header lies within the file's first bytes, 8-byte aligned. */
-const SEARCH_BYTES = 32768;
 const HEADER_BYTES = 16;
 const TAG_BYTES = 8;
+const TAG_END = 0;
 /** i386, the only architecture that this machine can be. */
 const ARCHITECTURE_I386 = 0;
 /** A tag's flag: a loader may ignore the tag. */
@@ -30,7 +29,6 @@ const WHAT = "Multiboot 2 header";
 
 /** Tags in the header, with their minimum sizes. */
 const TAGS = {
-  0: { name: "end", size: 8 },
   1: { name: "information request", size: 8 },
   2: { name: "address", size: 24 },
   3: { name: "entry address", size: 12 },
@@ -60,17 +58,14 @@ interface Tag {
 
 /** Finds the Multiboot 2 header in a file. */
 export function findMultiboot2Header(image: Uint8Array): Header | undefined {
+  const offset = findHeader(image, MULTIBOOT_2);
+  if (offset === undefined) return undefined;
   const reader = new ImageReader(image, WHAT);
-  const last = Math.min(image.length, SEARCH_BYTES) - HEADER_BYTES;
-  for (let offset = 0; offset <= last; offset += 8) {
-    if (reader.u32(offset, "magic") !== HEADER_MAGIC) continue;
-    const architecture = reader.u32(offset + 4, "architecture");
-    const length = reader.u32(offset + 8, "header_length");
-    const checksum = reader.u32(offset + 12, "checksum");
-    const sum = HEADER_MAGIC + architecture + length + checksum;
-    if (sum % 2 ** 32 === 0) return { offset, length, architecture };
-  }
-  return undefined;
+  return {
+    offset,
+    architecture: reader.u32(offset + 4, "architecture"),
+    length: reader.u32(offset + 8, "header_length"),
+  };
 }
 
 /**
@@ -90,8 +85,10 @@ export function findMultiboot2Header(image: Uint8Array): Header | undefined {
 export function planMultiboot2(image: Uint8Array, options: BootOptions): BootPlan {
   const header = findMultiboot2Header(image);
   if (!header) {
+    const misplaced = misplacedHeader(image);
     throw new ImageError(
-      "no Multiboot 2 header (0xe85250d6) in the first 32768 bytes of the file",
+      "no Multiboot 2 header (0xe85250d6) in the first 32768 bytes of the file" +
+        (misplaced === undefined ? "" : `; ${misplaced}`),
     );
   }
   if (header.architecture !== ARCHITECTURE_I386) {
@@ -144,6 +141,12 @@ export function planMultiboot2(image: Uint8Array, options: BootOptions): BootPla
 
 /** All tags but the end tag. @throws {ImageError} */
 function readTags(image: Uint8Array, { offset, length }: Header): Tag[] {
+  if (offset + length > MULTIBOOT_2.withinBytes) {
+    throw new ImageError(
+      `${WHAT}: header_length ${hex(length)} reaches beyond the first ` +
+        `${MULTIBOOT_2.withinBytes} bytes of the file`,
+    );
+  }
   const header = new ImageReader(image, WHAT).slice(
     BigInt(offset),
     BigInt(length),
@@ -153,13 +156,13 @@ function readTags(image: Uint8Array, { offset, length }: Header): Tag[] {
   const tags: Tag[] = [];
   for (let at = HEADER_BYTES;;) {
     const type = reader.u16(at, "tag type");
+    if (type === TAG_END) return tags; // whatever its size
     const optional = (reader.u16(at + 2, "tag flags") & OPTIONAL) !== 0;
     const size = reader.u32(at + 4, "tag size");
     const known = TAGS[type as TagType];
     if (size < (known?.size ?? TAG_BYTES)) {
       throw new ImageError(`${WHAT}: tag ${type} at ${hex(at)}: size ${hex(size)} is too small`);
     }
-    if (type === 0) return tags;
     if (!known && !optional) {
       throw new ImageError(
         `${WHAT}: tag type ${hex(type)} at ${hex(at)} is not in the specification, ` +

@@ -7,7 +7,8 @@
  */
 
 import { hex } from "../hex.ts";
-import { elfFacts, isElf, parseElf, physicalEntry, placeElf } from "./elf.ts";
+import { elfFacts, physicalEntry, placeElf } from "./elf.ts";
+import { isElf, parseElf } from "./elf_file.ts";
 import { type PlacedSections, placeSections } from "./elf_sections.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import type { Fact, Placement } from "./plan.ts";
@@ -88,7 +89,7 @@ export function loadByAddresses(
     );
   }
   const memorySize = bssEnd === 0n ? size : bssEnd - loadAddress;
-  placement.put("Multiboot image", loadAddress, bytes, Number(memorySize));
+  placement.putImage("Multiboot image", loadAddress, bytes, Number(memorySize));
   return {
     entry: undefined,
     sections: undefined,

@@ -9,7 +9,14 @@
 import { MAX_MAP_ENTRIES, type MemoryMapEntry, pcMemoryMap } from "../firmware/memory_map.ts";
 import type { FirmwareOptions } from "../firmware/tables.ts";
 import { hex } from "../hex.ts";
-import { isRam, PAGE_BYTES, type RamRange } from "../memory/ram.ts";
+import {
+  HIGH_RAM_START,
+  isRam,
+  LOW_RAM_END,
+  MAX_RAM_BYTES,
+  PAGE_BYTES,
+  type RamRange,
+} from "../memory/ram.ts";
 import type { Json } from "../shape.ts";
 import { ImageError } from "./image.ts";
 
@@ -40,6 +47,8 @@ export interface BootModule {
   readonly name: string;
   /** Its content. */
   readonly bytes: Uint8Array;
+  /** Arguments for the module, which follow its name. */
+  readonly arguments?: string;
 }
 
 /** What to boot an image with. */
@@ -50,6 +59,8 @@ export interface BootOptions extends FirmwareOptions {
   readonly rngSeed?: Uint8Array;
   /** The kernel unpacked from a bzImage, to boot in its place. */
   readonly payload?: Uint8Array;
+  /** The image's name, which begins the command line of Multiboot 1 kernels. */
+  readonly imageName?: string;
   /** The kernel's command line. */
   readonly commandLine?: string;
   /** Files for the guest: an initial RAM disk, Multiboot modules. */
@@ -119,7 +130,12 @@ export function mapFact(name: string, map: readonly MemoryMapEntry[]): Fact {
 }
 
 /** An option that some protocols have no use for. */
-export type UnusedOption = "commandLine" | "modules" | "loadAddress" | "entry";
+export type UnusedOption =
+  | "commandLine"
+  | "modules"
+  | "moduleArguments"
+  | "loadAddress"
+  | "entry";
 
 /** How to boot an image. */
 export interface BootPlan {
@@ -140,6 +156,8 @@ export interface BootPlan {
 /** Where tables made for an image go if they fit. */
 const LOW_TABLES = { start: 0x1000n, end: 0x7000n } as const;
 const PAGE = BigInt(PAGE_BYTES);
+/** Where the largest guest's RAM ends. */
+const MAX_RAM_END = BigInt(HIGH_RAM_START + MAX_RAM_BYTES - LOW_RAM_END);
 
 /**
  * Guest memory while a plan is made: what lies where, and where there is room.
@@ -179,21 +197,59 @@ export class Placement {
    */
   put(name: string, gpa: bigint, bytes: Uint8Array, sizeBytes = bytes.length): void {
     if (sizeBytes === 0) return;
-    if (!isRam(this.ram, gpa, sizeBytes)) {
-      const ends = this.ram.map((r) => `${hex(r.gpa)}..${hex(r.gpa + r.sizeBytes)}`).join(", ");
-      throw new ImageError(
-        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) is not within guest RAM (${ends})`,
-        { remedy: "memory" },
-      );
-    }
-    const other = this.#overlap(gpa, BigInt(sizeBytes));
-    if (other) {
-      throw new ImageError(
-        `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) overlaps ${other.name} ` +
-          `at [${hex(other.gpa)}, +${hex(other.sizeBytes)})`,
-      );
-    }
+    this.#requireRam(name, gpa, sizeBytes);
+    this.#requireFree(name, gpa, sizeBytes, this.#overlap(gpa, BigInt(sizeBytes)));
     this.segments.push({ name, gpa, bytes, sizeBytes });
+  }
+
+  /**
+   * Puts a part of the image at an address. Its zeros may lie over another part's
+   * bytes, which stay, and the whole over what firmware has left in reserved memory.
+   *
+   * @param sizeBytes the memory that it takes, zeros behind the bytes
+   * @throws {ImageError} when that memory is not RAM, or bytes differ where parts overlap
+   */
+  putImage(name: string, gpa: bigint, bytes: Uint8Array, sizeBytes = bytes.length): void {
+    if (sizeBytes === 0) return;
+    this.#requireRam(name, gpa, sizeBytes);
+    const clash = this.segments.find((other) => differ({ gpa, bytes }, other));
+    this.#requireFree(name, gpa, sizeBytes, clash);
+    this.segments.push({ name, gpa, bytes, sizeBytes });
+  }
+
+  #requireRam(name: string, gpa: bigint, sizeBytes: number): void {
+    if (isRam(this.ram, gpa, sizeBytes)) return;
+    const end = gpa + BigInt(sizeBytes);
+    const ranges = this.ram.map((r) => `${hex(r.gpa)}..${hex(r.gpa + r.sizeBytes)}`).join(", ");
+    const message = `${name} at [${hex(gpa)}, +${
+      hex(sizeBytes)
+    }) is not within guest RAM (${ranges})`;
+    if (end > MAX_RAM_END) {
+      throw new ImageError(
+        `${message}, which never reaches beyond ${hex(MAX_RAM_END)}: link or load the image ` +
+          "elsewhere",
+      );
+    }
+    if (gpa < BigInt(HIGH_RAM_START) && end > BigInt(LOW_RAM_END)) {
+      throw new ImageError(
+        `${message}, and ${hex(LOW_RAM_END)}..${hex(HIGH_RAM_START)} never is, which is for ` +
+          "devices: link or load the image elsewhere",
+      );
+    }
+    throw new ImageError(message, { remedy: "memory" });
+  }
+
+  #requireFree(
+    name: string,
+    gpa: bigint,
+    sizeBytes: number,
+    other: Omit<Segment, "bytes"> | undefined,
+  ): void {
+    if (!other) return;
+    throw new ImageError(
+      `${name} at [${hex(gpa)}, +${hex(sizeBytes)}) overlaps ${other.name} ` +
+        `at [${hex(other.gpa)}, +${hex(other.sizeBytes)})`,
+    );
   }
 
   /**
@@ -270,12 +326,26 @@ export class Placement {
   }
 }
 
+/** Whether two segments have different bytes for the same memory. */
+function differ(a: Pick<Segment, "gpa" | "bytes">, b: Pick<Segment, "gpa" | "bytes">): boolean {
+  const start = a.gpa > b.gpa ? a.gpa : b.gpa;
+  const ends = [a, b].map(({ gpa, bytes }) => gpa + BigInt(bytes.length)) as [bigint, bigint];
+  const end = ends[0] < ends[1] ? ends[0] : ends[1];
+  if (end <= start) return false;
+  const [inA, inB] = [Number(start - a.gpa), Number(start - b.gpa)];
+  for (let i = Number(end - start) - 1; i >= 0; i--) {
+    if (a.bytes[inA + i] !== b.bytes[inB + i]) return true;
+  }
+  return false;
+}
+
 /** Those of the named options that were given, for protocols that have no use for them. */
 export function unusedOptions(
   options: BootOptions,
   names: readonly UnusedOption[],
 ): UnusedOption[] {
   return names.filter((name) => {
+    if (name === "moduleArguments") return options.modules?.some((module) => module.arguments);
     const given = options[name];
     return given !== undefined && (typeof given === "bigint" || given.length > 0);
   });

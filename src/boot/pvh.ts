@@ -6,7 +6,8 @@
  */
 
 import { hex } from "../hex.ts";
-import { elfFacts, isElf, parseElf, placeElf } from "./elf.ts";
+import { elfFacts, placeElf } from "./elf.ts";
+import { isElf, parseElf } from "./elf_file.ts";
 import { kernelNotes } from "./elf_notes.ts";
 import { protectedEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";

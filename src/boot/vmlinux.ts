@@ -6,7 +6,8 @@
  */
 
 import { hex } from "../hex.ts";
-import { elfFacts, parseElf, physicalEntry, placeElf } from "./elf.ts";
+import { elfFacts, physicalEntry, placeElf } from "./elf.ts";
+import { parseElf } from "./elf_file.ts";
 import { longEntry, protectedEntry } from "./entry.ts";
 import { ImageError } from "./image.ts";
 import {
@@ -82,7 +83,7 @@ export function planVmlinux(
     memoryMap: placement.memoryMap(),
     facts: [...(header ? headerFacts(header) : []), ...elfFacts(elf), ...params.facts],
     warnings: [],
-    unused: unusedOptions(options, ["loadAddress", "entry"]),
+    unused: unusedOptions(options, ["moduleArguments", "loadAddress", "entry"]),
   };
 }
 

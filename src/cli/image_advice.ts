@@ -11,6 +11,7 @@ import type { BootPlan, UnusedOption } from "../boot/plan.ts";
 const FLAGS = {
   commandLine: "--append",
   modules: "--initrd",
+  moduleArguments: "an argument behind --initrd FILE",
   loadAddress: "--load-address",
   entry: "--entry",
 } as const satisfies Record<UnusedOption, string>;

@@ -5,18 +5,20 @@
  */
 
 import { SystemError } from "../../ffi/libc.ts";
+import { compressionOf } from "../boot/compression.ts";
 import { ImageError } from "../boot/image.ts";
 import {
   type BootModule,
   type BootOptions,
   type BootPlan,
   type BootProtocol,
+  type Fact,
 } from "../boot/plan.ts";
 import { detectProtocol, planBoot } from "../boot/detect.ts";
 import { firmwareOptions } from "../firmware/tables.ts";
 import { hex } from "../hex.ts";
 import type { MachineType } from "../machine/machine.ts";
-import { PAGE_BYTES, ramLayout } from "../memory/ram.ts";
+import { MAX_RAM_BYTES, PAGE_BYTES, ramLayout } from "../memory/ram.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
 import { withAdvice } from "./image_advice.ts";
 import { findBundledImage, shortNames } from "./bundled_images.ts";
@@ -28,10 +30,12 @@ import { parseAddress, parseChoice, parseSize } from "./options/values.ts";
 const DEFAULT_MEMORY = "128M";
 /** The seed for Linux' random number generator (setup_data SETUP_RNG_SEED). */
 const RNG_SEED_BYTES = 32;
-/** A memory slot has less than 2^31 pages (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h). */
-const MAX_MEMORY_BYTES = 2 ** 40;
 /** Larger files are not read. */
 const MAX_FILE_BYTES = 2 ** 31;
+/** What any file may decompress to; more if the guest has more RAM. Debug information is not loaded. */
+const MIN_UNPACKED_BYTES = 2 ** 28;
+/** The ends of compressed files' names; before them is the name that detection goes by. */
+const COMPRESSED_NAME = /\.(gz|xz|zst)$/;
 
 /**
  * Reads a whole file, or a pipe to its end.
@@ -108,10 +112,7 @@ export async function planImage(
   { cpus, machine: type }: PlannedFor = { cpus: 1, machine: "auto" },
 ): Promise<PlannedImage> {
   const { memoryBytes, protocol, loadAddress, entry } = parseBootValues(options);
-  const modules: BootModule[] = options.values("initrd").map((name) => ({
-    name,
-    bytes: readImageFile(name),
-  }));
+  const modules = options.values("initrd").map(readModule);
   const boot: BootOptions = {
     ram: ramLayout(memoryBytes),
     commandLine: options.value("append") ?? "",
@@ -120,19 +121,33 @@ export async function planImage(
     ...(loadAddress === undefined ? {} : { loadAddress }),
     ...(entry === undefined ? {} : { entry }),
   };
-  const { path, bytes: image } = readNamedImage(options.operands[0]!);
+  const { path, bytes: file } = readNamedImage(options.operands[0]!);
   try {
-    const chosen = protocol === "auto" ? detectProtocol(image, path) : protocol;
+    const maxBytes = Math.max(memoryBytes, MIN_UNPACKED_BYTES);
+    const unpacked = compressionOf(file) &&
+      await (await decompressor()).unpackFile(file, maxBytes);
+    const image = unpacked ? unpacked.bytes : file;
+    const name = unpacked ? path.replace(COMPRESSED_NAME, "") : path;
+    const chosen = protocol === "auto" ? detectProtocol(image, name) : protocol;
     const machine = type === "auto" ? usualMachine(chosen) : type;
-    const payload = options.flag("decompress") ? await unpack(image) : undefined;
-    const plan = planBoot(image, path, chosen, {
+    const payload = options.flag("decompress")
+      ? await (await decompressor()).unpackKernel(image, maxBytes)
+      : undefined;
+    const plan = planBoot(image, name, protocol, {
       ...boot,
       ...(machine === "pc" ? firmwareOptions(boot.ram, cpus) : {}),
       // Any kernel finds it in a PC's fw_cfg.
       ...(machine === "pc" && BARE_PROTOCOLS.includes(chosen) ? { commandLine: "" } : {}),
       ...(payload ? { payload } : {}),
     });
-    return { path, sizeBytes: image.length, memoryBytes, machine, plan };
+    const compression: Fact[] = unpacked ? [["compression", unpacked.format, "of the file"]] : [];
+    return {
+      path,
+      sizeBytes: file.length,
+      memoryBytes,
+      machine,
+      plan: { ...plan, facts: [...compression, ...plan.facts] },
+    };
   } catch (error) {
     if (error instanceof ImageError) throw new ImageError(`${path}: ${withAdvice(error)}`);
     throw error;
@@ -168,9 +183,24 @@ function usualMachine(protocol: BootProtocol): MachineType {
   return BARE_PROTOCOLS.includes(protocol) ? "bare" : "pc";
 }
 
-async function unpack(image: Uint8Array): Promise<Uint8Array> {
-  const { unpackKernel } = await import("../boot/decompress.ts");
-  return await unpackKernel(image);
+/** Loaded when an image is compressed, and only then. */
+const decompressor = () => import("../boot/decompress.ts");
+
+/**
+ * A module: `FILE` or `FILE,ARGUMENTS`. A file with a comma in its name is found, too.
+ *
+ * @throws {ImageError} when the file cannot be read
+ */
+function readModule(text: string): BootModule {
+  try {
+    return { name: text, bytes: readImageFile(text) };
+  } catch (error) {
+    const [, name, given] = /^(.+?),(.*)$/s.exec(text) ?? [];
+    if (!(error instanceof ImageError && error.cause === "ENOENT") || name === undefined) {
+      throw error;
+    }
+    return { name, bytes: readImageFile(name), arguments: given! };
+  }
 }
 
 function parseMemory(text: string): number {
@@ -181,7 +211,7 @@ function parseMemory(text: string): number {
       `--memory: ${hex(bytes)} bytes is not a whole number of pages of ${hex(PAGE_BYTES)}`,
     );
   }
-  if (bytes > MAX_MEMORY_BYTES) {
+  if (bytes > MAX_RAM_BYTES) {
     throw new UsageError(
       `--memory: ${hex(bytes)} bytes is more than a guest can have; the most is 1T`,
     );

@@ -1,16 +1,15 @@
 /**
  * What a PC's firmware leaves in memory for the kernel: the ACPI and MP tables in
- * the BIOS area below 1 MiB, which the memory map reserves, and the BIOS data area,
- * which a kernel's image may overwrite. The machine writes them before the image.
+ * the BIOS area below 1 MiB, which the memory map reserves. The machine puts them
+ * into memory before the image.
  *
  * @module
  */
 
 import { isRam, type RamRange } from "../memory/ram.ts";
 import { acpiTables } from "./acpi_tables.ts";
-import { BIOS_DATA_GPA, biosData } from "./bios_data.ts";
 import type { FirmwareTable } from "./firmware_table.ts";
-import { CONVENTIONAL_END, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
+import { type MemoryMapEntry, MemoryType } from "./memory_map.ts";
 import { mpTable } from "./mp_table.ts";
 
 /** The RSDP, and the other ACPI tables behind it. */
@@ -30,7 +29,6 @@ export function firmwareTables(ram: readonly RamRange[], cpus: number): Firmware
   return [
     ...acpiTables(RSDP_GPA, cpus),
     ...mpTable(MP_POINTER_GPA, cpus),
-    { name: "BDA", gpa: BIOS_DATA_GPA, bytes: biosData(CONVENTIONAL_END / 1024) },
   ];
 }
 
@@ -47,14 +45,18 @@ export interface FirmwareOptions {
   readonly rsdp?: Rsdp;
   /** Ranges into which nothing is loaded, and their types in the memory map. */
   readonly reserved?: readonly MemoryMapEntry[];
+  /** The tables in those ranges, which an image destroys where it is loaded over them. */
+  readonly tables?: readonly FirmwareTable[];
 }
 
 /** The root pointer of {@linkcode firmwareTables}, and the area that they take. */
 export function firmwareOptions(ram: readonly RamRange[], cpus: number): FirmwareOptions {
-  const rsdp = firmwareTables(ram, cpus)[0];
+  const tables = firmwareTables(ram, cpus).filter(({ gpa }) => gpa >= AREA.gpa);
+  const [rsdp] = tables;
   if (!rsdp) return {};
   return {
     rsdp: { gpa: BigInt(rsdp.gpa), bytes: rsdp.bytes },
+    tables,
     reserved: [{
       gpa: Number(AREA.gpa),
       sizeBytes: AREA.sizeBytes,

@@ -193,6 +193,22 @@ export class Vm extends Descriptor {
     return this.get("KVM_GET_IRQCHIP", ioctls.KVM_GET_IRQCHIP, shape, { chip_id: chip }).chip;
   }
 
+  /** `KVM_SET_IRQCHIP`: a chip's state. @param state up to 512 bytes */
+  setIrqchip(chip: number, state: Uint8Array<ArrayBuffer>): void {
+    const shape = structs.KVM_IRQCHIP_STRUCT;
+    this.set("KVM_SET_IRQCHIP", ioctls.KVM_SET_IRQCHIP, shape, { chip_id: chip, chip: state });
+  }
+
+  /** `KVM_GET_PIT2`: the timer's state. */
+  pit2(): StructOf<typeof structs.KVM_PIT_STATE2> {
+    return this.get("KVM_GET_PIT2", ioctls.KVM_GET_PIT2, structs.KVM_PIT_STATE2);
+  }
+
+  /** `KVM_SET_PIT2`: the timer's state; its channels start to count anew. */
+  setPit2(state: PartialStruct<typeof structs.KVM_PIT_STATE2>): void {
+    this.set("KVM_SET_PIT2", ioctls.KVM_SET_PIT2, structs.KVM_PIT_STATE2, state);
+  }
+
   /** `KVM_SIGNAL_MSI`: sends a message-signalled interrupt. */
   signalMsi(message: PartialStruct<typeof structs.KVM_MSI>): void {
     this.set("KVM_SIGNAL_MSI", ioctls.KVM_SIGNAL_MSI, structs.KVM_MSI, message);

@@ -7,6 +7,7 @@
 import { KVM_EXIT, KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import { KVM_SYNC_X86_REGS } from "../../ffi/kvm_run.ts";
 import { enter } from "../boot/entry.ts";
+import { biosTables } from "../firmware/bios.ts";
 import { firmwareTables } from "../firmware/tables.ts";
 import { type BootPlan, entryAddress } from "../boot/plan.ts";
 import { MmioBus, PortBus } from "../devices/bus.ts";
@@ -35,7 +36,7 @@ import { MAP_GPA_RANGE_MASK } from "./hypercall.ts";
 import { setFirmwareMsrs } from "./initial_msrs.ts";
 import { enableMsrExits, type MsrDevice, NO_MSRS } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
-import { createPcChips, PcDevices, PcInterrupts } from "./pc.ts";
+import { createPcChips, PcDevices, PcInterrupts, setUpPcChips } from "./pc.ts";
 import { requireHoleCapabilities, requirePcCapabilities } from "./requirements.ts";
 import type { ExitObserver, Next, RunContext, RunControl, ServeExit } from "./run_context.ts";
 import { runLoop } from "./run_loop.ts";
@@ -228,11 +229,12 @@ export class VirtualMachine implements Disposable {
 
   /** Loads an image as planned, makes the holes, and sets the vCPU up to start it. */
   boot(plan: BootPlan): void {
-    if (this.#isPc) {
-      for (const { gpa, bytes } of firmwareTables(this.memory.ranges, this.#cpus)) {
-        this.memory.write(BigInt(gpa), bytes);
-      }
+    const tables = this.#isPc ? firmwareTables(this.memory.ranges, this.#cpus) : [];
+    const hasBios = this.#isPc || plan.entry.mode === "real";
+    for (const { gpa, bytes } of [...tables, ...(hasBios ? biosTables(plan.memoryMap) : [])]) {
+      this.memory.write(BigInt(gpa), bytes);
     }
+    if (this.#isPc) setUpPcChips(this.vm);
     this.#pc?.boot(plan);
     enter(plan, this.memory, this.vcpu);
     this.memory.punch();

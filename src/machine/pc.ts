@@ -5,6 +5,8 @@
  * @module
  */
 
+import { decode, encode } from "../../ffi/layout.ts";
+import { KVM_PIC_STATE } from "../../ffi/kvm_structs.ts";
 import { KVM_IRQ_ROUTING_TYPE, KVM_IRQCHIP } from "../../ffi/kvm_consts.ts";
 import { mprotect, PROT } from "../../ffi/memory.ts";
 import { encodeE820, type MemoryMapEntry, pcMemoryMap } from "../firmware/memory_map.ts";
@@ -39,6 +41,13 @@ import { PAGE_BYTES } from "../memory/ram.ts";
 const PIT_SPEAKER = 1;
 /** How many inputs a PIC has. */
 const PIC_INPUTS = 8;
+/** The vectors that a PC's BIOS gives the PICs; open are timer, keyboard, cascade and clock. */
+const FIRMWARE_PICS = [
+  [KVM_IRQCHIP.PIC_MASTER, { base: 0x08, mask: 0xf8 }],
+  [KVM_IRQCHIP.PIC_SLAVE, { base: 0x70, mask: 0xfe }],
+] as const;
+/** A channel of the PIT at its slowest, 18.2 Hz: rate generator, low byte then high byte. */
+const TICKING = { count: 0x1_0000, mode: 2, rw_mode: 3, gate: 1 } as const;
 
 /** What fw_cfg tells of a kernel that was loaded, by the names of its segments. */
 const HANDED_OVER: Readonly<Record<string, Omit<FwCfgPiece, "gpa" | "bytes">>> = {
@@ -69,6 +78,16 @@ export function createPcChips(vm: Vm): void {
   vm.createIrqchip();
   vm.createPit2(PIT_SPEAKER);
   vm.setGsiRouting(pcRoutes());
+}
+
+/** Sets interrupt controllers and timer up as firmware leaves them. */
+export function setUpPcChips(vm: Vm): void {
+  for (const [chip, { base, mask }] of FIRMWARE_PICS) {
+    const state = decode(KVM_PIC_STATE, new Uint8Array(vm.irqchip(chip)));
+    vm.setIrqchip(chip, encode(KVM_PIC_STATE, { ...state, imr: mask, irq_base: base, init4: 1 }));
+  }
+  const { channels: [timer, ...others] } = vm.pit2();
+  vm.setPit2({ channels: [{ ...timer!, ...TICKING }, ...others] });
 }
 
 /** Each ISA interrupt leads to its PIC and to the I/O APIC, where the timer's input is another. */

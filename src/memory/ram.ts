@@ -36,6 +36,12 @@ export const LOW_RAM_END = 0xc000_0000;
 /** Where RAM continues above the device hole. */
 export const HIGH_RAM_START = 0x1_0000_0000;
 
+/**
+ * The most RAM that a guest can have: a memory slot has less than 2^31 pages
+ * (KVM_MEM_MAX_NR_PAGES in linux/kvm_host.h).
+ */
+export const MAX_RAM_BYTES = 2 ** 40;
+
 /** A part of guest physical memory that is RAM. */
 export interface RamRange {
   /** Its first guest physical address. */

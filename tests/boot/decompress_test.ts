@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { payloadFormat, unpackKernel } from "../../src/boot/decompress.ts";
+import { payloadFormat, unpackFile, unpackKernel } from "../../src/boot/decompress.ts";
 import { ImageError } from "../../src/boot/image.ts";
 import { elf, explain } from "../lib/images.ts";
 import { bzImage, packedImage } from "../lib/linux.ts";
@@ -133,7 +133,8 @@ Deno.test("a kernel of another size than the payload says is refused", async () 
   }
   assertEquals(
     await refusal(packedImage(sized(zstd(KERNEL), 0xffff_ffff))),
-    "packed kernel (zstd): unpacked it has 0xffffffff bytes, more than any kernel",
+    "packed kernel (zstd): unpacked it has 0xffffffff bytes; this guest takes at most 0x40000000 " +
+      "[memory]",
   );
 });
 
@@ -153,5 +154,37 @@ Deno.test("a damaged payload is an error, or decompresses to the right size", as
     } catch (error) {
       assert(error instanceof ImageError, String(error));
     }
+  }
+});
+
+Deno.test("a file is decompressed as a whole, if it is compressed", async () => {
+  for (
+    const [format, packed] of [["gzip", gzip(KERNEL)], ["zstd", zstd(KERNEL)], ["xz", XZ]] as const
+  ) {
+    const { bytes, format: found } = (await unpackFile(packed, 1 << 20))!;
+    assertEquals(found, format);
+    assertEquals(bytes.subarray(0, 4), KERNEL.subarray(0, 4));
+  }
+  assertEquals(await unpackFile(KERNEL, 1 << 20), undefined);
+});
+
+Deno.test("a file that decompresses to more than allowed is refused, and does not take the memory", async () => {
+  const zeros = gzip(new Uint8Array(64 << 20));
+  assertEquals(
+    explain(await assertRejects(() => unpackFile(zeros, 1 << 20), ImageError)),
+    "compressed file (gzip): unpacked it has more than 0x100000 bytes [memory]",
+  );
+  for (const packed of [zstd(new Uint8Array(64 << 20)), XZ]) {
+    const message = explain(await assertRejects(() => unpackFile(packed, 16), ImageError));
+    assertStringIncludes(message, "unpacked it has more than 0x10 bytes [memory]");
+  }
+});
+
+Deno.test("a damaged file is refused", async () => {
+  const packed = gzip(KERNEL);
+  packed[packed.length >> 1]! ^= 0xff;
+  for (const file of [packed, gzip(KERNEL).subarray(0, 20)]) {
+    const message = explain(await assertRejects(() => unpackFile(file, 1 << 20), ImageError));
+    assertStringIncludes(message, "compressed file (gzip): damaged: ");
   }
 });

@@ -1,9 +1,18 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { detectProtocol, planBoot } from "../../src/boot/detect.ts";
 import { ImageError } from "../../src/boot/image.ts";
-import { BOOT_PROTOCOLS } from "../../src/boot/plan.ts";
+import { BOOT_PROTOCOLS, type BootOptions } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
-import { elf, HALT, imageFile, multiboot, multibootHeader, note } from "../lib/images.ts";
+import {
+  elf,
+  HALT,
+  imageFile,
+  multiboot,
+  multibootHeader,
+  note,
+  PlannedMemory,
+} from "../lib/images.ts";
+import { firmwareOptions } from "../../src/firmware/tables.ts";
 import { bzImage } from "../lib/linux.ts";
 
 const RAM = { ram: ramLayout(4 << 20) };
@@ -90,4 +99,75 @@ Deno.test("the plan follows what is detected, or the protocol given", () => {
   assertEquals(planBoot(multiboot(), "kernel", "auto", RAM).protocol, "multiboot");
   assertThrows(() => planBoot(HALT, "kernel", "elf", RAM), ImageError);
   assertThrows(() => planBoot(HALT, "kernel", "multiboot", RAM), ImageError);
+});
+
+Deno.test("an ELF file that looks like another protocol's kernel boots with a warning", () => {
+  const warnings = (image: Uint8Array) => planBoot(image, "", "auto", RAM).warnings;
+  const late = new Uint8Array([...new Uint8Array(8192), ...multibootHeader()]);
+  const odd = new Uint8Array([...new Uint8Array(1), ...multibootHeader()]);
+  const wrong = multibootHeader(0, 1);
+  const placed = "it must lie in the first 8192 bytes of the file, 4-byte aligned";
+  for (
+    const [bytes, warning] of [
+      [late, `the Multiboot header at 0x2078 is ignored: ${placed}`],
+      [odd, `the Multiboot header at 0x79 is ignored: ${placed}`],
+      [wrong, "the Multiboot header at 0x78 is ignored: its checksum is 0x1, not 0xe4524ffe"],
+    ] as const
+  ) {
+    assertEquals(warnings(elf({ segments: [{ bytes }] })), [warning]);
+  }
+  const xen = note("Xen", 6, new Uint8Array(4));
+  assertEquals(warnings(elf({ segments: [{ bytes: HALT }, { bytes: xen, p_type: 4 }] })), [
+    "the file has notes for Xen, but no PVH entry (note 18)",
+  ]);
+  assertEquals(warnings(elf()), []);
+  assertEquals(planBoot(elf({ segments: [{ bytes: late }] }), "", "elf", RAM).warnings, []);
+});
+
+Deno.test("files that are often taken for kernels are named", () => {
+  const refused = (bytes: Iterable<number>) =>
+    assertThrows(() => detectProtocol(Uint8Array.from(bytes), "file"), ImageError).message;
+  const text = (content: string) => new TextEncoder().encode(content);
+  const efi = new Uint8Array(0x200);
+  efi.set(text("MZ"));
+  efi[0x3c] = 0x80;
+  efi.set(text("PE\0\0"), 0x80);
+  efi[0x80 + 0x5c] = 10;
+  const disk = new Uint8Array([...bootSector(), ...new Uint8Array(512)]);
+  const late = new Uint8Array([...new Uint8Array(8192), ...multibootHeader()]);
+  for (
+    const [bytes, what] of [
+      [efi, "it is an EFI application, and there is no EFI firmware"],
+      [disk, "it is a disk image that begins with a boot sector, and there are no disks"],
+      [text("#!/bin/sh\n"), "it is a script"],
+      [text("!<arch>\n"), "it is a library of object files"],
+      [text("070701"), "it is a cpio archive"],
+      [[0x1f, 0x8b, 8, 0], "it is compressed (gzip); decompress it first"],
+      [late, "the Multiboot header at 0x2000 is ignored"],
+    ] as const
+  ) {
+    assertStringIncludes(refused(bytes), `not a format that vmexit knows: ${what}`);
+  }
+});
+
+Deno.test("a Multiboot 1 kernel is told the image's name before its arguments", () => {
+  const commandLine = (name: string, options: Partial<BootOptions>) => {
+    const plan = planBoot(multiboot(), name, "multiboot", { ...RAM, ...options });
+    const memory = new PlannedMemory(plan);
+    return memory.string(BigInt(memory.u32(plan.entry.registers!.rbx! + 16n)));
+  };
+  assertEquals(commandLine("dir/kernel", { commandLine: "a b" }), "dir/kernel a b");
+  assertEquals(commandLine("kernel", {}), "kernel");
+  assertEquals(commandLine("", { commandLine: "a b" }), "a b");
+});
+
+Deno.test("an image over the firmware's reserved memory boots, one over its tables with a warning", () => {
+  const ram = ramLayout(4 << 20);
+  const options = { ram, ...firmwareOptions(ram, 1) };
+  const at = (p_paddr: bigint) =>
+    planBoot(elf({ segments: [{ bytes: HALT, p_paddr }] }), "", "elf", options).warnings;
+  assertEquals(at(0xf_f000n), []);
+  assertEquals(at(0xf_0000n), [
+    "ELF program header 0: segment overwrites the firmware's RSDP at 0xf0000",
+  ]);
 });

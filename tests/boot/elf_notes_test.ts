@@ -1,5 +1,8 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { parseElf } from "../../src/boot/elf.ts";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { planBoot } from "../../src/boot/detect.ts";
+import { concat } from "../../src/bytes.ts";
+import { ramLayout } from "../../src/memory/ram.ts";
+import { parseElf } from "../../src/boot/elf_file.ts";
 import { elfNotes, kernelNotes, kernelNotesOf } from "../../src/boot/elf_notes.ts";
 import { ImageError } from "../../src/boot/image.ts";
 import { elf, HALT, note } from "../lib/images.ts";
@@ -58,9 +61,51 @@ Deno.test("the PVH entry is a note of 4 or 8 bytes", () => {
 Deno.test("other notes name no PVH entry, and those of Linux a Linux kernel", () => {
   const notes = (owner: string, type: number) =>
     kernelNotes(notesIn(note(owner, type, new Uint8Array(4))));
-  assertEquals(notes("Xen", 17), { linux: false });
-  assertEquals(notes("xen", 18), { linux: false });
-  assertEquals(notes("Linux", 0x100), { linux: true });
-  assertEquals(kernelNotesOf(elf()), { linux: false });
+  assertEquals(notes("Xen", 17), { linux: false, xenOnly: true });
+  assertEquals(notes("xen", 18), { linux: false, xenOnly: false });
+  assertEquals(notes("Linux", 0x100), { linux: true, xenOnly: false });
+  assertEquals(kernelNotesOf(elf()), { linux: false, xenOnly: false });
   assertEquals(kernelNotesOf(HALT), undefined);
+});
+
+/** Notes one after the other, each padded to `alignment`. */
+function packed(alignment: number, ...notes: Parameters<typeof note>[]): Uint8Array {
+  return concat(notes.map(([owner, type, content]) => note(owner, type, content, alignment)));
+}
+
+Deno.test("notes are found by the padding that makes sense of them, whatever p_align says", () => {
+  const entry = new Uint8Array([0, 0, 0x10, 0]);
+  const property: Parameters<typeof note> = ["GNU", 5, new Uint8Array(16)];
+  const features: Parameters<typeof note> = ["Xen", 6, new Uint8Array(18)];
+  const pvh: Parameters<typeof note> = ["Xen", 18, entry];
+  for (const notes of [[features, pvh], [property, pvh], [pvh, features], [pvh, pvh, pvh]]) {
+    for (const packing of [4, 8]) {
+      for (const p_align of [0n, 3n, 4n, 8n, 0x1000n]) {
+        const { pvhEntry } = kernelNotes(notesIn(packed(packing, ...notes), p_align));
+        assertEquals(pvhEntry, 0x10_0000n, `${notes} packed by ${packing}, p_align ${p_align}`);
+      }
+    }
+  }
+});
+
+Deno.test("p_memsz says nothing of notes", () => {
+  const bytes = note("Xen", 18, new Uint8Array([0, 0, 0x10, 0]));
+  const segments = [{ bytes: HALT }, { bytes, p_type: PT_NOTE, p_memsz: 0n }];
+  assertEquals(kernelNotes(parseElf(elf({ segments }))).pvhEntry, 0x10_0000n);
+});
+
+Deno.test("notes that cannot be read are spoken of, and those of Xen refused", () => {
+  const broken = (owner: string): Uint8Array => {
+    const bytes = note(owner, 18, new Uint8Array(4));
+    bytes.fill(0xff, 4, 8);
+    return bytes;
+  };
+  assertThrows(() => kernelNotes(notesIn(broken("Xen"))), ImageError, "n_descsz needs bytes");
+  assertStringIncludes(kernelNotes(notesIn(broken("GNU"))).unreadable!, "n_descsz needs bytes");
+  const outside = { p_type: PT_NOTE, p_filesz: 0x20n, p_offset: 1n << 40n };
+  const image = elf({ segments: [{ bytes: HALT }, outside] });
+  assertStringIncludes(kernelNotes(parseElf(image)).unreadable!, "p_offset + p_filesz needs bytes");
+  const { protocol, warnings } = planBoot(image, "", "auto", { ram: ramLayout(4 << 20) });
+  assertEquals([protocol, warnings.length], ["elf", 1]);
+  assertStringIncludes(warnings[0]!, "should it name a PVH entry, that is not used");
 });

@@ -60,12 +60,20 @@ Deno.test("an empty image, or one outside RAM, is refused", () => {
   for (const protocol of PROTOCOLS) {
     assertEquals(refusal(protocol, {}, new Uint8Array()), "the image is empty");
     const top = (1n << 64n) - 1n;
-    for (const loadAddress of [0x40_0000n, 0xc000_0000n, top]) {
+    const remedies: [bigint, string][] = [
+      [0x40_0000n, " [memory]"],
+      [
+        0xc000_0000n,
+        ", and 0xc0000000..0x100000000 never is, which is for devices: " +
+        "link or load the image elsewhere",
+      ],
+      [top, ", which never reaches beyond 0x10040000000: link or load the image elsewhere"],
+    ];
+    for (const [loadAddress, remedy] of remedies) {
       assertEquals(
         refusal(protocol, { loadAddress, entry: 0n }),
-        `image at [0x${
-          loadAddress.toString(16)
-        }, +0x1) is not within guest RAM (0x0..0x400000) [memory]`,
+        `image at [0x${loadAddress.toString(16)}, +0x1) is not within guest RAM ` +
+          `(0x0..0x400000)${remedy}`,
       );
     }
   }

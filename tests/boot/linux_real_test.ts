@@ -92,8 +92,8 @@ Deno.test("a command line that would reach 0x9a000 is refused where it may not",
 
 Deno.test("a machine without the PC's low megabyte is too small", () => {
   assertEquals(
-    refusal({}, { ram: ramLayout(0x8_0000) }).split(" (")[0],
-    "BIOS at [0xe0000, +0xc4) is not within guest RAM",
+    refusal({}, { ram: ramLayout(0x8_0000) }),
+    "there is no RAM for the BIOS that the kernel's real-mode code calls [memory]",
   );
 });
 

@@ -162,10 +162,18 @@ Deno.test("a kernel that is not relocatable is loaded at 1 MiB and moves to pref
 });
 
 Deno.test("a kernel that needs more memory than the guest has is refused with the remedy", () => {
-  for (const fields of [{ init_size: 0xffff_ffff }, { pref_address: 1n << 63n }]) {
-    const message = refusal(fields, { ram: ramLayout(5 * GIB) });
+  const remedies = [
+    [{ init_size: 0x8000_0000 }, "[memory]"],
+    [
+      { init_size: 0xffff_ffff },
+      "never is, which is for devices: link or load the image elsewhere",
+    ],
+    [{ pref_address: 1n << 63n }, "link or load the image elsewhere"],
+  ] as const;
+  for (const [fields, remedy] of remedies) {
+    const message = refusal(fields, { ram: ramLayout(1 * GIB) });
     assert(message.startsWith("Linux kernel at [0x100000, +0x"), message);
-    assert(message.endsWith("[memory]"), message);
+    assert(message.endsWith(remedy), message);
   }
 });
 

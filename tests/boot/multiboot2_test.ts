@@ -106,6 +106,11 @@ Deno.test("the header is found 8-byte aligned within the first 32768 bytes, and 
   assertEquals(findMultiboot2Header(wrong), undefined);
   assertEquals(
     refusal(wrong),
+    "no Multiboot 2 header (0xe85250d6) in the first 32768 bytes of the file; " +
+      "the Multiboot 2 header at 0x0 is ignored: its checksum is 0x17adaf13, not 0x17adaf12",
+  );
+  assertEquals(
+    refusal(HALT),
     "no Multiboot 2 header (0xe85250d6) in the first 32768 bytes of the file",
   );
 });
@@ -181,12 +186,25 @@ Deno.test("tags that are too small or run past the header are refused", () => {
     refusal(kernel([2, 0, [1]])),
     "Multiboot 2 header: tag 2 at 0x10: size 0xc is too small",
   );
-  const large = header([]);
-  const broken = new Uint8Array(large);
-  new DataView(broken.buffer).setUint32(20, 4, true);
-  assertEquals(refusal(broken), "Multiboot 2 header: tag 0 at 0x10: size 0x4 is too small");
   const endless = header([], 0, [6, 0, []]);
   assert(refusal(endless).startsWith("Multiboot 2 header: tag type needs bytes 0x18"));
+});
+
+Deno.test("an end tag ends the header, whatever its size", () => {
+  for (const size of [0, 4, 8, 0xffff_ffff]) {
+    const image = kernel();
+    const at = findMultiboot2Header(image)!.offset + 20;
+    new DataView(image.buffer).setUint32(at, size, true);
+    assertEquals(planMultiboot2(image, RAM).protocol, "multiboot2");
+  }
+});
+
+Deno.test("a header that reaches beyond the first 32768 bytes is refused at once", () => {
+  const tags = Array.from({ length: 4096 }, (): Tag => [11, 1, []]);
+  assertEquals(
+    refusal(header(tags)),
+    "Multiboot 2 header: header_length 0x8018 reaches beyond the first 32768 bytes of the file",
+  );
 });
 
 Deno.test("a request for undefined information is refused, unless it is optional", () => {

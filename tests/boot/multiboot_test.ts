@@ -123,6 +123,11 @@ Deno.test("a magic number without its checksum is skipped for a later header", (
   assertEquals(findMultibootHeader(both), { offset: 12, flags: 3 });
   assertEquals(
     refusal(wrong),
+    "no Multiboot header (0x1badb002) in the first 8192 bytes of the file; " +
+      "the Multiboot header at 0x0 is ignored: its checksum is 0x1, not 0xe4524ffe",
+  );
+  assertEquals(
+    refusal(new Uint8Array(16)),
     "no Multiboot header (0x1badb002) in the first 8192 bytes of the file",
   );
 });
@@ -166,7 +171,9 @@ Deno.test("a kernel that is not within RAM is refused", () => {
     load_end_addr: 0,
     entry_addr: high,
   };
-  const notInRam = "is not within guest RAM (0x0..0x400000) [memory]";
+  const notInRam =
+    "is not within guest RAM (0x0..0x400000), and 0xc0000000..0x100000000 never is, " +
+    "which is for devices: link or load the image elsewhere";
   assertEquals(
     refusal(multiboot({ addresses })),
     `Multiboot image at [0xfffff000, +0x21) ${notInRam}`,
@@ -175,6 +182,10 @@ Deno.test("a kernel that is not within RAM is refused", () => {
   assertEquals(
     refusal(multiboot({ addresses: bss })),
     `Multiboot image at [0x100000, +0xffefffff) ${notInRam}`,
+  );
+  assertEquals(
+    refusal(multiboot({ addresses: { bss_end_addr: 0x4000_0000 } })),
+    "Multiboot image at [0x100000, +0x3ff00000) is not within guest RAM (0x0..0x400000) [memory]",
   );
 });
 

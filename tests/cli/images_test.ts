@@ -136,7 +136,8 @@ const EXPECTED: Record<string, Expected> = {
     ),
   },
   "mb-info.mb": {
-    stdout: /^magic=2badb002\nflags=[0-9a-f]{8}\nloader=vmexit\ncmdline=\nmem_lower=0000027f\n/,
+    stdout:
+      /^magic=2badb002\nflags=[0-9a-f]{8}\nloader=vmexit\ncmdline=[^\n]*mb-info\.mb\nmem_lower=0000027f\n/,
   },
 };
 

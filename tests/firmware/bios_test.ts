@@ -40,12 +40,38 @@ Deno.test("memory sizes are what the calls return: 15 MiB, then 64 KiB blocks, e
   assertEquals(numbersOf(5 * 2 ** 30), [639, 0xffff, 15 * 1024, 0xbf00, 5]);
 });
 
-Deno.test("every vector leads to the BIOS, and services to their own places", () => {
+/** A table of a 4 MiB PC's BIOS, by its GPA. */
+function tableAt(gpa: number): Uint8Array {
   const tables = biosTables(pcMemoryMap(ramLayout(4 << 20)));
-  const { bytes } = tables.find(({ gpa }) => gpa === 0)!;
+  return tables.find((table) => table.gpa === gpa)!.bytes;
+}
+
+Deno.test("every vector leads to the BIOS, and services to their own handlers", () => {
+  const bytes = tableAt(0);
   const view = new DataView(bytes.buffer);
   const vectors = Array.from({ length: 256 }, (_, i) => view.getUint32(i * 4, true));
-  assertEquals(vectors.filter((vector) => vector >>> 16 === 0xe000).length, 256);
-  assertEquals([0x10, 0x12, 0x15, 0x13].map((i) => vectors[i]! & 0xffff), [4, 8, 12, 0]);
-  assertEquals(view.getUint16(0x413, true), 639);
+  assertEquals(vectors.filter((vector) => vector >>> 16 === 0xfe00).length, 256);
+  const handler = (vector: number) => (vectors[vector]! & 0xffff) / 4;
+  assertEquals([0x40, 0xff].map(handler), [0, 0], "unknown");
+  assertEquals([0x08, 0x09, 0x0a, 0x0f].map(handler), [3, 4, 5, 5], "the first PIC");
+  assertEquals([0x70, 0x71, 0x77].map(handler), [14, 15, 15], "the second PIC");
+  assertEquals([0x10, 0x12, 0x15, 0x16, 0x1a].map(handler), [6, 8, 10, 11, 13]);
+});
+
+Deno.test("the BIOS data area names the serial ports and where conventional memory ends", () => {
+  const data = new DataView(tableAt(0).buffer, 0x400);
+  assertEquals([0, 2, 4, 6].map((at) => data.getUint16(at, true)), [0x3f8, 0x2f8, 0x3e8, 0x2e8]);
+  assertEquals(data.getUint16(0x10, true) >> 9 & 7, 4, "so many serial ports");
+  assertEquals(data.getUint16(0x13, true), 639);
+  assertEquals(data.getUint16(0x0e, true), 0x9fc0, "the extended area begins there");
+});
+
+Deno.test("the reset vector jumps to the BIOS's reset, and names the model", () => {
+  const bytes = tableAt(0xf_fff0);
+  assertEquals([...bytes.subarray(0, 5)], [0xea, 12 * 4, 0, 0, 0xfe]);
+  assertEquals([bytes.length, bytes[14]], [16, 0xfc]);
+});
+
+Deno.test("without RAM in the BIOS area there is no BIOS", () => {
+  assertEquals(biosTables(pcMemoryMap([{ gpa: 0, sizeBytes: 0xf_f000 }])), []);
 });

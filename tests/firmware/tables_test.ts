@@ -8,9 +8,7 @@ import { mpTable } from "../../src/firmware/mp_table.ts";
 
 const AREA = { start: 0xf_0000, end: 0x10_0000 };
 const RAM = [{ gpa: 0, sizeBytes: 1 << 24 }];
-/** The tables with a checksum, or at least a signature: all but the BIOS data area. */
-const inBiosArea = (cpus: number): FirmwareTable[] =>
-  firmwareTables(RAM, cpus).filter(({ name }) => name !== "BDA");
+const inBiosArea = (cpus: number): FirmwareTable[] => firmwareTables(RAM, cpus);
 const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => (total + byte) & 0xff, 0);
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const view = ({ bytes }: FirmwareTable): DataView => new DataView(bytes.buffer, bytes.byteOffset);
@@ -37,15 +35,6 @@ for (const cpus of [1, 2, 255, 256, 1024]) {
     assertEquals(sum(rsdp.bytes.subarray(0, 20)), 0, "the part that ACPI 1 knows");
   });
 }
-
-Deno.test("the BIOS data area names the serial ports and where conventional memory ends", () => {
-  const bda = view(
-    firmwareTables(RAM, 1).find(({ name, gpa }) => name === "BDA" && gpa === 0x400)!,
-  );
-  const word = (at: number): number => bda.getUint16(at, true);
-  assertEquals([0, 2, 4, 6].map(word), [0x3f8, 0x2f8, 0x3e8, 0x2e8]);
-  assertEquals([word(0x0e), word(0x10) >> 9, word(0x13)], [0x9fc0, 4, 639]);
-});
 
 Deno.test("without RAM in the BIOS area there are no tables", () => {
   assertEquals(firmwareTables([{ gpa: 0, sizeBytes: 0xf_8000 }], 1), []);

@@ -20,6 +20,7 @@ function fileHeader(bits: 32 | 64) {
     class: [4, "u8"],
     data: [5, "u8"],
     version: [6, "u8"],
+    osabi: [7, "u8"],
     e_type: [16, "u16"],
     e_machine: [18, "u16"],
     e_version: [20, "u32"],

@@ -140,7 +140,7 @@ kvmTest("string I/O is done whole, up and down, in each size", async () => {
 kvmTest("a Multiboot kernel finds what the loader hands over", async () => {
   const modules = [
     { name: "one.txt", bytes: new TextEncoder().encode("first line\nsecond line") },
-    { name: "two.bin", bytes: new Uint8Array(5000).fill(0x41) },
+    { name: "two.bin", bytes: new Uint8Array(5000).fill(0x41), arguments: "a=1 b" },
   ];
   using test = new TestMachine("mb-info.mb", { commandLine: "quiet root=/dev/ram", modules });
   assertEquals(await test.run(), { kind: "halt" });
@@ -148,12 +148,12 @@ kvmTest("a Multiboot kernel finds what the loader hands over", async () => {
   const found = (start: string) => lines.filter((line) => line.startsWith(start));
   assertEquals(found("magic="), ["magic=2badb002"]);
   assertEquals(found("loader="), ["loader=vmexit"]);
-  assertEquals(found("cmdline="), ["cmdline=quiet root=/dev/ram"]);
+  assertEquals(found("cmdline="), ["cmdline=mb-info.mb quiet root=/dev/ram"]);
   assertEquals(found("mem_"), ["mem_lower=0000027f", "mem_upper=00003c00"]);
   assertEquals(found("mmap").at(-1), "mmap base=0000000000100000 length=0000000000f00000 type=1");
   assertEquals(found("module").map((line) => line.replace(/^.* string=/, "")), [
     "one.txt",
-    "two.bin",
+    "two.bin a=1 b",
   ]);
   assertEquals(found("content="), ["content=first line", `content=${"A".repeat(5000)}`]);
 });

@@ -160,7 +160,9 @@ for (
       "flat32",
     ],
     [
-      "with a local input that delivers NMIs", // mov [0xfee00350], 0x400
+      // The PIT stands still (mode 5), whose ticks LINT0 would deliver; mov [0xfee00350], 0x400.
+      "with a local input that delivers NMIs",
+      "b0 3a e6 43 31 c0 e6 40 e6 40  " +
       "c7 05 f0 00 e0 fe ff 01 00 00  c7 05 50 03 e0 fe 00 04 00 00  fa f4",
       "flat32",
     ],
@@ -171,6 +173,30 @@ for (
     assertEquals(test.machine.runFor(150), undefined);
   });
 }
+
+kvmTest("PICs and PIT are as firmware leaves them: INT 8 comes 18 times a second", () => {
+  // The handler counts at 0x500 and ends the run, by power-off, at the fifth tick.
+  const listing = "31 c0 8e d8 c7 06 20 00 11 7c a3 22 00 fb f4 eb fd fe 06 00 05 80 3e 00 " +
+    "05 05 72 07 ba 04 06 b8 00 20 ef b0 20 e6 20 cf";
+  using test = flat(listing);
+  const start = performance.now();
+  assertEquals(test.machine.runFor(5000), { kind: "power_off" });
+  const elapsed = performance.now() - start;
+  assert(elapsed > 200 && elapsed < 2000, `five ticks took ${elapsed} ms`);
+});
+
+kvmTest("the BIOS counts ticks, and INT 1Ah tells them", () => {
+  // sti; 1: mov ah, 0; int 1ah; cmp dx, 3; jb 1b; mov dx, 0x604; mov ax, 0x2000; out dx, ax
+  using test = flat("fb b4 00 cd 1a 83 fa 03 72 f7 ba 04 06 b8 00 20 ef f4");
+  assertEquals(test.machine.runFor(5000), { kind: "power_off" });
+});
+
+kvmTest("a jump to the reset vector, or INT 19h, resets", () => {
+  for (const listing of ["ea f0 ff 00 f0", "cd 19", "cd 18"]) {
+    using test = flat(listing);
+    assertEquals(test.machine.runFor(5000), { kind: "reset" });
+  }
+});
 
 kvmTest("a guest that spins with interrupts off has not halted", () => {
   using test = flat("fa eb fe");

@@ -110,10 +110,10 @@ const BOOT = [
   {
     name: "initrd",
     short: "i",
-    value: "FILE",
+    value: "FILE[,ARGS]",
     values: FILE,
     repeat: true,
-    help: "a file for the kernel; repeat it for several modules or archives",
+    help: "a file for the kernel, ARGS for a module; repeat it for several modules or archives",
   },
   {
     name: "boot",
