@@ -198,6 +198,11 @@ export const EXITS: { readonly [R in DescribedReason]: Description<ExitOf<R>> } 
       pc: wide((e) => e.pc),
       dr6: wide((e) => e.dr6, (e) => describeDr6(e.dr6)),
       dr7: wide((e) => e.dr7, (e) => describeDr7(e.dr7)),
+      instruction: {
+        shape: optional(described("The next instruction, where its bytes can be read.", TEXT)),
+        json: (e) => e.instruction,
+        text: (e) => e.instruction === undefined ? "" : `instruction="${e.instruction}"`,
+      },
     },
   },
   MMIO: {

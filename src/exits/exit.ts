@@ -102,6 +102,8 @@ export interface DebugExit extends ExitCommon<"DEBUG"> {
   readonly dr6: bigint;
   /** DR7: which breakpoints are on. */
   readonly dr7: bigint;
+  /** The instruction there, which is next, in Intel syntax; KVM does not say it. */
+  readonly instruction?: string;
 }
 
 /** A hypercall for user space (`kvm_run.hypercall`). */

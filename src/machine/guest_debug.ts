@@ -8,6 +8,8 @@ import { KVM_GUESTDBG } from "../../ffi/kvm_consts.ts";
 import type { DebugExit } from "../exits/exit.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
+import { pagePieces } from "../pages.ts";
+import { bitnessOf, decoder, linearRip, MAX_INSTRUCTION_BYTES } from "../x86/instruction.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** x86 has four breakpoint registers (SDM volume 3B, 18.2.1). */
@@ -32,24 +34,22 @@ const HLT = 0xf4;
 export class GuestDebug {
   readonly #vcpu: Vcpu;
   #options: Required<DebugOptions>;
-  readonly #memory: GuestMemory | undefined;
+  readonly #memory: GuestMemory;
+  readonly #isHltExit: boolean;
   /** A breakpoint was hit: it is off for one step, or the guest would not get past it. */
   #steppingOver = false;
 
   /**
-   * @param memory the guest's RAM, if HLT is an exit (that is, without an in-kernel
-   *   irqchip): HLT is not stepped then, since KVM's instruction emulator reports the
-   *   step in place of the halt and runs on behind it
+   * @param isHltExit whether HLT is an exit (without an in-kernel irqchip): HLT is not stepped
+   *   then, since KVM's instruction emulator reports the step in place of the halt and runs on
+   *   behind it
    * @throws {RangeError} when there are more breakpoints than registers
    */
-  constructor(
-    vcpu: Vcpu,
-    options: DebugOptions,
-    memory?: GuestMemory,
-  ) {
+  constructor(vcpu: Vcpu, options: DebugOptions, memory: GuestMemory, isHltExit = false) {
     this.#vcpu = vcpu;
     this.#options = complete(options);
     this.#memory = memory;
+    this.#isHltExit = isHltExit;
   }
 
   /** What is debugged. */
@@ -115,11 +115,29 @@ export class GuestDebug {
     this.#vcpu.setGuestDebug({ control, arch: { debugreg } });
   }
 
+  /** The instruction at a linear address in Intel syntax, where its bytes are one. */
+  instructionAt(pc: bigint): string | undefined {
+    const regs = this.#vcpu.regs();
+    const sregs = this.#vcpu.sregs();
+    const rip = regs.rip + pc - linearRip(regs, sregs);
+    const code = this.#read(pc, MAX_INSTRUCTION_BYTES);
+    return decoder().decode(code, bitnessOf(sregs), { ...regs, rip })?.text;
+  }
+
   /** Whether the next instruction is an HLT that ends the run. */
   #isHalt(pc: bigint): boolean {
-    if (!this.#memory) return false;
-    const { valid, physical_address: gpa } = this.#vcpu.translate(pc);
-    return valid !== 0 && this.#memory.tryRead(gpa, 1)[0] === HLT;
+    return this.#isHltExit && this.#read(pc, 1)[0] === HLT;
+  }
+
+  /** As many bytes at a linear address as can be read. */
+  #read(address: bigint, sizeBytes: number): Uint8Array {
+    const bytes: number[] = [];
+    for (const piece of pagePieces(address, sizeBytes)) {
+      const { valid, physical_address: gpa } = this.#vcpu.translate(piece.address);
+      if (valid === 0) break;
+      bytes.push(...this.#memory.tryRead(gpa, piece.sizeBytes));
+    }
+    return Uint8Array.from(bytes);
   }
 }
 

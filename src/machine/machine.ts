@@ -205,8 +205,8 @@ export class VirtualMachine implements Disposable {
       secondaries: undefined,
       serve: options.serve ?? serve,
     };
-    const halts = this.#isPc ? undefined : this.memory;
-    this.debugs = vcpus.map((vcpu) => new GuestDebug(vcpu, options, halts));
+    const isHltExit = !this.#isPc;
+    this.debugs = vcpus.map((vcpu) => new GuestDebug(vcpu, options, this.memory, isHltExit));
     this.contexts = this.#makeContexts(vcpus, options);
     const interrupts = this.#isPc ? new PcInterrupts(this.vm) : undefined;
     this.#serial = this.#makeSerial(options, interrupts);
@@ -334,7 +334,7 @@ export class VirtualMachine implements Disposable {
       observer: options.observer ?? NO_OBSERVER,
       maxExits: options.maxExits ?? Infinity,
       unclaimed,
-      debugged: (exit) => this.debugs[i]!.handle(exit),
+      debug: this.debugs[i]!,
     }));
   }
 

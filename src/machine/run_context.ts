@@ -6,11 +6,12 @@
  */
 
 import type { MmioBus, PortBus } from "../devices/bus.ts";
-import type { DebugExit, VmExit } from "../exits/exit.ts";
+import type { VmExit } from "../exits/exit.ts";
 import type { MemoryFault } from "../faults/fault.ts";
 import type { FaultHandler } from "../faults/handler.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { GuestDebug } from "./guest_debug.ts";
 import type { MsrDevice } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RunStatistics } from "./statistics.ts";
@@ -80,8 +81,8 @@ export interface RunContext {
   readonly maxExits: number;
   /** Decides on accesses that no device claims. */
   readonly unclaimed: Pick<UnclaimedAccesses, "port" | "gpa">;
-  /** Called for a debug exit: keeps single steps and breakpoints going. */
-  debugged(exit: DebugExit): Outcome | undefined;
+  /** Keeps single steps and breakpoints going. */
+  readonly debug: Pick<GuestDebug, "handle" | "isStepOver" | "instructionAt">;
 }
 
 /** Whether the run has ended. That there were as many exits as allowed ends it, too. */

@@ -7,7 +7,7 @@
 
 import { KVM_EXIT, KVM_SYSTEM_EVENT } from "../../ffi/kvm_consts.ts";
 import { decodeExit } from "../exits/decode.ts";
-import type { VmExit } from "../exits/exit.ts";
+import type { DebugExit, VmExit } from "../exits/exit.ts";
 import { failedInstruction } from "../faults/failed_instruction.ts";
 import { type FaultOrigin, originOf } from "../faults/origin.ts";
 import { RunResult } from "../kvm/run_result.ts";
@@ -47,6 +47,7 @@ function serveExit(context: RunContext, reason: number): Outcome | undefined {
   const { statistics, observer, ports, mmio, vcpu: { page, id } } = context;
   const origin = originOf(page, context.memory);
   if (origin) return serveFault(context, origin);
+  if (reason === KVM_EXIT.DEBUG) return serveDebug(context);
   statistics.count(reason);
   let handler: string | undefined;
   let outcome: Outcome | undefined;
@@ -113,11 +114,25 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
     }
     case "FAIL_ENTRY":
       return { kind: "fail_entry", exit };
-    case "DEBUG":
-      return context.debugged(exit);
     default:
       return { kind: "unhandled", exit };
   }
+}
+
+/**
+ * Serves a step or a breakpoint. The step that KVM needs to get past a breakpoint, which no one
+ * asked for, is neither counted nor shown.
+ */
+function serveDebug({ debug, observer, statistics, vcpu }: RunContext): Outcome | undefined {
+  const exit = decodeExit(vcpu.page) as DebugExit;
+  const isAskedFor = !debug.isStepOver(exit);
+  if (isAskedFor) statistics.count(exit.code);
+  const outcome = debug.handle(exit);
+  if (isAskedFor && observer.wanted[exit.code]) {
+    const instruction = debug.instructionAt(exit.pc);
+    observer.exit(instruction === undefined ? exit : { ...exit, instruction }, vcpu.id, undefined);
+  }
+  return outcome;
 }
 
 /** What a failed `KVM_RUN` means: a memory fault, or an errno that has no meaning for a guest. */

@@ -173,6 +173,7 @@ class IcedDecoder implements InstructionDecoder {
     formatter.hexSuffix = "";
     formatter.spaceAfterOperandSeparator = true;
     formatter.digitSeparator = "";
+    formatter.branchLeadingZeros = false;
     this.#formatter = formatter;
   }
 

@@ -82,6 +82,11 @@ class ScriptedCycle extends ExitCycle {
   }
 }
 
+/** A debugger that asked for every debug exit. */
+function debugging(handle: () => Outcome | undefined): RunContext["debug"] {
+  return { handle, isStepOver: () => false, instructionAt: () => "nop" };
+}
+
 interface Run {
   readonly outcome: Outcome | undefined;
   readonly context: RunContext;
@@ -121,7 +126,7 @@ function follow(
     }),
     maxExits: Infinity,
     unclaimed: { port: () => false, gpa: () => false },
-    debugged: () => undefined,
+    debug: debugging(() => undefined),
     control: control(),
     ...changes,
   };
@@ -293,7 +298,7 @@ Deno.test("a device can end the run, when its exit was seen", () => {
 Deno.test("a debug exit goes on or ends the run as the debugger says", () => {
   const debug = kvmRun(KVM_EXIT.DEBUG);
   const outcomes: (Outcome | undefined)[] = [undefined, { kind: "reset" }];
-  const { outcome, runs } = follow([debug, debug], { debugged: () => outcomes.shift() });
+  const { outcome, runs } = follow([debug, debug], { debug: debugging(() => outcomes.shift()) });
   assertEquals([outcome, runs], [{ kind: "reset" }, 2]);
 });
 
@@ -335,3 +340,15 @@ const ROWS: readonly [sentence: string, step: Step, slot: SlotKind | undefined, 
 for (const [sentence, step, slot, expected] of ROWS) {
   Deno.test(`R1, R5: ${sentence}`, () => assertEquals(taken(step, slot), expected));
 }
+
+Deno.test("the step past a breakpoint is neither counted nor shown; others are, with the instruction", () => {
+  const debug = kvmRun(KVM_EXIT.DEBUG);
+  const stepsOver = [false, true, false];
+  const seen: (string | undefined)[] = [];
+  const { context } = follow([debug, debug, debug, HALT], {
+    debug: { ...debugging(() => undefined), isStepOver: () => stepsOver.shift()! },
+    observer: observer((exit) => seen.push(exit.reason === "DEBUG" ? exit.instruction : "HLT")),
+  });
+  assertEquals(seen, ["nop", "nop", "HLT"]);
+  assertEquals(context.statistics.exits, 3);
+});
