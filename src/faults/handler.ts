@@ -137,8 +137,8 @@ export class FaultHandler {
    * R10: on several vCPUs another one's service may have repaired the memory since KVM reported
    * the fault. If nothing is bad by now, the access is retried; R8 bounds that.
    */
-  #recheck({ gpa, access, flags, private: isPrivate }: MemoryFault): Attempted | undefined {
-    if (flags & ~KNOWN_FAULT_FLAGS || isPrivate) return undefined;
+  #recheck({ gpa, access, flags }: MemoryFault): Attempted | undefined {
+    if (flags & ~KNOWN_FAULT_FLAGS) return undefined;
     if (gpa !== undefined && !this.#memory.probe(gpa, access === "write")?.usable) return undefined;
     return { resolver: "recheck", action: "retry", note: "the memory is good by now" };
   }

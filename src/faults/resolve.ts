@@ -123,21 +123,21 @@ function isPresent(state: LazyState, page: number): boolean {
 }
 
 /**
- * Makes memory private or shared as the annotated access requires: an implicit
- * conversion request.
+ * Makes a private page shared upon an annotated fault: an implicit conversion request. On a
+ * software-protected VM an access takes its kind from the page's attribute (R14), so that the
+ * other direction is asked for by hypercall only.
  */
 export class AttributesResolver implements FaultResolver {
   readonly name = "attributes";
 
   /** @param memory whose VM has `KVM_CAP_MEMORY_ATTRIBUTES` */
-  constructor(readonly memory: Pick<GuestMemory, "setPrivate" | "slotAt">) {}
+  constructor(readonly memory: Pick<GuestMemory, "isPrivate" | "setPrivate">) {}
 
   resolve(fault: MemoryFault): Resolution | undefined {
-    if (fault.shape !== "annotated" || fault.gpa === undefined) return undefined;
-    if (fault.flags & ~KNOWN_FAULT_FLAGS) return undefined;
-    if (this.memory.slotAt(fault.gpa)?.kind !== "private") return undefined;
-    this.memory.setPrivate(fault.gpa, fault.sizeBytes, fault.private);
-    return { action: "retry", note: `made ${fault.private ? "private" : "shared"}` };
+    if (fault.shape !== "annotated" || fault.gpa === undefined || !fault.private) return undefined;
+    if (fault.flags & ~KNOWN_FAULT_FLAGS || !this.memory.isPrivate(fault.gpa)) return undefined;
+    this.memory.setPrivate(fault.gpa, fault.sizeBytes, false);
+    return { action: "retry", note: "made shared" };
   }
 }
 

@@ -37,7 +37,11 @@ import { setFirmwareMsrs } from "./initial_msrs.ts";
 import { enableMsrExits, type MsrDevice, NO_MSRS } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
 import { createPcChips, PcDevices, PcInterrupts, setUpPcChips } from "./pc.ts";
-import { requireHoleCapabilities, requirePcCapabilities } from "./requirements.ts";
+import {
+  requireAttributes,
+  requireHoleCapabilities,
+  requirePcCapabilities,
+} from "./requirements.ts";
 import type { ExitObserver, Next, RunContext, RunControl, ServeExit } from "./run_context.ts";
 import { runLoop } from "./run_loop.ts";
 import { serve, serveStall } from "./serve.ts";
@@ -170,6 +174,7 @@ export class VirtualMachine implements Disposable {
     this.memory = stack.use(new GuestMemory(options.memoryBytes, options.holes));
     const type = requireHoleCapabilities(kvm, this.memory.holes);
     this.vm = stack.use(kvm.createVm(type));
+    requireAttributes(this.vm, this.memory.holes);
     this.memory.attach(this.vm);
     this.vm.setTssAddress(TSS_GPA);
     if (type === KVM_X86_VM_TYPE.SW_PROTECTED && kvm.checkExtension("EXIT_HYPERCALL")) {

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
+import { KVM_MEMORY_ATTRIBUTE_PRIVATE, KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import type { Capability } from "../kvm/capability.ts";
 import type { Kvm } from "../kvm/kvm.ts";
 import { missingCapability, tooManyVcpus } from "../kvm/unavailable.ts";
+import type { Vm } from "../kvm/vm.ts";
 import type { Hole, HoleKind } from "../memory/hole.ts";
 
 /**
@@ -26,7 +27,7 @@ export function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): numbe
   };
   need("romslot", "READONLY_MEM");
   need("gmem", "USER_MEMORY2", "GUEST_MEMFD", "GUEST_MEMFD_FLAGS");
-  if (!need("private", "USER_MEMORY2", "GUEST_MEMFD", "VM_TYPES", "MEMORY_ATTRIBUTES")) {
+  if (!need("private", "VM_TYPES")) {
     return KVM_X86_VM_TYPE.DEFAULT;
   }
   if (!(kvm.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED))) {
@@ -37,6 +38,13 @@ export function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): numbe
     });
   }
   return KVM_X86_VM_TYPE.SW_PROTECTED;
+}
+
+/** Checks what only a VM of its type can tell: whether pages of it can be private. */
+export function requireAttributes(vm: Pick<Vm, "checkExtension">, holes: readonly Hole[]): void {
+  if (!holes.some(({ kind }) => kind === "private")) return;
+  if (vm.checkExtension("MEMORY_ATTRIBUTES") & Number(KVM_MEMORY_ATTRIBUTE_PRIVATE)) return;
+  throw missingCapability("MEMORY_ATTRIBUTES", { what: "hole", kind: "private" });
 }
 
 /** Checks that the host can make a PC of so many vCPUs. @throws {KvmUnavailableError} */

@@ -86,6 +86,8 @@ export class GuestMemory implements Disposable {
   /** How often a fault handler has repaired it: a fault reported before may be gone since. */
   repairs = 0;
   readonly #hva: bigint;
+  /** Pages that are private, by their numbers. */
+  readonly #privatePages = new Set<number>();
   /** Slots whose guest_memfd was closed. */
   readonly #orphans = new Set<Slot>();
   #vm: Vm | undefined;
@@ -117,9 +119,8 @@ export class GuestMemory implements Disposable {
   attach(vm: Vm): void {
     this.#vm = vm;
     for (const slot of this.slots) {
-      if (slot.kind === "gmem" || slot.kind === "private") {
-        this.#bindGuestMemfd(slot, slot.kind === "gmem");
-      } else vm.setUserMemoryRegion(this.#region(slot));
+      if (slot.kind === "gmem") this.#bindGuestMemfd(slot, true);
+      else vm.setUserMemoryRegion(this.#region(slot));
     }
   }
 
@@ -153,6 +154,9 @@ export class GuestMemory implements Disposable {
         case "truncated":
           mapTruncatedFile(hva, sizeBytes);
           break;
+        case "private":
+          this.setPrivate(gpa, BigInt(sizeBytes), true);
+          break;
       }
     }
   }
@@ -184,8 +188,8 @@ export class GuestMemory implements Disposable {
     const slot = this.slotAt(gpa);
     if (!slot) return undefined;
     if (this.#orphans.has(slot)) return { usable: false, text: "guest_memfd closed" };
-    if (slot.kind === "private") return { usable: true, text: "private" };
     const at = gpaNumber(gpa);
+    if (this.isPrivate(at)) return { usable: false, text: "private, without a guest_memfd" };
     // A write to a read-only slot never reaches the host memory.
     const writes = forWrite && slot.kind !== "rom";
     return probeHostPage(
@@ -261,13 +265,29 @@ export class GuestMemory implements Disposable {
     this.#orphans.delete(slot);
   }
 
-  /** Makes a range private or shared (`KVM_SET_MEMORY_ATTRIBUTES`). @throws {SystemError} */
+  /**
+   * Makes pages of a `private` slot private or shared (`KVM_SET_MEMORY_ATTRIBUTES`). Behind them
+   * is memory that only shared pages show: a private one would need a guest_memfd (R14).
+   *
+   * @throws {SystemError}
+   */
   setPrivate(gpa: Gpa, sizeBytes: bigint, isPrivate: boolean): void {
     this.#vm!.setMemoryAttributes(
       BigInt(gpa),
       sizeBytes,
       isPrivate ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0n,
     );
+    const first = Math.floor(gpaNumber(gpa) / PAGE_BYTES);
+    const end = first + Number(sizeBytes) / PAGE_BYTES;
+    for (let page = first; page < end; page++) {
+      if (isPrivate) this.#privatePages.add(page);
+      else this.#privatePages.delete(page);
+    }
+  }
+
+  /** Whether the page at a GPA is private. */
+  isPrivate(gpa: Gpa): boolean {
+    return this.#privatePages.has(Math.floor(gpaNumber(gpa) / PAGE_BYTES));
   }
 
   #region(slot: Slot) {
@@ -280,14 +300,10 @@ export class GuestMemory implements Disposable {
     };
   }
 
-  /**
-   * Binds a guest_memfd to a slot: one with private memory, one that is closed at
-   * once, or one that the VMM maps too.
-   */
+  /** Binds a guest_memfd to a slot: one that is closed at once, or one that the VMM maps too. */
   #bindGuestMemfd(slot: Slot, orphan: boolean): void {
     const vm = this.#vm!;
-    const isPrivate = slot.kind === "private";
-    const flags = isPrivate ? 0n : GUEST_MEMFD_FLAG.MMAP | GUEST_MEMFD_FLAG.INIT_SHARED;
+    const flags = GUEST_MEMFD_FLAG.MMAP | GUEST_MEMFD_FLAG.INIT_SHARED;
     const memfd = vm.createGuestMemfd(slot.sizeBytes, flags);
     vm.setUserMemoryRegion2({
       ...this.#region(slot),
@@ -295,9 +311,7 @@ export class GuestMemory implements Disposable {
       guestMemfd: memfd.fd,
       guestMemfdOffset: 0n,
     });
-    if (isPrivate) {
-      this.setPrivate(BigInt(slot.gpa), BigInt(slot.sizeBytes), true);
-    } else if (orphan) {
+    if (orphan) {
       memfd[Symbol.dispose]();
       this.#orphans.add(slot);
     } else {
@@ -309,9 +323,17 @@ export class GuestMemory implements Disposable {
   /** The host address of bytes that are all in one slot with host memory behind it. */
   #reachable(gpa: Gpa, sizeBytes: number): bigint | undefined {
     const slot = this.slotAt(gpa);
-    if (!slot || slot.kind === "private" || this.#orphans.has(slot)) return undefined;
+    if (!slot || this.#orphans.has(slot)) return undefined;
     const end = gpaNumber(gpa) + sizeBytes;
+    if (this.#privatePages.size > 0 && this.#hasPrivate(gpaNumber(gpa), end)) return undefined;
     return end <= slot.gpa + slot.sizeBytes ? this.hvaAt(gpa) : undefined;
+  }
+
+  #hasPrivate(start: number, end: number): boolean {
+    for (let at = start; at < end; at += PAGE_BYTES - at % PAGE_BYTES) {
+      if (this.isPrivate(at)) return true;
+    }
+    return false;
   }
 
   #hvaInRam(gpa: number): bigint | undefined {

@@ -15,7 +15,7 @@ import { isRam, PAGE_BYTES, type RamRange } from "./ram.ts";
  * - `readonly`: the host memory is read-only (PROT_READ)
  * - `truncated`: the host memory maps a file that ends before it
  * - `gmem`: a slot of its own, on a guest_memfd that was closed
- * - `private`: a guest_memfd with the private attribute
+ * - `private`: the private attribute without a guest_memfd
  * - `noslot`: no memory slot, so that accesses are MMIO
  * - `romslot`: a read-only memory slot, so that writes are MMIO
  * - `lazy`: missing until the first touch supplies it

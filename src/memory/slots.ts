@@ -8,8 +8,8 @@ import type { Hole } from "./hole.ts";
 import { type Gpa, gpaNumber, type RamRange } from "./ram.ts";
 
 /**
- * What is behind a slot: RAM, RAM that the guest may not write to, or a
- * guest_memfd with shared or with private memory.
+ * What is behind a slot: RAM, RAM that the guest may not write to, a guest_memfd, or RAM
+ * whose pages are private or shared.
  */
 export type SlotKind = "ram" | "rom" | "gmem" | "private";
 

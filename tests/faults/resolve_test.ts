@@ -21,6 +21,10 @@ class FakeMemory {
     return { id: 0, gpa: 0x1000, sizeBytes: 0x8000, offset: 0, kind: this.kind };
   }
 
+  isPrivate(): boolean {
+    return this.kind === "private";
+  }
+
   setPrivate(gpa: bigint, size: bigint, isPrivate: boolean): void {
     this.calls.push([gpa, size, isPrivate]);
   }
@@ -43,12 +47,11 @@ function fault(more: Partial<MemoryFault>): MemoryFault {
   };
 }
 
-Deno.test("an annotated fault is a request to convert the range (memory that is made up)", () => {
+Deno.test("R14: an annotated fault on a private page makes it shared (memory that is made up)", () => {
   const memory = new FakeMemory();
   const resolver = new AttributesResolver(memory);
-  assertEquals(resolver.resolve(fault({}))?.note, "made private");
-  assertEquals(resolver.resolve(fault({ private: false, flags: 0n }))?.note, "made shared");
-  assertEquals(memory.calls, [[0x2000n, 0x1000n, true], [0x2000n, 0x1000n, false]]);
+  assertEquals(resolver.resolve(fault({}))?.note, "made shared");
+  assertEquals(memory.calls, [[0x2000n, 0x1000n, false]]);
 });
 
 Deno.test("what is no such request is left alone (memory that is made up)", () => {
@@ -56,7 +59,7 @@ Deno.test("what is no such request is left alone (memory that is made up)", () =
   const resolver = new AttributesResolver(memory);
   assertEquals(resolver.resolve(fault({ shape: "unannotated" })), undefined);
   assertEquals(resolver.resolve(fault({ flags: 0x18n })), undefined, "an unknown flag");
-  assertEquals(resolver.resolve(fault({ gpa: 0xf000n })), undefined, "no slot");
+  assertEquals(resolver.resolve(fault({ private: false, flags: 0n })), undefined, "shared");
   assertEquals(new AttributesResolver(new FakeMemory("ram")).resolve(fault({})), undefined);
   assertEquals(memory.calls, []);
 });
