@@ -7,7 +7,7 @@
  */
 
 import { hex } from "../hex.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 import type { ElfImage } from "./elf_file.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { modulePlace } from "./modules.ts";

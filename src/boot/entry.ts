@@ -7,7 +7,7 @@
 
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 import { CR0, CR4, EFER } from "../x86/control_registers.ts";
 import { identityMap } from "../x86/page_tables.ts";
 import { encodeGdt, flatSegment, realModeSegment } from "../x86/segments.ts";

@@ -6,7 +6,7 @@
  */
 
 import { cString } from "../../ffi/libc.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 import { ImageError } from "./image.ts";
 import type { BootModule, BootOptions, Placement } from "./plan.ts";
 

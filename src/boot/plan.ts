@@ -9,14 +9,8 @@
 import { MAX_MAP_ENTRIES, type MemoryMapEntry, pcMemoryMap } from "../firmware/memory_map.ts";
 import type { FirmwareOptions } from "../firmware/tables.ts";
 import { hex } from "../hex.ts";
-import {
-  HIGH_RAM_START,
-  isRam,
-  LOW_RAM_END,
-  MAX_RAM_BYTES,
-  PAGE_BYTES,
-  type RamRange,
-} from "../memory/ram.ts";
+import { HIGH_RAM_START, isRam, LOW_RAM_END, MAX_RAM_BYTES, type RamRange } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 import type { Json } from "../shape.ts";
 import { ImageError } from "./image.ts";
 

@@ -30,5 +30,5 @@ export function failedInstruction(
 ): string | undefined {
   if (exit.reason !== "INTERNAL_ERROR" || !exit.instruction) return undefined;
   const sregs = vcpu.sregs();
-  return decoder().decode(exit.instruction, bitnessOf(sregs), vcpu.regs(), sregs)?.text;
+  return decoder().decode(exit.instruction, bitnessOf(sregs), vcpu.regs())?.text;
 }

@@ -56,6 +56,8 @@ export interface PendingEvents {
   };
   /** The interrupt: `nr` counts if it was `injected`. */
   readonly interrupt: { readonly injected: number; readonly nr: number };
+  /** The non-maskable interrupt: vector 2 if it was `injected`. */
+  readonly nmi?: { readonly injected: number };
 }
 
 /** The result of a search. */
@@ -70,11 +72,11 @@ export interface Location {
 
 const ACCESSED = 1n << 5n;
 const DIRTY = 1n << 6n;
+const NMI_VECTOR = 2;
 
 /**
  * Examines every access of the instruction at RIP.
  *
- * @param decoder without one, operands stay unknown
  * @param extended gives the vector and mask registers, if an instruction needs them
  *
  * @example
@@ -91,7 +93,7 @@ const DIRTY = 1n << 6n;
 export function locate(
   cpu: CpuState,
   memory: ProbedMemory,
-  decoder: InstructionDecoder | undefined,
+  decoder: InstructionDecoder,
   extended?: () => ExtendedState,
 ): Location {
   const search = new Search(cpu, memory, extended);
@@ -128,13 +130,13 @@ class Search {
     return this.candidates.find((candidate) => candidate.bad);
   }
 
-  run(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
+  run(decoder: InstructionDecoder): DecodedInstruction | undefined {
     const instruction = this.#search(decoder);
     if (!this.found) this.#addUnwritableTables();
     return instruction;
   }
 
-  #search(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
+  #search(decoder: InstructionDecoder): DecodedInstruction | undefined {
     const queued = queuedVector(this.#cpu.events);
     // Nothing runs before the delivery is through.
     if (queued !== undefined) this.#add(deliveryAccesses(queued, false, this.#state, this.#read));
@@ -146,12 +148,12 @@ class Search {
     this.#exception = undefined;
     if (vector !== undefined) {
       this.#add(deliveryAccesses(vector, isSoftware, this.#state, this.#read));
-    } else this.#add(anyDeliveryAccesses(this.#state, this.#read), "exception");
+    } else if (!this.found) this.#add(anyDeliveryAccesses(this.#state, this.#read), "exception");
     return instruction;
   }
 
   /** The instruction's bytes: one page, and the next one if it does not end there. */
-  #fetch(decoder: InstructionDecoder | undefined): DecodedInstruction | undefined {
+  #fetch(decoder: InstructionDecoder): DecodedInstruction | undefined {
     const { regs, sregs } = this.#cpu;
     const rip = linearRip(regs, sregs);
     const bitness = bitnessOf(sregs);
@@ -162,13 +164,13 @@ class Search {
     fetch(rip, here);
     let code = this.#readVirtual(rip, here);
     if (inFirstPage < MAX_INSTRUCTION_BYTES && code.length === here) {
-      if (!decoder || decoder.isTruncated(code, bitness)) {
+      if (decoder.isTruncated(code, bitness)) {
         fetch(rip + BigInt(here), MAX_INSTRUCTION_BYTES - here);
         code = this.#readVirtual(rip, MAX_INSTRUCTION_BYTES);
       }
     }
-    const instruction = decoder?.decode(code, bitness, regs);
-    const isInvalid = decoder && !instruction && !decoder.isTruncated(code, bitness);
+    const instruction = decoder.decode(code, bitness, regs);
+    const isInvalid = !instruction && !decoder.isTruncated(code, bitness);
     if (isInvalid && code.length > 0) this.#exception ??= X86_VECTOR.UD;
     return instruction;
   }
@@ -368,8 +370,9 @@ class Search {
 /** The vector that is queued for delivery. */
 function queuedVector(events: PendingEvents | undefined): number | undefined {
   if (!events) return undefined;
-  const { exception, interrupt } = events;
+  const { exception, interrupt, nmi } = events;
   if (exception.injected || exception.pending) return exception.nr;
+  if (nmi?.injected) return NMI_VECTOR;
   return interrupt.injected ? interrupt.nr : undefined;
 }
 

@@ -8,7 +8,7 @@ import { hex } from "../hex.ts";
 import { KNOWN_FAULT_FLAGS, type MemoryFault } from "./fault.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { Hole } from "../memory/hole.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 
 /**
  * What is to happen after a fault: the access is made again, the guest is given

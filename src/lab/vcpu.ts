@@ -238,7 +238,7 @@ export class LiveVcpu implements GuestVcpu {
     const sregs = vcpu.sregs();
     const at = gva ?? linearRip(regs, sregs);
     const rip = gva === undefined ? regs.rip : gva - (linearRip(regs, sregs) - regs.rip);
-    return decoder()!.decode(this.#code(at), bitnessOf(sregs), { ...regs, rip }, sregs)?.text ??
+    return decoder()!.decode(this.#code(at), bitnessOf(sregs), { rip })?.text ??
       "(bad)";
   }
 

@@ -10,7 +10,7 @@ import { decodeExit } from "../exits/decode.ts";
 import type { HypercallExit } from "../exits/exit.ts";
 import type { ExitPage } from "../kvm/exit_page.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 
 /** The reply to an unknown hypercall: -KVM_ENOSYS (linux/kvm_para.h). */
 const NOT_KNOWN = -1000n;

@@ -35,7 +35,7 @@ import { PvPanic } from "../devices/pvpanic.ts";
 import { ResetControl } from "../devices/reset_control.ts";
 import type { GsiRoute, Vm } from "../kvm/vm.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 
 /** `KVM_CREATE_PIT2`: let the kernel answer at port 0x61, which shows the PIT's channel 2. */
 const PIT_SPEAKER = 1;

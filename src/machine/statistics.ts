@@ -5,12 +5,13 @@
  * @module
  */
 
+import { PAGE_BYTES } from "../pages.ts";
+
 /** Exit reasons are counted up to this number; KVM has given out less than a fifth of them. */
 const REASONS = 256;
 const PORTS = 0x10000;
 /** A guest that touches more MMIO pages than this has the rest counted together. */
 const MAX_GPAS = 4096;
-const PAGE_BYTES = 4096;
 
 /**
  * Counters of one vCPU's run. Counting by reason always works; the rest costs

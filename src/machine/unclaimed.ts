@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PAGE_BYTES } from "../memory/ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 
 /** What is done about I/O and MMIO that no device claims, besides reading all ones. */
 export type UnclaimedPolicy = "ignore" | "warn" | "stop";

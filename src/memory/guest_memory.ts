@@ -23,10 +23,10 @@ import { copyFromSelf, copyToSelf } from "../../ffi/self_copy.ts";
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import type { Vm } from "../kvm/vm.ts";
-import { pagePieces } from "../pages.ts";
+import { PAGE_BYTES, pagePieces } from "../pages.ts";
 import { cutHoles, type Hole, HoleError, type HoleKind } from "./hole.ts";
 import { type HostPageState, probeHostPage } from "./host_page.ts";
-import { type Gpa, gpaNumber, isRam, PAGE_BYTES, ramLayout, type RamRange } from "./ram.ts";
+import { type Gpa, gpaNumber, isRam, ramLayout, type RamRange } from "./ram.ts";
 import { planSlots, type Slot, slotAt } from "./slots.ts";
 
 /** An access to guest memory by the VMM that is not within usable RAM. */

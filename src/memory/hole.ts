@@ -5,7 +5,8 @@
  */
 
 import { hex } from "../hex.ts";
-import { isRam, PAGE_BYTES, type RamRange } from "./ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
+import { isRam, type RamRange } from "./ram.ts";
 
 /**
  * What is wrong with a range.

@@ -9,7 +9,7 @@ import { EINVAL, ENOSYS, EPERM } from "../../ffi/errno.ts";
 import { readHostFile } from "../../ffi/host_file.ts";
 import { MADV, tryMadvise } from "../../ffi/memory.ts";
 import { copyFromSelf, copyToSelf } from "../../ffi/self_copy.ts";
-import { PAGE_BYTES } from "./ram.ts";
+import { PAGE_BYTES } from "../pages.ts";
 
 /** What a probe found. */
 export interface HostPageState {

@@ -5,8 +5,6 @@
  * @module
  */
 
-export { PAGE_BYTES } from "../pages.ts";
-
 /**
  * A guest physical address (GPA).
  *

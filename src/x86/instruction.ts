@@ -85,7 +85,6 @@ export interface InstructionDecoder {
     code: Uint8Array,
     bitness: Bitness,
     regs: Pick<Regs, "rip">,
-    sregs?: Sregs,
   ): DecodedInstruction | undefined;
   /** Whether `code` is the beginning of an instruction that needs more bytes. */
   isTruncated(code: Uint8Array, bitness: Bitness): boolean;

@@ -8,6 +8,7 @@
  */
 
 import { hex } from "../hex.ts";
+import { PAGE_BYTES } from "../pages.ts";
 import { CR0, CR4, EFER } from "./control_registers.ts";
 
 /** Present. */
@@ -21,7 +22,7 @@ const PS = 1n << 7n;
 /** Execution disabled, when EFER.NXE is set. */
 const XD = 1n << 63n;
 
-const PAGE_BYTES = 0x1000n;
+const PAGE = BigInt(PAGE_BYTES);
 const LARGE_PAGE_BYTES = 0x20_0000n;
 const ENTRIES = 512n;
 const FOUR_GIB = 1n << 32n;
@@ -80,7 +81,7 @@ export function identityMap(options: IdentityMapOptions): IdentityMap {
   const pointerTables = ceilDivide(directories, ENTRIES);
   const count = Number(1n + pointerTables + directories);
   const cr3 = options.allocate(count);
-  if (cr3 % PAGE_BYTES !== 0n) {
+  if (cr3 % PAGE !== 0n) {
     throw new RangeError(`page tables cannot start at ${hex(cr3)}: not 4 KiB aligned`);
   }
   const tables: TablePage[] = [];
@@ -93,11 +94,11 @@ export function identityMap(options: IdentityMapOptions): IdentityMap {
       words[2 * i] = (address % 2 ** 32) | flags;
       words[2 * i + 1] = address / 2 ** 32;
     }
-    const gpa = cr3 + BigInt(tables.length) * PAGE_BYTES;
+    const gpa = cr3 + BigInt(tables.length) * PAGE;
     tables.push({ gpa, bytes: new Uint8Array(words.buffer) });
   };
   const page = Number(PAGE_BYTES);
-  const tableAt = (index: bigint): bigint => cr3 + index * PAGE_BYTES;
+  const tableAt = (index: bigint): bigint => cr3 + index * PAGE;
 
   add(tableAt(1n), page, Number(pointerTables), flags);
   for (let table = 0n; table < pointerTables; table++) {
@@ -275,7 +276,7 @@ export function walk(
     return {
       mapped: true,
       gpa: linear,
-      pageSize: PAGE_BYTES,
+      pageSize: PAGE,
       writable: true,
       user: true,
       nx: false,
@@ -326,7 +327,7 @@ export function walk(
 /** The physical address of the page that a final entry maps. */
 function pageBase(entry: bigint, entryBytes: 4n | 8n, pageSize: bigint): bigint {
   if (entryBytes === 8n) return entry & ADDRESS_MASK & ~(pageSize - 1n);
-  if (pageSize === PAGE_BYTES) return entry & 0xfffff000n;
+  if (pageSize === PAGE) return entry & 0xfffff000n;
   // PSE-36: bits 20:13 of a 4 MiB entry are bits 39:32 of the address (SDM table 4-4).
   return (entry & 0xffc00000n) | ((entry & bitRange(20n, 13n)) >> 13n) << 32n;
 }

@@ -6,9 +6,32 @@
 
 import type { Registers, SegmentRegister, SystemRegisters } from "./registers.ts";
 
-const WIDE = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"] as const;
-/** Names of the low byte and of the second: AL, AH. */
-const BYTES = ["A", "C", "D", "B"];
+/** A register as a part of one of 64 bits. */
+interface Part {
+  readonly whole: keyof Registers;
+  readonly bits: number;
+  readonly shift: bigint;
+}
+
+const PARTS: ReadonlyMap<string, Part> = new Map(names());
+
+function* names(): Generator<[string, Part]> {
+  for (const whole of ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"] as const) {
+    const name = whole.slice(1).toUpperCase();
+    const isLetter = name.endsWith("X");
+    yield [`R${name}`, { whole, bits: 64, shift: 0n }];
+    yield [`E${name}`, { whole, bits: 32, shift: 0n }];
+    yield [name, { whole, bits: 16, shift: 0n }];
+    yield [isLetter ? `${name[0]}L` : `${name}L`, { whole, bits: 8, shift: 0n }];
+    if (isLetter) yield [`${name[0]}H`, { whole, bits: 8, shift: 8n }];
+  }
+  for (const whole of ["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const) {
+    const name = whole.toUpperCase();
+    for (const [suffix, bits] of [["", 64], ["D", 32], ["W", 16], ["L", 8]] as const) {
+      yield [`${name}${suffix}`, { whole, bits, shift: 0n }];
+    }
+  }
+}
 
 /**
  * A general register's value by its name in any width; 0 for `None`.
@@ -24,24 +47,8 @@ const BYTES = ["A", "C", "D", "B"];
  */
 export function registerValue(name: string, regs: Registers): bigint | undefined {
   if (name === "None") return 0n;
-  const extended = /^R(\d+)([DWL]?)$/.exec(name);
-  if (extended) {
-    const bits = { D: 32, W: 16, L: 8 }[extended[2]!] ?? 64;
-    const value = regs[`r${extended[1]}` as keyof Registers];
-    return value === undefined ? undefined : BigInt.asUintN(bits, value);
-  }
-  const byte = /^([ABCD])([LH])$/.exec(name);
-  if (byte) {
-    const value = regs[WIDE[BYTES.indexOf(byte[1]!)]!];
-    return BigInt.asUintN(8, byte[2] === "H" ? value >> 8n : value);
-  }
-  const lower = name.toLowerCase();
-  const low = WIDE.find((register) => lower === `${register.slice(1)}l`); // SPL, BPL, SIL, DIL
-  if (low) return BigInt.asUintN(8, regs[low]);
-  const wide = WIDE.find((register) => register.slice(1) === lower.slice(-2));
-  if (wide === undefined || name.length > 3) return undefined;
-  const bits = name.length === 2 ? 16 : name[0] === "E" ? 32 : name[0] === "R" ? 64 : 0;
-  return bits === 0 ? undefined : BigInt.asUintN(bits, regs[wide]);
+  const part = PARTS.get(name);
+  return part && BigInt.asUintN(part.bits, regs[part.whole] >> part.shift);
 }
 
 /** A segment register by its name. */

@@ -227,6 +227,29 @@ Deno.test("what is queued is delivered before any instruction runs", () => {
   assertEquals(found({ ...cpu, events: queued(3) }, memory), ["IDT entry", IDT + 0x30, "read"]);
 });
 
+Deno.test("a non-maskable interrupt has vector 2", () => {
+  const memory = memoryWith("90").break(IDT);
+  const none = { injected: 0, pending: 0, nr: 0 };
+  const events = { exception: none, interrupt: none, nmi: { injected: 1 } };
+  const cpu = { ...long(CR3, {}, { idt: table(IDT, 0xfff) }), events };
+  assertEquals(found(cpu, memory), ["IDT entry", IDT + 0x20, "read"]);
+});
+
+Deno.test("a port that IOPL does not permit is looked up in the TSS", () => {
+  const memory = memoryWith("e6 f4"); // out 0xf4, al
+  memory.putInteger(TSS + 0x66, 0x68n, 2);
+  const { tr } = long(CR3).sregs;
+  const state = (rflags: bigint, limit: number, cpl: 0 | 3 = 3) =>
+    long(CR3, { rflags }, { tr: { ...tr, base: BigInt(TSS), limit } }, cpl);
+  assertEquals(examined(state(0n, 0x2067), memory), [
+    ["TSS", TSS + 0x66, "read"],
+    ["TSS", TSS + 0x68 + 0x1e, "read"],
+  ]);
+  assertEquals(examined(state(0n, 0x67), memory), [["TSS", TSS + 0x66, "read"]]);
+  assertEquals(examined(state(RFLAGS.IOPL, 0x2067), memory), []);
+  assertEquals(examined(state(0n, 0x2067, 0), memory), []);
+});
+
 Deno.test("an IDT of limit 0 is not read, whatever page it is in", () => {
   for (const [listing, cpl] of [["0f 0b", 0], ["cd 20", 0], ["0f 0b", 3]] as const) {
     const memory = memoryWith(listing).break(0);

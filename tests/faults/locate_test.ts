@@ -244,9 +244,3 @@ Deno.test("a segment load reads its descriptor, from the GDT or the LDT", () => 
   const fromLdt = protectedMode({ rax: 0x1cn }, { ldt });
   assertEquals(found(fromLdt, memory), ["descriptor", BigInt(BAD + 0x18), "read"]);
 });
-
-Deno.test("without a decoder only the fetch and the delivery are known", () => {
-  const memory = memoryWith("8b 03").break(BAD);
-  const location = locate(protectedMode({ rbx: BigInt(BAD) }), memory, undefined);
-  assertEquals([location.found, location.instruction], [undefined, undefined]);
-});

@@ -12,7 +12,7 @@ import { mprotect, PROT } from "../../../ffi/memory.ts";
 import { guestSignalMask } from "../../../src/kvm/kick.ts";
 import { RunResult } from "../../../src/kvm/run_result.ts";
 import { VcpuThreads } from "../../../src/machine/smp/vcpu_threads.ts";
-import { PAGE_BYTES } from "../../../src/memory/ram.ts";
+import { PAGE_BYTES } from "../../../src/pages.ts";
 import { code, TestGuest } from "../../lib/guest.ts";
 import { kvmTest } from "../../lib/kvm.ts";
 
