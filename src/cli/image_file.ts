@@ -41,14 +41,13 @@ const COMPRESSED_NAME = /\.(gz|xz|zst)$/;
 /**
  * Reads a whole file, or a pipe to its end.
  *
+ * @param most how many bytes it may have
  * @throws {ImageError} when it cannot be read, or is too large
  */
-export function readImageFile(path: string): Uint8Array {
-  const bytes = readOrExplain(path);
+export function readImageFile(path: string, most = MAX_FILE_BYTES): Uint8Array {
+  const bytes = readOrExplain(path, most);
   if (bytes) return bytes;
-  throw new ImageError(
-    `${path} is larger than ${hex(MAX_FILE_BYTES)} bytes, the most that is read`,
-  );
+  throw new ImageError(`${path} is larger than ${hex(most)} bytes, the most that is read`);
 }
 
 /** The image that an operand names: a file, or else one of the bundled images. */
@@ -68,9 +67,9 @@ function readNamedImage(operand: string): { path: string; bytes: Uint8Array } {
   }
 }
 
-function readOrExplain(path: string): Uint8Array | undefined {
+function readOrExplain(path: string, most: number): Uint8Array | undefined {
   try {
-    return readHostFile(path, MAX_FILE_BYTES);
+    return readHostFile(path, most);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     switch (error.code) {

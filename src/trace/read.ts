@@ -73,7 +73,37 @@ export function readRecord(text: string): TraceRecord | undefined {
   }
 }
 
+/** No record is nested as deeply; what is, would cost memory for each level. */
+const MAX_DEPTH = 64;
+/** A shorter line cannot cost much. */
+const SHORT_UNITS = 1 << 16;
+
+/** Whether a text opens more brackets within one another than a record. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text[i];
+    if (unit === '"') {
+      do i = text.indexOf('"', i + 1); while (i > 0 && isEscaped(text, i));
+      if (i < 0) return false;
+    } else if (unit === "[" || unit === "{") {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (unit === "]" || unit === "}") {
+      depth--;
+    }
+  }
+  return false;
+}
+
+/** Whether an odd number of backslashes stands before a place. */
+function isEscaped(text: string, at: number): boolean {
+  let start = at;
+  while (text[start - 1] === "\\") start--;
+  return (at - start) % 2 === 1;
+}
+
 function parse(text: string): JsonObject {
+  if (text.length > SHORT_UNITS && isDeep(text)) throw new TraceError("nested too deeply");
   let value: unknown;
   try {
     value = JSON.parse(text);

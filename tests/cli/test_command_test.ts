@@ -110,6 +110,9 @@ Deno.test("files that make no sense are exit code 4, each error with its line an
     `vmexit: ${cfg}:1:1: [a] names no file`,
   ]);
   assertEquals((await vmexit("test", `${dir.path}/none.toml`)).code, 4);
+  const endless = await vmexit("test", "/dev/zero");
+  assertEquals(endless.code, 4);
+  assertStringIncludes(endless.stderr, "/dev/zero is larger than 0x1000000 bytes");
 });
 
 kvmTest("a folder stands for its test files, and images are relative to the file", async () => {

@@ -52,6 +52,14 @@ Deno.test("a reason cannot take the place of a field", () => {
   assertStringIncludes((error as Error).message, "rip is 7");
 });
 
+Deno.test("a long line is refused before it is parsed if it is nested too deeply", () => {
+  const error = assertThrows(() => readRecord("[".repeat(16_000_000)), TraceError);
+  assertEquals(error.message, "nested too deeply");
+  const text = '[{\\"'.repeat(20_000);
+  const warning = { type: "warning", v: 1, message: text, more: "\\" };
+  assertEquals(readRecord(JSON.stringify(warning))?.type, "warning", "brackets in a string");
+});
+
 Deno.test("a value of any depth is refused without looking into it", () => {
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
   for (

@@ -37,6 +37,8 @@ import { parseChoice, parseCount } from "../options/values.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const DEFAULT_COLUMNS = 80;
+/** Larger test files are not read. */
+const MAX_FILE_BYTES = 16 << 20;
 
 type TestOptions = ParsedOptions<OptionOf<typeof TEST>>;
 
@@ -125,7 +127,7 @@ async function readTests(paths: readonly string[], tags: readonly string[]): Pro
   const tests: TestCase[] = [];
   const problems: Problem[] = [];
   for (const path of paths.flatMap(filesOf)) {
-    const text = new TextDecoder().decode(readImageFile(path));
+    const text = new TextDecoder().decode(readImageFile(path, MAX_FILE_BYTES));
     try {
       tests.push(
         ...path.endsWith(".cfg")
