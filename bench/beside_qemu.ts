@@ -1,7 +1,7 @@
 /**
- * vmexit beside QEMU, and beside a bare loop in C where that can do the same: how
- * soon a guest runs and ends, what its exits cost, how soon a fault is told, what
- * memory that takes, and how many tests a second there are.
+ * vmexit beside QEMU, and beside a bare loop in C where that can do the same: time to
+ * the guest's first output and to its end, cost of an exit, time to a fault report,
+ * memory, and tests a second.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export const EXITS: string = projectFile("images/bench/exits.mb");
 const EXITS_SMP = projectFile("images/bench/exits-smp.mb");
 /** The exit code of both guests. */
 export const EXITS_CODE = 1;
-/** What they print around what they are told to write. */
+/** What they print before and after the output they are asked for. */
 const FRAME = "begin\nend\n";
 
 const MEMORY = "128M";
@@ -31,12 +31,12 @@ const CPUS = 4;
 const TESTS = 20;
 const TURNS = 7;
 
-/** How one guest's exits are counted. */
+/** What one guest does over and over. */
 interface Loop {
   readonly boot: Boot;
-  /** How often the guest does what is counted. */
+  /** How often it does it. */
   readonly count: number;
-  /** How many bytes of output that makes. */
+  /** How many bytes it prints. */
   readonly bytes: number;
 }
 
@@ -62,7 +62,7 @@ export const DEBUGCON = 0xe9;
 /** The POST code's port: vmexit has a device there, which shows nothing. */
 export const POST = 0x80;
 
-/** How often a second a guest does what it is told to do over and over. */
+/** How often a second a guest does what it does over and over. */
 export async function loopRate(program: Program, { boot, count, bytes }: Loop): Promise<number> {
   const run = await runGuest(commandOf(program, boot, MEMORY), EXITS_CODE);
   if (run.bytes !== FRAME.length + bytes) {
@@ -71,20 +71,20 @@ export async function loopRate(program: Program, { boot, count, bytes }: Loop): 
   return count / (run.lastMs - run.firstMs) * 1000;
 }
 
-/** A program's command to boot something. */
+/** A program's command line to boot an image. */
 export function commandOf(program: Program, boot: Boot, memory: string): Command {
   return { path: program.path, args: program.arguments(boot, memory) };
 }
 
-/** With what {@linkcode rowsBesidePeers} measures. */
+/** What {@linkcode rowsBesidePeers} measures with. */
 export interface Peers {
-  /** QEMU's machines; none where there is no QEMU. */
+  /** QEMU's machines; empty without QEMU. */
   readonly qemu: readonly Program[];
   /** The loop in C, where it could be compiled. */
   readonly cLoop: CLoop | undefined;
 }
 
-/** The rows that have a peer. @param folder for files that are made */
+/** The rows with a peer. @param folder for temporary files */
 export function rowsBesidePeers(peers: Peers, folder: string): Row[] {
   const { cLoop } = peers;
   const boot = (program: Program, append?: string, memory = MEMORY): Command =>
@@ -204,7 +204,7 @@ async function suiteRate(folder: string, ...args: readonly string[]): Promise<nu
   return await testRate(suite, TESTS, ...args);
 }
 
-/** Runs a command so often, and looks at its output and its exit code each time. */
+/** Runs a command so often, and checks its output and exit code each time. */
 const SHELL_LOOP = `
 count=$1 code=$2 text=$3
 shift 3

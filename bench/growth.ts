@@ -23,7 +23,7 @@ import { projectFile } from "./process.ts";
 import { tableOf } from "./row.ts";
 import { type CLoop, compileCLoop } from "./run_loop.ts";
 
-/** One quantity that grows, and what is measured for it. */
+/** A quantity that grows, and what is measured over it. */
 interface Growth {
   readonly title: string;
   readonly x: Axis;
@@ -37,15 +37,15 @@ const K = 1 << 10;
 const M = 1 << 20;
 const G = 1 << 30;
 const SVG = projectFile("docs/growth.svg");
-/** Turns of a point. Points that take longer than this in sum are measured once. */
+/** Turns of a point. A point that takes longer than this in total is measured once. */
 const TURNS = 5;
 const LONG_MS = 30_000;
 const CPU_EXITS = 100_000;
-/** RAM where it is not what grows; QEMU takes these suffixes too. */
+/** RAM where another quantity grows; QEMU takes the same suffixes. */
 const MEMORY = "128M";
 const IMAGE_MEMORY = "256M";
 
-/** Measures everything, prints it as tables and draws it. */
+/** Measures everything, and prints and draws the results. */
 export async function growth(): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "vmexit-bench-" });
   try {
@@ -142,7 +142,7 @@ async function mediansInTurn(measures: readonly Measure[]): Promise<number[]> {
   return seen.map(median);
 }
 
-/** What a panel shows, as the cells of a table. */
+/** A panel as the cells of a table. */
 export function growthTable({ x, y, curves }: Panel): string[][] {
   const values = curves[0]!.points.map(([value]) => value);
   return [

@@ -1,6 +1,6 @@
 /**
- * Runs guests in programs that send a guest's output to stdout, and takes the
- * time and the memory of that. All times begin before the program is started.
+ * Runs guests in programs that send a guest's output to stdout, and measures time
+ * and memory. Times count from before the program is started.
  *
  * @module
  */
@@ -13,15 +13,15 @@ export interface Command {
   readonly args: readonly string[];
 }
 
-/** What a run to the end took. Times are in milliseconds since the start. */
+/** How long a run took: milliseconds since the start. */
 export interface GuestRun {
-  /** When the first byte of output came. */
+  /** At the first byte of output. */
   readonly firstMs: number;
-  /** When the last byte of output came. */
+  /** At the last byte of output. */
   readonly lastMs: number;
-  /** When the program had ended. */
+  /** At the program's end. */
   readonly endMs: number;
-  /** How many bytes came. */
+  /** How many bytes it printed. */
   readonly bytes: number;
 }
 
@@ -55,7 +55,7 @@ export async function runGuest(command: Command, expectedCode: number): Promise<
   return { firstMs, lastMs, endMs, bytes };
 }
 
-/** Milliseconds until a program has written something to stderr. It is ended then. */
+/** Milliseconds until a program writes to stderr; it is killed then. */
 export async function messageTimeMs(command: Command, message: RegExp): Promise<number> {
   const start = performance.now();
   const child = spawn(command, "stderr");
@@ -72,19 +72,19 @@ export async function messageTimeMs(command: Command, message: RegExp): Promise<
   }
 }
 
-/** The memory of a program, in bytes, with what the guest touched of its RAM left out. */
+/** The memory of a program in bytes, without the guest RAM. */
 export interface ResidentMemory {
-  /** The most that was resident, the pages of files included, which programs may share. */
+  /** Peak resident set, including pages of files, which processes may share. */
   readonly peak: number;
-  /** What of that is its own: neither of a file nor shared. */
+  /** Private anonymous memory. */
   readonly anonymous: number;
 }
 
 /**
- * The memory of a program when its guest has printed something. The guest must go on
- * without an end; the program is ended.
+ * The memory of a program whose guest has printed something. The guest must not halt;
+ * the program is killed.
  *
- * @param ramBytes the guest's RAM, by which its mapping is told
+ * @param ramBytes the guest's RAM: its mapping is recognized by its size
  */
 export async function residentMemory(command: Command, ramBytes: number): Promise<ResidentMemory> {
   const child = spawn(command, "stdout");
@@ -140,7 +140,7 @@ async function end(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill("SIGKILL");
   } catch {
-    // It has ended by itself.
+    // It has exited by itself.
   }
   await child.status;
 }

@@ -1,6 +1,6 @@
 /**
- * What a page of a lazy hole costs, beside the kernel's own page fault and beside
- * userfaultfd, and how much larger chunks save.
+ * The cost of a page in a lazy hole, beside the kernel's own page fault and
+ * userfaultfd, and what larger chunks save.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { type Measure, measurePairs } from "./pairs.ts";
 import { isThere, output, projectFile } from "./process.ts";
 import type { Row, Section } from "./row.ts";
 
-/** How many pages a lazy hole brings in at a time, at most: the default is the last. */
+/** Chunk sizes of a lazy hole in pages; the last is the default. */
 const CHUNKS = [8, 64, 512];
 const IN_C = [
   ["the kernel's page fault", "anonymous_fault"],
   ["userfaultfd in C", "userfaultfd"],
 ] as const;
 
-/** The rows: pages one by one beside what the kernel does for such, and in larger chunks. */
+/** The rows: single pages beside the kernel's faults, and larger chunks. */
 export async function lazyRows(folder: string): Promise<Omit<Section, "title">> {
   const rows: Row[] = [];
   const notes: string[] = [];
@@ -46,7 +46,7 @@ function lazyPage(chunkPages: number): Measure {
   return async () => Number(await output(Deno.execPath(), args));
 }
 
-/** The microseconds of a page by a C program of this folder, where that can be compiled and run. */
+/** Microseconds a page by a C program of this folder, where it can be compiled and run. */
 async function pageInC(name: string, folder: string): Promise<Measure | undefined> {
   if (!await isThere("cc")) return undefined;
   const program = `${folder}/${name}`;

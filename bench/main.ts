@@ -1,7 +1,7 @@
 /**
- * The benchmarks: `./dev bench`, or `./dev bench TURNS` for more or fewer turns than
- * usual. Every number is a ratio of two programs run in turn. `./dev bench growth`
- * measures how costs grow, see growth.ts.
+ * The benchmarks: `./dev bench`, or `./dev bench TURNS` for another number of turns.
+ * Every number is a ratio of two programs run in turn. `./dev bench growth` measures
+ * how costs grow, see growth.ts.
  *
  * @module
  */
@@ -24,7 +24,7 @@ async function main(filter: string, turns: number | undefined): Promise<number> 
     const wanted = ({ name }: Row) => name.includes(filter);
     const sections = await sectionsOf(cLoop, folder);
     if (!sections.some(({ rows }) => rows.some(wanted))) {
-      console.error(`no row's name has "${filter}"; there are:`);
+      console.error(`no row's name contains "${filter}"; there are:`);
       for (const { rows } of sections) rows.forEach(({ name }) => console.error(`  ${name}`));
       return 2;
     }
@@ -59,7 +59,7 @@ async function sectionsOf(cLoop: CLoop | undefined, folder: string): Promise<Sec
   ];
 }
 
-/** Of the columns, since rows are printed as they come. */
+/** Widths of the columns, known beforehand since rows are printed as they are measured. */
 const WIDTHS = [33, 8, 8, 7, 19, 23, 27];
 
 function print(cells: readonly string[]): void {

@@ -1,10 +1,10 @@
 /**
- * Makes an image larger, for seeing what size costs.
+ * Pads an image, to measure what size costs.
  *
  * @module
  */
 
-/** What the image is filled up with. */
+/** The padding. */
 const FILLER = 0xa5;
 
 /** Elf32_Ehdr (ELF specification, figure 1-3). */
@@ -13,10 +13,10 @@ const HEADER = { phoff: 28, shoff: 32, phnum: 44, shnum: 48, shstrndx: 50 } as c
 const SEGMENT = { offset: 4, fileSize: 16, memorySize: 20 } as const;
 
 /**
- * An ELF32 executable of one segment with so many bytes, all of which are loaded: what
- * follows the segment's zeroed memory is filler. Its section headers are gone.
+ * An ELF32 executable with one segment, padded to so many bytes, all of which are loaded:
+ * padding follows the segment's bss. Section headers are dropped.
  *
- * @throws {RangeError} where the executable has other than one segment, or is larger already
+ * @throws {RangeError} unless it has exactly one segment and is smaller than that
  */
 export function paddedMultiboot(image: Uint8Array, sizeBytes: number): Uint8Array<ArrayBuffer> {
   const from = new DataView(image.buffer, image.byteOffset, image.byteLength);

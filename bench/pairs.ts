@@ -1,6 +1,6 @@
 /**
- * Things measured in turn, A B A B … or A B C A B C …, so that a machine that slows
- * down for a while slows down all; what counts is the ratio within each pair.
+ * Measures in turn, A B A B … or A B C A B C …, so that a machine that slows down for a
+ * while slows down all of them; what counts is the ratio within each pair.
  *
  * @module
  */
@@ -8,18 +8,18 @@
 /** Makes one measurement. */
 export type Measure = () => Promise<number>;
 
-/** What a measurement of pairs tells. */
+/** The result of measuring pairs. */
 export interface PairResult {
-  /** The median of ours. */
+  /** Median of ours. */
   readonly ours: number;
-  /** The median of the peer's. */
+  /** Median of the peer's. */
   readonly peer: number;
-  /** Ours by the peer's, pair by pair: median, least and greatest. */
+  /** Ours divided by the peer's, pair by pair. */
   readonly ratio: { readonly median: number; readonly min: number; readonly max: number };
 }
 
 /**
- * Measures pairs, after one of each that does not count.
+ * Measures pairs, after one warm-up of each.
  *
  * @param count how many pairs
  * @param peer measures in the same unit
@@ -34,7 +34,7 @@ export async function measurePairs(
 }
 
 /**
- * Measures ours and several peers in turn, after one of each that does not count.
+ * Measures ours and several peers in turn, after one warm-up of each.
  *
  * @param count how many turns
  * @returns ours beside each peer
@@ -63,7 +63,7 @@ export async function measureTurns(
   return others.map((peer) => summarize(own!, peer));
 }
 
-/** Sums up what was measured. @throws {RangeError} unless both have the same number, at least one */
+/** Sums up pairs. @throws {RangeError} unless both sides have the same number, at least one */
 export function summarize(ours: readonly number[], peer: readonly number[]): PairResult {
   if (ours.length === 0 || ours.length !== peer.length) {
     throw new RangeError(`${ours.length} and ${peer.length} measurements make no pairs`);
@@ -76,7 +76,7 @@ export function summarize(ours: readonly number[], peer: readonly number[]): Pai
   };
 }
 
-/** The middle one, or what is between the middle two. */
+/** The middle value, or the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,5 +1,5 @@
 /**
- * Draws curves over logarithmic or linear axes as one SVG, several panels in it.
+ * Draws panels of curves over logarithmic or linear axes, as one SVG.
  *
  * @module
  */
@@ -11,15 +11,15 @@ export interface Curve {
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
-/** An axis: what it says, and how its numbers are written. */
+/** An axis: its title, and how its numbers are written. */
 export interface Axis {
   readonly name: string;
-  /** Of a logarithmic axis; none: it is linear and begins at 0. */
+  /** Makes the axis logarithmic; without it, it is linear and begins at 0. */
   readonly base?: number;
   label(value: number): string;
 }
 
-/** What is drawn in one panel. */
+/** One panel. */
 export interface Panel {
   readonly title: string;
   readonly x: Axis;
@@ -31,7 +31,7 @@ const COLUMNS = 2;
 const PANEL = { width: 460, height: 330, left: 84, right: 24, top: 54, bottom: 56 } as const;
 const LEGEND_HEIGHT = 40;
 
-/** Of the curves by their place: readable on white and on black, and told apart by shape too. */
+/** Styles of the curves in order: readable on white and on black, and distinct in shape too. */
 const STYLES = [
   { color: "#2f81f7", symbol: "circle" },
   { color: "#e8590c", symbol: "rect" },
@@ -39,7 +39,7 @@ const STYLES = [
   { color: "#2da44e", symbol: "diamond" },
 ] as const;
 
-/** Colours of the rest on a light background, and what they are on a dark one. */
+/** Colours of everything else on a light background, and their dark counterparts. */
 const INK = { text: "#24292f", faint: "#d4d9df" } as const;
 const DARK: Readonly<Record<string, string>> = {
   [INK.text]: "#d9dee4",
@@ -142,7 +142,7 @@ function rangeOf(curves: readonly Curve[]): { min: number; max: number } {
   return { min: Math.min(...all), max: Math.max(...all) };
 }
 
-/** Lets the ink change where the page is dark: an image takes its own style along. */
+/** The dark counterparts as a media query: an SVG image has its own style. */
 function followColorScheme(svg: string): string {
   const rules = Object.entries(DARK).map(([light, dark]) =>
     `[fill="${light}"]{fill:${dark}}[stroke="${light}"]{stroke:${dark}}`

@@ -38,7 +38,7 @@ export async function output(
   return new TextDecoder().decode(stdout);
 }
 
-/** Runs a program whose output does not matter. @returns its wall time in milliseconds */
+/** Runs a program and discards its output. @returns its wall time in milliseconds */
 export async function wallTimeMs(program: string, args: readonly string[]): Promise<number> {
   const command = new Deno.Command(program, {
     args: [...args],

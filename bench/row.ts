@@ -1,33 +1,33 @@
 /**
- * A row of the table of benchmarks: what is measured, beside whom, and what is
- * said of it.
+ * A row of the benchmark table: what is measured, beside which peers, and the
+ * verdict.
  *
  * @module
  */
 
 import type { PairResult } from "./pairs.ts";
 
-/** What is to be reached. */
+/** The ratio to reach. */
 export interface Target {
   readonly is: "at least" | "at most";
   readonly ratio: number;
 }
 
-/** Something that is measured beside one peer or several. */
+/** A measurement beside one peer or several. */
 export interface Row {
   readonly name: string;
   readonly unit: string;
-  /** Which is better; none where the two are not rivals. */
+  /** Which is better; unset if the two are not rivals. */
   readonly better?: "more" | "less";
   readonly target?: Target;
   readonly peers: readonly string[];
-  /** How many turns are measured unless the user says how many. */
+  /** The default number of turns. */
   readonly turns: number;
-  /** Gives a result for each peer. */
+  /** @returns a result for each peer */
   measure(turns: number): Promise<readonly PairResult[]>;
 }
 
-/** Rows that belong together. */
+/** A table of rows. */
 export interface Section {
   readonly title: string;
   readonly rows: readonly Row[];
@@ -35,7 +35,7 @@ export interface Section {
   readonly notes: readonly string[];
 }
 
-/** What the columns of {@linkcode cellsOf} are. */
+/** The headings of the columns of {@linkcode cellsOf}. */
 export const HEADINGS: readonly string[] = [
   "what",
   "vmexit",
@@ -60,7 +60,7 @@ export function cellsOf(row: Row, peer: number, result: PairResult): string[] {
   ];
 }
 
-/** Says where vmexit loses, and whether the target was met. Ratios that are shown as 1 are even. */
+/** Says where vmexit loses, and whether it met the target. A ratio shown as 1 is a tie. */
 export function verdict({ better, target }: Pick<Row, "better" | "target">, ratio: number): string {
   const words: string[] = [];
   const shown = Number(ratio.toFixed(2));

@@ -22,14 +22,14 @@ const TRACE: Record<Tracing, readonly string[]> = {
 
 /** The C loop, compiled. */
 export interface CLoop {
-  /** Runs a guest once. @param args the image, and how it is to be run: see the source */
+  /** Runs a guest once. @param args the image and further arguments: see the source */
   run(...args: readonly string[]): Promise<CLoopRun>;
 }
 
-/** What the C loop says of a run. */
+/** What the C loop reports of a run. */
 export interface CLoopRun {
   readonly exits: number;
-  /** From the first entry to the guest's end. */
+  /** From the first entry to the halt. */
   readonly seconds: number;
 }
 
@@ -94,7 +94,7 @@ export function rateOf(trace: string): number {
 
 const TAIL_BYTES = 4096;
 
-/** A file's end: all that a summary takes, and not the megabytes before it. */
+/** The end of a file, which contains the summary. */
 async function tail(path: string): Promise<string> {
   using file = await Deno.open(path);
   const { size } = await file.stat();

@@ -1,6 +1,6 @@
 /**
- * What `vmexit test` adds: a suite of one guest over and over, beside as many
- * runs of `vmexit run -q` alone; and two tests at a time beside one.
+ * The cost of `vmexit test`: a suite that repeats one guest, beside as many runs of
+ * `vmexit run -q`; and two tests at a time beside one.
  *
  * @module
  */
@@ -37,10 +37,10 @@ export function suiteRows(folder: string): Row[] {
 }
 
 /**
- * Writes a suite of tests that are all alike.
+ * Writes a suite of identical tests.
  *
  * @param image below `images`
- * @param expected what is expected of it, in TOML
+ * @param expected the expectations, in TOML
  * @returns its path
  */
 export async function writeSuite(
@@ -68,7 +68,7 @@ export async function testRate(
   return count / await wallTimeMs(VMEXIT, ["test", ...args, suite]) * 1000;
 }
 
-/** Milliseconds a test of a suite, beside a run alone. One at a time. */
+/** Milliseconds a test, beside a single run. One at a time. */
 async function measureSuite(pairs: number, folder: string): Promise<PairResult> {
   const suite = await writeSuite(folder, CHUNK, "hello.elf");
   return await measurePairs(

@@ -1,7 +1,6 @@
 /**
- * The wall time of a whole `vmexit run` of a guest that only greets, beside
- * `deno run` of a module that is empty: what a virtual machine costs on top of
- * the runtime.
+ * Wall time of a whole `vmexit run` of a guest that prints one line, beside
+ * `deno run` of an empty module: what a virtual machine costs on top of the runtime.
  *
  * @module
  */

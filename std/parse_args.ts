@@ -1,10 +1,9 @@
 /**
- * Stand-in for `@std/cli/parse-args` on networks that reach npm but not JSR: long options, as much
- * as this project uses. What is left of text, an operand or the value of an option that is no
- * flag, stays text.
+ * Stand-in for `@std/cli/parse-args` on networks that reach npm but not JSR: long options, as far
+ * as this project uses them. Unlike the package, it keeps numbers as text.
  *
- * It uses no package and no module of Node.js: every start waits for this module, and either takes
- * about as long to load as the rest of Deno's start.
+ * It imports no package and no module of Node.js: every start waits for this module, and either
+ * would take about as long to load as Deno takes to start.
  *
  * @module
  */

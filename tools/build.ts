@@ -22,15 +22,15 @@ import { LICENSES, thirdPartyLicenses } from "./licenses.ts";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 const KINDS = ["compiled", "self-extracting"] as const;
-/** A program that starts, starts within this time. */
+/** A program that has not started by then never will. */
 const START_TIMEOUT_MS = 10_000;
 
-/** Files by name, which may have folders in it. */
+/** Files by path. */
 export type Files = ReadonlyMap<string, Uint8Array>;
 
 /**
  * The program with all that it reads: the bundle with its permissions and the example images; and
- * the licences of others' work in it.
+ * the licences of third-party code in it.
  *
  * @param flags where packages come from, for `deno bundle`
  * @throws {BuildError} when a package has none
@@ -47,7 +47,7 @@ export async function programFiles(flags: readonly string[]): Promise<Files> {
   return all;
 }
 
-/** The files of an asset that are carried: of the images' folder only the images. */
+/** The files of an asset that are packed: from the images' folder, only the images. */
 function assetFiles(name: string, path: string): string[] {
   if (name === "images") return bundledImages(path.replace(/\/*$/, "/"));
   if (Deno.statSync(path).isFile) return [""];
@@ -88,7 +88,7 @@ export async function buildSelfExtracting(parts: Parts, out: string): Promise<vo
     const payload = join(folder, "payload");
     await run("sh", [
       "-c",
-      // Nothing of this machine and this day in it, and no mode that others could use.
+      // Reproducible: no owner, date or order of this machine; and no access for others.
       'cd "$1" && tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 ' +
       '--mode=u=rwX,go= -- * | gzip -n >"$2"',
       ...["sh", program, payload],
@@ -118,8 +118,8 @@ function fill(template: string, values: Readonly<Record<string, string>>): strin
  * Makes a compiled executable.
  *
  * @param out its path
- * @throws {BuildError} when `deno compile` fails, or made what does not run as vmexit: that is so
- * where DENORT_BIN names something else than a denort
+ * @throws {BuildError} when `deno compile` fails, or its output does not run as vmexit because
+ * DENORT_BIN names something other than a denort
  */
 export async function buildCompiled(parts: Parts, out: string): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "vmexit-build-" });
@@ -147,7 +147,7 @@ export async function buildCompiled(parts: Parts, out: string): Promise<void> {
     try {
       Deno.removeSync(temporary);
     } catch {
-      // It is in its place, or was never made.
+      // It was renamed, or never made.
     }
   }
 }
@@ -184,7 +184,7 @@ async function run(program: string, args: readonly string[]): Promise<string> {
   }
 }
 
-/** Deno's own binary, if it runs wherever there is glibc. @throws {BuildError} */
+/** Deno's own binary, if it runs on any system with glibc. @throws {BuildError} */
 function portableDeno(): string {
   const path = Deno.execPath();
   using file = Deno.openSync(path);
@@ -202,8 +202,8 @@ function portableDeno(): string {
 /**
  * Makes dist/vmexit and says how.
  *
- * @param kinds those that will do, best first
- * @returns what is in it
+ * @param kinds the kinds to try, best first
+ * @returns its files
  * @throws {BuildError} when none can be made
  */
 export async function build(kinds: readonly (typeof KINDS[number])[] = KINDS): Promise<Files> {

@@ -1,10 +1,10 @@
 /**
- * What keeps an executable from being made, in words for who wanted it.
+ * Why an executable cannot be built, worded for the user.
  *
  * @module
  */
 
-/** The executable could not be made. */
+/** The executable cannot be built. */
 export class BuildError extends Error {
   override readonly name = "BuildError";
 }

@@ -1,15 +1,15 @@
 /**
- * Makes the program into few files of JavaScript, which start in less time than a hundred modules
- * and need no package: what `./vmexit` runs, and what `./dev build` packs.
+ * Bundles the program into a few JavaScript files, which start faster than hundreds of modules and
+ * need no packages: what `./vmexit` runs, and what `./dev build` packs.
  *
  *     deno run --allow-read --allow-write --allow-run --allow-env tools/bundle.ts FLAG...
  *
- * makes .setup.d, with flags for `deno bundle` that say where packages come from.
+ * writes .setup.d; the flags tell `deno bundle` where packages come from.
  *
- * In a bundle all files lie in one folder. What a module of src/ names by
- * `new URL("./vcpu_thread.ts", import.meta.url)` comes along and is found there by its last name: a
- * module becomes an entry of its own, for a Worker; a script (`page.js`, of which there is `page.ts`)
- * is made for a browser; a file or folder is an asset.
+ * All files of a bundle are in one folder. What a module of src/ names by
+ * `new URL("./vcpu_worker.ts", import.meta.url)` is bundled too and found there by its base name: a
+ * module becomes an entry, for a Worker; a script (`page.js`, built from `page.ts`) is bundled for a
+ * browser; any other file or folder is an asset.
  *
  * @module
  */
@@ -21,26 +21,26 @@ import { bundleForBrowser } from "../src/report/page_script.ts";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 
-/** Packages that read their WebAssembly from the folder that they lie in. */
+/** Packages that read their WebAssembly from their own folder. */
 const WASM_PACKAGES = ["iced-x86", "lz4-wasm-nodejs", "node-liblzma/wasm"];
 
-/** A file's address in a source, or in what esbuild makes of it. */
+/** A file's URL in a source, or in esbuild's output. */
 const ADDRESS = /(\bnew URL\(\s*)["'`](\.{1,2}\/[^"'`]+)["'`](,\s*import\.meta\.url,?\s*\))/g;
-/** A module's place in Deno's cache of packages, in a comment of esbuild's. */
+/** A module's path in Deno's package cache, in a comment that esbuild writes. */
 const PACKAGE_FILE = /^\/\/ (.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*)\/.*)$/gm;
-/** What `deno bundle` puts before the code of packages that `require`: a name for that. */
+/** What `deno bundle` writes before packages that call `require`: a definition of it. */
 const REQUIRE =
   /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/;
 /** The package that src/x86/instruction.ts requires when it is first needed, and its file's name in a bundle. */
 const REQUIRED = { specifier: "iced-x86", file: "iced_x86.cjs" } as const;
 /**
- * iced-x86's names of its 4,834 encodings, of which no one makes use here. They take longer to
- * evaluate than all else of it, and esbuild leaves no part of a CommonJS package out.
+ * iced-x86's names of its 4,834 encodings, which are not used here. They take longer to evaluate
+ * than the rest of it, and esbuild does not shake the tree of a CommonJS package.
  */
 const UNUSED_ENUM = /(\bexports\.Code\s*=\s*)Object\.freeze\(\{[^{}]*\}\)/;
-/** A module that is loaded when it is needed. */
+/** A module that is loaded on first use. */
 const LAZY_IMPORT = /\bimport\(("[^"]+")\)/g;
-/** Lines that are comments, which may have addresses in examples. */
+/** Comment lines, whose examples may contain URLs. */
 const COMMENT = /^\s*(?:\*|\/\/|\/\*).*$/gm;
 
 /** The program as files. */
@@ -111,16 +111,16 @@ async function bundle(args: readonly string[], project: string): Promise<void> {
   if (!success) throw new Error(`deno bundle failed:\n${new TextDecoder().decode(stderr)}`);
 }
 
-/** A package of npm's. */
+/** An npm package. */
 export interface Package {
   readonly name: string;
   readonly version: string;
-  /** Where it lies. */
+  /** Its files. */
   readonly folder: string;
 }
 
 /**
- * The packages of which the program has some code, in the bundle or in a browser's script.
+ * The packages whose code the program contains, in the bundle or in a browser's script.
  *
  * @param flags as for {@linkcode bundleProgram}
  * @throws {Error} with what `deno bundle` says when it fails
@@ -136,7 +136,7 @@ export async function bundledPackages(
     await bundle([...flags, "--outdir", outdir, ...modules], project);
     const packages = new Map<string, Package>();
     for (const { path } of walkSync(outdir, { includeDirs: false })) {
-      // What is not minified tells of each module where it comes from.
+      // Unminified output names the file of each module.
       for (const [, file, name, version] of Deno.readTextFileSync(path).matchAll(PACKAGE_FILE)) {
         const end = file!.indexOf(`/${version}/`) + `/${version}`.length;
         const folder = resolve(project, file!.slice(0, end));
@@ -149,11 +149,11 @@ export async function bundledPackages(
   }
 }
 
-/** What the sources address beside what they import. */
+/** What the sources name by URL, beside what they import. */
 interface Addressed {
-  /** Modules, which a Worker runs. */
+  /** Modules that a Worker runs. */
   readonly entries: readonly string[];
-  /** Modules by the name of the script for a browser that is made of each. */
+  /** Modules by the name of the browser script built from each. */
   readonly scripts: ReadonlyMap<string, string>;
   /** Files and folders by name. */
   readonly assets: ReadonlyMap<string, string>;
@@ -181,7 +181,7 @@ function addressed(project: string): Addressed {
   };
 }
 
-/** A file of the bundle that finds the others beside it. */
+/** A file of the bundle, which finds the others beside it. */
 function inOneFolder(code: string): string {
   return code
     .replaceAll(ADDRESS, (_, before: string, address: string, after: string) => {
@@ -189,19 +189,19 @@ function inOneFolder(code: string): string {
       return `${before}"./${name}"${after}`;
     })
     .replaceAll(/(["'`])(?:\.\.\/)+([\w-]+\.js)\1/g, '"./$2"')
-    // Only what comes with Deno is ever required, and only once a package is used: all modules
-    // import this one, and a start with what Node.js has takes longer.
+    // Only modules that come with Deno are required, and only once a package is used. All modules
+    // import this one, and importing a module of Node.js would slow every start.
     .replace(REQUIRE, "var $2=(name)=>process.getBuiltinModule(name);")
     .replaceAll(`("${REQUIRED.specifier}")`, `("./${REQUIRED.file}")`)
-    // Before it starts, Deno opens and analyses all modules that are imported by a literal.
+    // Deno opens and analyses every module that a literal imports, before the program starts.
     .replaceAll(LAZY_IMPORT, "import([$1][0])")
-    // CommonJS's, which packages for Node use.
+    // A global of CommonJS, which packages for Node.js use.
     .replaceAll(/\b__dirname\b/g, "import.meta.dirname");
 }
 
 /**
- * Makes .setup.d, or makes it anew. Names tell contents, but for the entries, of which main.js comes
- * last: whoever starts meanwhile finds all that is needed.
+ * Writes .setup.d. Chunks are named by their hash and main.js is replaced last, so that a program
+ * that starts meanwhile finds all its files.
  */
 async function main(flags: readonly string[]): Promise<void> {
   const start = new Date();
@@ -217,7 +217,7 @@ async function main(flags: readonly string[]): Promise<void> {
     const names = [...files.keys()].filter((name) => name !== "main.js");
     for (const name of [...names, "main.js"]) {
       Deno.writeFileSync(join(staging, name), files.get(name)!);
-      // As old as the moment before: what was edited meanwhile is newer.
+      // As old as the start of this: sources edited meanwhile are newer.
       Deno.utimeSync(join(staging, name), start, start);
       Deno.renameSync(join(staging, name), join(folder, name));
     }

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 #
-# What the launchers `vmexit` and `dev` share: it finds Deno and decides where @std comes from, once.
-# Both are kept in the file .setup, one a line: the Deno that was wanted, the path of the one that
-# was found, and the mapping of @std (`jsr`, `npm`, or nothing while that is undecided). With that
-# file in place nothing here starts a process.
+# Shared by the launchers `vmexit` and `dev`: finds Deno and decides where @std comes from, once. The
+# file .setup keeps both, one a line: the Deno version wanted, the path of the one found, and the
+# mapping of @std (`jsr`, `npm`, or empty while undecided). With that file in place nothing here
+# starts a process.
 #
-# A launcher sets `root` to the project's folder and `prefetch` to a module whose dependencies are
-# fetched by the way, or to nothing; it sources this file and calls `launch_setup`. That sets
+# A launcher sets `root` to the project's folder and `prefetch` to a module whose dependencies are to
+# be fetched, or to nothing; it sources this file and calls `launch_setup`. That sets
 #   deno  the path of Deno's own binary
 #   map   the flag that maps @std to the stand-ins; nothing where deno.json maps it
 #   lock  the flag that names the lock file
@@ -29,7 +29,7 @@ launch_recall() {
   [ -n "$std" ]
 }
 
-# Takes the Deno on PATH if it is new enough. Deno itself tells its path: what is on PATH may be a
+# Takes the Deno on PATH if it is new enough. Deno prints its own path: PATH may name a wrapper
 # script.
 launch_find_deno() {
   # shellcheck disable=SC2016 # the dollar signs are JavaScript's
@@ -43,7 +43,7 @@ launch_find_deno() {
     { [ "$launch_major" -eq $launch_want_major ] && [ "$launch_minor" -ge $launch_want_minor ]; }
 }
 
-# Takes the Deno that npm provides. npm may print more than is asked for: the path follows a mark.
+# Takes the Deno that npm provides. npm may print more than that: the path follows a marker.
 launch_fetch_deno() {
   launch_out=$(cd "$root" && npx --yes "deno@$launch_want" eval --no-config \
     'console.log("\ndeno is " + Deno.execPath())' </dev/null 2>&1) || return 1
@@ -59,7 +59,7 @@ launch_probe_std() {
     "$root/tools/probe_std.ts" </dev/null >/dev/null 2>&1
 }
 
-# Finds out what .setup does not say, and tells it in one line.
+# Finds what .setup lacks, and says so in one line.
 launch_find() {
   case $(uname -sm) in
     'Linux x86_64') ;;
@@ -88,7 +88,7 @@ launch_find() {
     echo '@std comes from JSR.' >&2
   else
     std=npm
-    echo 'JSR is out of reach; stand-ins made on npm packages take the place of @std.' >&2
+    echo 'JSR is out of reach; stand-ins replace @std.' >&2
   fi
 }
 
@@ -102,9 +102,9 @@ launch_prefetch() {
     'see that the network lets npm through, or set VMEXIT_STD=npm or jsr, and run this again.'
 }
 
-# Writes .setup whole or not at all. That a folder cannot be written to is no error.
+# Writes .setup atomically. A read-only folder is not an error.
 launch_remember() {
-  # What VMEXIT_STD forces holds for one run only.
+  # VMEXIT_STD counts for one run only.
   [ -z "${VMEXIT_STD-}" ] || std=
   {
     printf '%s\n' "$launch_want" "$deno" "$std" >"$root/.setup.$$" &&
@@ -123,7 +123,7 @@ launch_setup() {
   map=--import-map=$root/std/npm.json
   lock=--lock=$root/deno.lock
   if [ "$std" = jsr ]; then
-    # deno.lock is about npm's packages. Deno adds JSR's to a copy, so that no run changes the tree.
+    # deno.lock lists npm packages. Deno adds those of JSR to a copy, so that no run changes the tree.
     map=
     lock=--lock=$root/.setup.lock
     [ -e "$root/.setup.lock" ] || cp "$root/deno.lock" "$root/.setup.lock" 2>/dev/null ||
@@ -134,15 +134,15 @@ launch_setup() {
   launch_remember
 }
 
-# Makes .setup.d, see tools/bundle.ts. An empty main.js says that it cannot be made here.
+# Writes .setup.d, see tools/bundle.ts. An empty main.js says that bundling fails here.
 launch_bundle() {
   "$deno" run --quiet --no-prompt --allow-read --allow-write --allow-env --allow-run \
     --config="$root/deno.json" ${map:+"$map"} "$lock" "$root/tools/bundle.ts" ${map:+"$map"} "$lock" \
     </dev/null >/dev/null 2>&1 || { mkdir -p "$root/.setup.d" && : >"$program"; }
 }
 
-# Sets `program` to the bundle, made anew where a source is newer, or to main.ts where there is none.
-# What is run loads nothing over the network: see that what main.ts is made of is still there.
+# Sets `program` to the bundle, which is rebuilt when a source is newer, or to main.ts without one.
+# The program loads nothing over the network, so the packages of main.ts must be in the cache.
 # shellcheck disable=SC3013 # dash, bash, ksh and busybox all know -nt
 launch_program() {
   program=$root/.setup.d/main.js

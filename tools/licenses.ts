@@ -1,6 +1,6 @@
 /**
- * The licences of what `dist/vmexit` is made of beside the project itself: Deno and the packages in
- * the bundle. They go with every executable, as THIRD_PARTY_LICENSES.txt.
+ * The licences of the third-party code in `dist/vmexit`: Deno and the packages in the bundle. Every
+ * executable carries them as THIRD_PARTY_LICENSES.txt.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { bundledPackages, type Package } from "./bundle.ts";
 /** The name of the file, in the program and in a release. */
 export const LICENSES = "THIRD_PARTY_LICENSES.txt";
 
-/** How packages call the files that are meant. */
+/** What packages call their licence files. */
 const LICENSE_FILE = /^(licen[cs]e|copying|notice)/i;
 const RULE = "=".repeat(80);
 
@@ -50,7 +50,7 @@ export async function thirdPartyLicenses(flags: readonly string[]): Promise<stri
   for (const each of await bundledPackages(flags)) {
     sections.push([`${each.name} ${each.version}`, licenseText(each)]);
   }
-  // The one licence that is written as an addition to another.
+  // The LGPL is written as an addition to the GPL.
   if (sections.some(([, text]) => text.includes("GNU LESSER GENERAL PUBLIC LICENSE"))) {
     sections.push(["The GNU General Public License, for the Lesser one", own("GPL-3.0")]);
   }

@@ -1,11 +1,11 @@
 /**
- * Tells, by its exit code, whether the `@std` packages that deno.json names can be loaded: from
- * the cache or from their registry. The launchers run it once, to choose a mapping.
+ * Exits with 0 if the `@std` packages that deno.json names can be loaded, from the cache or from their
+ * registry. The launchers run it once, to choose a mapping.
  *
  * @module
  */
 
-/** Together with the start of Deno itself this stays within five seconds. */
+/** With the start of Deno itself, less than five seconds. */
 const TIMEOUT_MS = 4000;
 
 const { imports } = JSON.parse(

@@ -1,7 +1,7 @@
 /**
- * Makes what is released, in dist/: `./dev release`. The executable, its manual page, completions
- * for shells, and the checksums of them all. SOURCE_DATE_EPOCH, in seconds, dates the page, so that
- * the same sources make the same files.
+ * Builds a release in dist/: `./dev release`. The executable, its manual page, shell completions, and
+ * the checksums of all. SOURCE_DATE_EPOCH, in seconds, dates the page, so that the same sources build
+ * the same files.
  *
  * @module
  */
@@ -19,14 +19,14 @@ import { manPage } from "./man_page.ts";
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 
 /**
- * The texts that go with the executable, by their names below dist/.
+ * The texts released with the executable, by path below dist/.
  *
  * @param date of the release, as `2025-04-15`
  */
 export function releaseTexts(version: string, date: string): Map<string, string> {
   return new Map([
     ["vmexit.1", manPage(version, date)],
-    // By the names that the shells look for.
+    // Named as the shells look for them.
     ["completions/bash/vmexit", completionScript("bash")],
     ["completions/zsh/_vmexit", completionScript("zsh")],
     ["completions/fish/vmexit.fish", completionScript("fish")],

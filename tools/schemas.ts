@@ -1,6 +1,6 @@
 /**
- * Writes the JSON Schemas of docs/, from which editors complete test files and readers of traces
- * learn what is in them: `./dev schema`.
+ * Writes the JSON Schemas in docs/: `./dev schema`. Editors complete test files by them, and readers
+ * of traces validate records.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 #!/bin/sh
-# vmexit @VERSION@ for Linux on x86-64: a program behind this script, unpacked when it is first run.
+# vmexit @VERSION@ for Linux on x86-64: this script, and behind it the program, unpacked on first run.
 #
-# It is unpacked into vmexit/HASH of the user's cache folder ($XDG_CACHE_HOME, or ~/.cache), where
-# the hash tells the content. What lies there already is trusted if nobody else can have changed it.
-# Where the cache cannot be used, it is unpacked into a fresh folder that is removed after the run.
+# It is unpacked to vmexit/HASH in the user's cache folder ($XDG_CACHE_HOME, or ~/.cache), where HASH
+# is that of its content. A folder that is there already is trusted if no other user can have changed
+# it. Without a usable cache it is unpacked to a temporary folder, which is removed after the run.
 set -u
 
 hash=@HASH@
@@ -20,22 +20,21 @@ payload() {
   tail -n "+$payload_line" -- "$self"
 }
 
-# Becomes the program, unpacked in `dir`.
+# Executes the program unpacked in `dir`.
 start() { # ARG...
   case ${1-} in
     test) permissions='test' ;;
     *) permissions=default ;;
   esac
-  # Deno keeps what it compiles beside the program, and looks for nothing elsewhere. V8's flags are
-  # those of the launcher.
+  # Deno keeps its compile cache beside the program. V8's flags are those of the launcher.
   VMEXIT_PROGRAM=$self DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 \
     exec "$dir/deno" run --quiet --no-prompt --cached-only --no-lock -P=$permissions \
     --v8-flags=--no-lazy,--min-semi-space-size=8 \
     --config="$dir/deno.json" "$dir/main.js" "$@"
 }
 
-# Whether nobody else but root can have changed what is in a folder: this one and the one it lies in
-# are this user's alone, and those above are this user's or root's and not open to all.
+# Whether only this user and root can have changed what is in a folder: it and its parent belong to
+# this user alone, and the folders above belong to this user or root and are not writable by all.
 trusted() { # DIR, absolute and without links
   [ -O "$1" ] || return 1
   set -- "$1"
@@ -44,14 +43,14 @@ trusted() { # DIR, absolute and without links
     set -- "$above" "$@"
     above=${above%/*}
   done
-  # In the C locale / comes first and a folder before what lies in it, as they are here.
+  # The C locale sorts / first and a folder before its content: the order of the arguments.
   modes=$(LC_ALL=C ls -ldn -- / "$@" 2>/dev/null) || return 1
   number=0
   user=
   owners=
   while read -r mode _ owner _; do
     number=$((number + 1))
-    # At the end it is that of the folder itself.
+    # In the end, of the folder itself.
     user=$owner
     owners="$owners $owner"
     case $mode in
@@ -62,14 +61,14 @@ trusted() { # DIR, absolute and without links
   done <<END
 $modes
 END
-  # A line more than there are folders: a name with a line's end.
+  # More lines than folders: a name contains a newline.
   [ $number -eq $(($# + 1)) ] || return 1
   for each in $owners; do
     [ "$each" = 0 ] || [ "$each" = "$user" ] || return 1
   done
 }
 
-# Fills the empty folder `dir`; where it cannot, `why` tells.
+# Fills the empty folder `dir`; `why` says why it cannot.
 unpack() {
   umask_was=$(umask)
   umask 077
@@ -99,7 +98,7 @@ try_to_unpack() {
   why=$("$dir/deno" --version 2>&1)
 } 2>/dev/null
 
-# Sets `dir` to the program in the cache, unpacked if need be; where it cannot, `why` tells.
+# Sets `dir` to the program in the cache, unpacked if need be; `why` says why it cannot.
 use_cache() {
   cache=${XDG_CACHE_HOME-}
   case $cache in
@@ -120,10 +119,10 @@ use_cache() {
   [ -x "$dir/deno" ] && [ -r "$dir/main.js" ]
 }
 
-# Makes the program's folder, whole or not at all.
+# Makes the program's folder atomically.
 unpack_into_cache() {
   why="$cache cannot be written to"
-  # What those left behind that were killed.
+  # Remains of runs that were killed.
   find "$cache" -name 'new.*' -prune -mtime +0 -exec rm -rf -- {} + 2>/dev/null
   dir=$(mktemp -d "$cache/new.XXXXXX" 2>/dev/null) || return 1
   remove_on_exit
@@ -131,14 +130,14 @@ unpack_into_cache() {
   printf 'vmexit: unpacking into %s/%s, once\n' "$cache" $hash >&2
   unpack
   unpacked=$?
-  # Where another run was faster, its folder stays.
+  # If another run was faster, its folder stays.
   [ $unpacked -ne 0 ] || mv -T -- "$dir" "$cache/$hash" 2>/dev/null
   rm -rf -- "$dir"
   trap - EXIT INT HUP TERM QUIT
   return $unpacked
 }
 
-# Runs the program from a folder of its own, which is removed afterwards.
+# Runs the program from a temporary folder, which is removed afterwards.
 run_privately() { # ARG...
   printf 'vmexit: %s\n' "$why" >&2
   for place in "${TMPDIR-}" /tmp /var/tmp /dev/shm; do
@@ -156,9 +155,9 @@ run_privately() { # ARG...
   exit 6
 }
 
-# Runs the program and ends as it does; the program ends with this script, however that ends.
+# Runs the program and exits with its code; the program ends with this script, however that ends.
 run_and_wait() { # ARG...
-  # A program in the background has no stdin but what is handed to it.
+  # A background process has only the stdin that it is given.
   if (: 3<&0) 2>/dev/null; then exec 3<&0; else exec 3</dev/null; fi
   (VMEXIT_STARTER=$$ && export VMEXIT_STARTER && start "$@") <&3 3<&- &
   child=$!
@@ -166,7 +165,7 @@ run_and_wait() { # ARG...
     # shellcheck disable=SC2064 # of this signal
     trap "kill -$signal $child 2>/dev/null" $signal
   done
-  # Which a program in the background ignores.
+  # A background process ignores it.
   trap 'kill -TERM $child 2>/dev/null' QUIT
   while wait $child; code=$?; [ $code -gt 128 ] && kill -0 $child 2>/dev/null; do :; done
   exit $code
@@ -177,7 +176,7 @@ remove_on_exit() {
   trap 'exit 130' INT HUP TERM QUIT
 }
 
-# Who closes stdout or stderr does not end this script before it has cleaned up.
+# A closed stdout or stderr does not end this script before it has cleaned up.
 trap '' PIPE
 case $0 in
   */*) self=$0 ;;

@@ -1,5 +1,5 @@
 /**
- * Boots a guest in another program and watches its serial port, which is that
+ * Boots a guest in another program and watches its serial output, which is that
  * program's stdout.
  *
  * @module
@@ -7,25 +7,25 @@
 
 /** What to watch for. */
 export interface Watch {
-  /** The text that says that the guest has come far enough; none: wait for the end. */
+  /** The text that completes the boot; without it, the end does. */
   readonly text?: RegExp;
-  /** The program is ended once the text is there, and not left to its own end. */
+  /** Kill the program once the text appears, instead of waiting for its end. */
   readonly endAtText: boolean;
-  /** On stderr: the program will go no further, though it does not end. */
+  /** On stderr: the guest is stuck, though the program does not end. */
   readonly stuck?: RegExp;
-  /** After so many milliseconds the program is ended. */
+  /** Kill the program after so many milliseconds. */
   readonly limitMs: number;
 }
 
-/** What was seen. Times are milliseconds since the program was started. */
+/** What was observed. Times are milliseconds since the program was started. */
 export interface BootTime {
-  /** When the first byte came. */
+  /** At the first byte. */
   readonly firstMs?: number;
-  /** When the text was whole. */
+  /** At the end of the text. */
   readonly textMs?: number;
-  /** The exit code of a program that ended by itself. */
+  /** The exit code, unless the program was killed. */
   readonly code?: number;
-  /** It said that it would go no further. */
+  /** It reported that the guest is stuck. */
   readonly stuck?: true;
   /** The last line of stderr. */
   readonly message: string;

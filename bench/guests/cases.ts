@@ -1,5 +1,5 @@
 /**
- * The guests that are booted, and what each must do.
+ * The guests to boot, and what each must do.
  *
  * @module
  */
@@ -10,22 +10,22 @@ import { makeInitrd, SHELL_TEXT } from "./initrd.ts";
 
 /** How a guest must end on vmexit. */
 export interface Expectation {
-  /** What it prints before; also the text until which the time is taken. */
+  /** The text it must print, at which the clock stops. */
   readonly text?: RegExp;
-  /** vmexit's exit code; without one, the guest is ended when the text is there. */
+  /** vmexit's exit code; without one, the guest is killed when the text appears. */
   readonly code?: number;
   /** The last line on stderr. */
   readonly message?: RegExp;
 }
 
-/** An image and what is to be done with it, on any program. */
+/** How to boot an image, on any program. */
 export interface Boot {
   readonly image: string;
   readonly append?: string;
   readonly initrd?: string;
   /** How many vCPUs; default 1. */
   readonly cpus?: number;
-  /** Further options of vmexit's. */
+  /** Further options for vmexit. */
   readonly options?: readonly string[];
 }
 
@@ -33,28 +33,28 @@ export interface Boot {
 export interface GuestCase {
   readonly name: string;
   /**
-   * How many times sooner than in QEMU the first byte is to come; none where it is
-   * not the same byte.
+   * By what factor the first byte must come sooner than in QEMU; unset where it is
+   * another byte.
    */
   readonly goal?: number;
-  /** RAM, with a suffix that all programs know. */
+  /** RAM, with a suffix that all programs accept. */
   readonly memory: string;
-  /** How often it is booted in each program. */
+  /** How often to boot it in each program. */
   readonly rounds: number;
   readonly limitMs: number;
-  /** Where the processor runs the guest. */
+  /** The end where the processor runs the guest. */
   readonly native: Expectation;
-  /** Where KVM's instruction emulator runs the guest, which lacks much; default: the same. */
+  /** The end in KVM's instruction emulator, which lacks much; default: the same. */
   readonly emulated?: Expectation;
-  /** Why QEMU cannot boot it, where that is so. */
+  /** Why QEMU cannot boot it, if it cannot. */
   readonly notInQemu?: string;
-  /** Gets everything ready. @param folder for what is made */
+  /** Fetches and builds everything. @param folder for temporary files */
   prepare(debian: DebianPackages, folder: string): Promise<Boot>;
 }
 
 const SMALL = { goal: 5, memory: "128M", rounds: 3, limitMs: 20_000 } as const;
 const LARGE = { memory: "256M", rounds: 1, limitMs: 300_000 } as const;
-/** An emulation failure that names its instruction, which is one of these. */
+/** An emulation failure at one of these instructions. */
 const lacks = (instruction: RegExp): Pick<Expectation, "code" | "message"> => ({
   code: 24,
   message: new RegExp(`cannot emulate "${instruction.source}`),
@@ -78,13 +78,13 @@ const memtest = (file: string): GuestCase => ({
   },
 });
 
-/** Debian's kernel for clouds, with a shell to run. */
+/** Debian's cloud kernel with a shell. */
 const CLOUD = {
   ...LARGE,
   native: { text: new RegExp(SHELL_TEXT), code: 0 },
 } as const;
 
-/** Gets it ready. @param options vmexit's */
+/** Prepares it. @param options for vmexit */
 const cloud = (...options: readonly string[]): GuestCase["prepare"] => async (debian, folder) => {
   const kernel = await debian.dependency("linux-image-cloud-amd64", /^linux-image-\d/);
   const root = await debian.unpack(kernel);
@@ -97,7 +97,7 @@ const cloud = (...options: readonly string[]): GuestCase["prepare"] => async (de
   };
 };
 
-/** All guests, the quick ones first. */
+/** All guests, fastest first. */
 export const GUESTS: readonly GuestCase[] = [
   {
     ...SMALL,
@@ -139,7 +139,7 @@ export const GUESTS: readonly GuestCase[] = [
       using file = await Deno.open(image, { write: true, create: true, truncate: true });
       const { body } = await fetch(`file://${packed}`);
       await body!.pipeThrough(new DecompressionStream("gzip")).pipeTo(file.writable);
-      // Xen takes the first word for its own name, and the BIOS's services for granted.
+      // Xen takes the first word for its own name, and expects BIOS services.
       return { image, append: "xen no-real-mode com1=115200,8n1 console=com1" };
     },
   },
@@ -157,7 +157,7 @@ export const GUESTS: readonly GuestCase[] = [
     name: "Linux, 16-bit entry",
     goal: 1,
     // The setup code's first words; each letter comes twice where the BIOS prints on the port too.
-    // The kernel unpacks itself for minutes after that.
+    // Then the kernel decompresses itself for minutes.
     emulated: { text: /P+r+o+b+i+n+g+/ },
     prepare: cloud("--boot", "linux:16"),
   },

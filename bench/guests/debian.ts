@@ -1,6 +1,6 @@
 /**
- * Debian packages, unpacked into a folder of their own: nothing is installed and
- * nobody has to be root.
+ * Debian packages, unpacked into folders: nothing is installed, and no root is
+ * needed.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { output } from "../process.ts";
 
 /**
- * Packages in a folder, each of which is fetched once.
+ * Packages in a folder, each fetched once.
  *
  * @example
  * ```ts ignore
@@ -18,13 +18,13 @@ import { output } from "../process.ts";
  * ```
  */
 export class DebianPackages {
-  /** @param folder where they are kept from run to run */
+  /** @param folder the cache */
   constructor(readonly folder: string) {}
 
   /**
-   * Fetches a package and unpacks it, unless that has been done.
+   * Fetches and unpacks a package, unless it is cached.
    *
-   * @returns the folder that takes the place of `/`
+   * @returns the folder that stands for `/`
    * @throws {Error} when apt-get does not have it
    */
   async unpack(name: string): Promise<string> {
@@ -45,10 +45,9 @@ export class DebianPackages {
   }
 
   /**
-   * The package that another one only points to: what it is called changes with
-   * every release of Debian.
+   * The dependency of a metapackage: its name changes with every release of Debian.
    *
-   * @param pattern what the name looks like
+   * @param pattern matches its name
    * @throws {Error} when there is none
    */
   async dependency(name: string, pattern: RegExp): Promise<string> {

@@ -7,7 +7,7 @@
 
 import { output } from "../process.ts";
 
-/** What the script prints; the shell has to work it out. */
+/** What the script prints; the shell has to compute it. */
 export const SHELL_TEXT = "a shell runs: 42";
 
 const INIT = `#!/bin/busybox sh
@@ -16,9 +16,9 @@ const INIT = `#!/bin/busybox sh
 `;
 
 /**
- * Makes it, with busybox's own cpio.
+ * Builds it, with busybox's own cpio.
  *
- * @param busybox a busybox that needs no libraries
+ * @param busybox a statically linked busybox
  * @param folder for the tree and the archive
  * @returns the archive's path
  */

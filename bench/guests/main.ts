@@ -1,7 +1,7 @@
 /**
  * Boots real guests beside QEMU: `./dev guests`, or `./dev guests --filter TEXT`
- * for those whose names have it. Ends with 1 where a guest does not do what it must;
- * goals of speed that are missed are only told.
+ * for those whose names contain it. Exits with 1 if a guest does not do what it must;
+ * missed speed targets are only reported.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { measureGuest, type Ratio, type Row } from "./measure.ts";
 import { requireQemu } from "./programs.ts";
 
 const USAGE = "usage: ./dev guests [--filter TEXT]";
-/** The packages stay here; the launcher's own cache is around it. */
+/** The package cache, inside the launcher's cache. */
 const CACHE = projectFile(".setup.d/guests");
 
 async function main(filter: string): Promise<number> {
   const guests = GUESTS.filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()));
   if (guests.length === 0) {
-    console.error(`no guest's name has "${filter}"; there are:`);
+    console.error(`no guest's name contains "${filter}"; there are:`);
     GUESTS.forEach(({ name }) => console.error(`  ${name}`));
     return 2;
   }
@@ -54,7 +54,7 @@ function list(title: string, lines: readonly string[]): void {
   console.log(["", title, ...lines].join("\n  ").replace("\n  ", "\n"));
 }
 
-/** Whether a kernel, which is long mode at privilege level 0, is emulated here. */
+/** Whether long mode at CPL 0, where kernels run, is emulated here. */
 async function isEmulated(): Promise<boolean> {
   const report = JSON.parse(await output(VMEXIT, ["doctor", "--format", "json"]));
   const modes: readonly { mode: string; execution: string }[] = report.execution.modes;

@@ -1,5 +1,5 @@
 /**
- * Boots one guest in every program in turn, and judges what was seen.
+ * Boots one guest in every program in turn, and judges the results.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { bootOnce, type BootTime } from "./boot_time.ts";
 import type { Boot, Expectation, GuestCase } from "./cases.ts";
 import { OURS, PEERS, type Program, QEMU_STUCK } from "./programs.ts";
 
-/** How many times longer the peer took than vmexit; a lower bound where it never got there. */
+/** How many times longer the peer took than vmexit; a lower bound if it never got there. */
 export interface Ratio {
   readonly times: number;
   readonly atLeast: boolean;
@@ -22,20 +22,20 @@ export interface Row {
   readonly textMs?: number;
   readonly firstRatio?: Ratio;
   readonly textRatio?: Ratio;
-  /** What is to be said of it in words. */
+  /** Remarks. */
   readonly remark: string;
 }
 
 /** A guest's rows, vmexit's first. */
 export interface Measurement {
   readonly rows: readonly Row[];
-  /** What the guest did not do as expected. */
+  /** Unmet expectations. */
   readonly failures: readonly string[];
-  /** Where vmexit was not as fast as it is meant to be. */
+  /** Missed speed targets. */
   readonly misses: readonly string[];
 }
 
-/** A peer is given up when it has had so much longer than vmexit took, and at least so long. */
+/** A peer is killed after this multiple of the time vmexit took, and not before this time. */
 const PATIENCE = { times: 2, leastMs: 20_000 } as const;
 
 /** Boots a guest as often as its case says. @param expected how it must end on vmexit */
@@ -95,7 +95,7 @@ function run(
   });
 }
 
-/** What of the expected was not there. */
+/** Unmet expectations. */
 export function unmet(seen: BootTime, { text, code, message }: Expectation): string[] {
   return [
     ...(text && seen.textMs === undefined ? [`did not print ${text.source}`] : []),
@@ -137,7 +137,7 @@ function refusal(code: number, message: string): string {
   return `exit code ${code}` + (message.includes("warning:") ? "" : `: ${message}`);
 }
 
-/** The median over the pairs; `undefined` where vmexit has no time, or the peer gave up. */
+/** The median over the pairs; `undefined` if vmexit has no time, or the peer was stuck. */
 export function ratioOf(
   ours: readonly BootTime[],
   theirs: readonly BootTime[],

@@ -1,6 +1,5 @@
 /**
- * The programs that boot the guests: vmexit and the machines of QEMU's that it is
- * measured beside.
+ * The programs that boot the guests: vmexit and its peers, machines of QEMU.
  *
  * @module
  */
@@ -8,14 +7,14 @@
 import { isThere, output, VMEXIT } from "../process.ts";
 import type { Boot } from "./cases.ts";
 
-/** A program and how it is told to boot something. */
+/** A program and its command line to boot an image. */
 export interface Program {
   readonly name: string;
   readonly path: string;
   arguments(boot: Boot, memory: string): string[];
 }
 
-/** Ours. */
+/** vmexit. */
 export const OURS: Program = {
   name: "vmexit",
   path: VMEXIT,
@@ -29,7 +28,7 @@ export const OURS: Program = {
 };
 
 const QEMU = "qemu-system-x86_64";
-/** The package that has it. */
+/** QEMU's package. */
 export const QEMU_PACKAGE = "qemu-system-x86";
 
 const qemu = (machine: string): Program => ({
@@ -38,7 +37,7 @@ const qemu = (machine: string): Program => ({
   arguments: ({ image, append, initrd, cpus = 1 }, memory) => [
     ...["-machine", `${machine},accel=kvm`, "-m", memory, "-smp", `${cpus}`],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-    // As in vmexit, the debug console's output goes where the serial port's goes.
+    // As in vmexit, the debug console and the serial port share an output.
     ...["-chardev", "stdio,id=out,mux=on,signal=off", "-serial", "chardev:out"],
     ...["-device", "isa-debugcon,iobase=0xe9,chardev=out"],
     ...["-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
@@ -48,14 +47,14 @@ const qemu = (machine: string): Program => ({
   ],
 });
 
-/** The machines of QEMU's. */
+/** QEMU's machines. */
 export const PEERS: readonly Program[] = [qemu("pc"), qemu("microvm")];
 
-/** What QEMU says when KVM's emulator is at its end; it stops there and does not end. */
+/** What QEMU prints when KVM's emulator fails; it then hangs. */
 export const QEMU_STUCK = /KVM internal error/;
 
 /**
- * Sees that QEMU is there, and installs it where that is allowed.
+ * Installs QEMU if it is missing and this user may.
  *
  * @throws {Error} what to install
  */
