@@ -50,8 +50,28 @@ export function readImageFile(path: string, most = MAX_FILE_BYTES): Uint8Array {
   throw new ImageError(`${path} is larger than ${hex(most)} bytes, the most that is read`);
 }
 
-/** The image that an operand names: a file, or else one of the bundled images. */
+/** Whether a word looks like an image's name: a file, a bundled image, or a path. */
+export function isImageName(word: string): boolean {
+  if (word.startsWith("-")) return false;
+  if (word.includes("/") || findBundledImage(word)) return true;
+  try {
+    return Deno.statSync(word).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** What messages call standard input. */
+const STDIN = "standard input";
+
+/** The image that an operand names: `-`, a file, or else one of the bundled images. */
 function readNamedImage(operand: string): { path: string; bytes: Uint8Array } {
+  if (operand === "-") {
+    if (Deno.stdin.isTerminal()) {
+      throw new ImageError(`${STDIN} is a terminal; send an image to it: vmexit run - < IMAGE`);
+    }
+    return { path: STDIN, bytes: readImageFile("/dev/stdin") };
+  }
   try {
     return { path: operand, bytes: readImageFile(operand) };
   } catch (error) {

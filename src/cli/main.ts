@@ -22,6 +22,7 @@ import {
   TEST,
 } from "./options/options.ts";
 import { type ParsedOptions, parseOptions } from "./options/parse.ts";
+import { qemuHint } from "./options/qemu_options.ts";
 import { UsageError } from "./options/usage_error.ts";
 import { parseChoice } from "./options/values.ts";
 import { OutputError } from "./output_error.ts";
@@ -103,7 +104,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     case "help":
       return await command(HELP_COMMAND, args, ({ operands }) => help(operands[0]));
     default:
-      throw unknownCommand(`unknown command "${name}"`, name);
+      throw await notACommand(name);
   }
 }
 
@@ -123,6 +124,16 @@ async function help(name?: string): Promise<number> {
   const spec = COMMANDS.find((each) => each.name === name);
   if (!spec) throw unknownCommand(`there is no command "${name}"`, name);
   return print(commandHelp(spec));
+}
+
+/** The first word is no command: an image, an option of QEMU, or a slip. */
+async function notACommand(name: string): Promise<UsageError> {
+  const { isImageName } = await import("./image_file.ts");
+  if (isImageName(name)) {
+    return new UsageError(`unknown command "${name}"; to boot that image: vmexit run ${name}`);
+  }
+  const hint = qemuHint(name);
+  return hint ? new UsageError(hint) : unknownCommand(`unknown command "${name}"`, name);
 }
 
 function unknownCommand(message: string, given: string): UsageError {

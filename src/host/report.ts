@@ -19,6 +19,7 @@ import {
   kvmModule,
 } from "./facts.ts";
 import { type Feature, featuresOf } from "./features.ts";
+import { checkBehaviour, type GuestBehaviour } from "./guest_behaviour.ts";
 import { inspectDevice, type KvmDevice } from "./kvm_device.ts";
 import { type KvmCause, KvmUnavailableError } from "../kvm/unavailable.ts";
 
@@ -64,6 +65,8 @@ export interface HostReport {
   readonly features: Part<readonly Feature[]>;
   /** Features that guests see without being given them; empty where edits are honoured. */
   readonly cpuid: Part<readonly SurplusFeatures[]>;
+  /** How this KVM behaves where KVMs differ. */
+  readonly behaviour: Part<GuestBehaviour>;
   /** Whether guests run here, in at least one mode. */
   readonly usable: boolean;
   /** Where they do not: the problem. */
@@ -122,6 +125,7 @@ export function inspectHost(
       execution: missing,
       features: missing,
       cpuid: missing,
+      behaviour: missing,
       usable: false,
       problem,
       remedy,
@@ -145,6 +149,7 @@ function inspectKvm(kvm: Kvm): Omit<HostReport, "kernel" | "cpu" | "module" | "d
       return featuresOf((name) => vm.checkExtension(name));
     }),
     cpuid: attempt(() => checkCpuid(kvm.path)),
+    behaviour: attempt(() => checkBehaviour(kvm.path)),
     usable,
     ...(usable ? {} : {
       problem: `no guest runs: ${failures[0]}`,

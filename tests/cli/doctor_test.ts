@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
-import { cpuidRows, doctor, verdictOf } from "../../src/cli/commands/doctor.ts";
+import { behaviourRows, cpuidRows, doctor, verdictOf } from "../../src/cli/commands/doctor.ts";
 import type { Execution, ModeSpeed } from "../../src/host/execution_speed.ts";
 
 function speeds(...executions: Execution[]): ModeSpeed[] {
@@ -78,6 +78,23 @@ Deno.test("features that guests see all the same are counted by mode, the first 
   assertMatch(said(modes("vme", "de")), /still sees 2 in long CPL 3 \(vme, de\)$/);
   assertMatch(said(modes(..."abcde")), /still sees 5 in long CPL 3 \(a, b, c, d, …\)$/);
   assertMatch(said({ unavailable: "why" }), /^no {3}CPUID edits +unknown: why$/);
+});
+
+Deno.test("the report says where paging fails and what a triple fault leaves", () => {
+  const { behaviour } = JSON.parse(doctor({ kvmPath: "/dev/kvm", format: "json" }).text);
+  assertEquals(Object.keys(behaviour), ["paging_32", "paging_pae", "shutdown_state"]);
+  const said = (part: Parameters<typeof behaviourRows>[0]): string[] =>
+    behaviourRows(part).join("\n").split(/\n(?= {2}\w)/).map((text) => text.replace(/\s+/g, " "));
+  assertEquals(
+    said({ value: { paging32: "works", pagingPae: "triple_fault", shutdownState: "reset" } }),
+    [
+      " yes 32-bit paging guests can switch it on",
+      " no PAE paging a guest that switches it on ends in a triple fault; 64-bit guests are not affected",
+      " no state at a triple fault KVM resets the vCPU at a triple fault (as on AMD): the guest's RIP " +
+      "and registers are lost",
+    ],
+  );
+  assertEquals(said({ unavailable: "why" }), [" no 32-bit paging unknown: why"]);
 });
 
 Deno.test("without a device: exit code 6, the problem and the remedy first", () => {

@@ -53,6 +53,18 @@ kvmTest("-q and --trace none show the outcome alone", async () => {
   }
 });
 
+kvmTest("--trace-file - writes the trace to stdout, on lines of its own", async () => {
+  const { code, stdout, stderr } = await vmexit(
+    ...["run", "--trace", "hlt", "--trace-file", "-", image("hello.elf")],
+  );
+  const [guest, hlt, ...summary] = linesOf(stdout);
+  assertEquals([code, guest], [0, "Hello, KVM!"]);
+  assertMatch(hlt!, /^#13 .* HLT /);
+  assertMatch(summary.join("\n"), /^--- 13 exits in /);
+  assertEquals(summary.at(-1), "vmexit: guest halted (HLT); exit code 0");
+  assertEquals(stderr, "vmexit: guest halted (HLT); exit code 0\n");
+});
+
 kvmTest("-q leaves warnings, which --unclaimed ignore takes away", async () => {
   const warned = await vmexit("run", "-q", image("unclaimed.bin64"));
   assertEquals(warned.lines, [

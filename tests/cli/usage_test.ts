@@ -12,12 +12,25 @@ import { TRACE_CLASSES } from "../../src/trace/spec.ts";
 import { bash, image, linesOf, vmexit } from "../lib/vmexit.ts";
 
 const HELLO = image("hello.elf");
+/** What is said of -kernel. */
+const OPERAND = "give the image as the operand: vmexit run IMAGE";
 
 for (
   const [args, message] of [
     [[], "a command is missing; try vmexit help, or vmexit run IMAGE"],
     [["rnu"], 'unknown command "rnu"; did you mean run?'],
     [["xyzzy"], 'unknown command "xyzzy"'],
+    [[HELLO], `unknown command "${HELLO}"; to boot that image: vmexit run ${HELLO}`],
+    [["hello"], 'unknown command "hello"; to boot that image: vmexit run hello'],
+    [["-kernel", HELLO], `-kernel is an option of QEMU; ${OPERAND}`],
+    [["run", "-kernel", HELLO], `-kernel is an option of QEMU; ${OPERAND}`],
+    [["run", "--kernel", HELLO], `--kernel is an option of QEMU; ${OPERAND}`],
+    [["run", "-smp", "2", HELLO], "-smp is an option of QEMU; vmexit has --cpus N"],
+    [["run", "-append", "x", HELLO], "-append is an option of QEMU; vmexit has --append STRING"],
+    [
+      ["run", "-q", "--trace", "hlt", HELLO],
+      "--quiet shows no exits, so --trace hlt has no effect; omit one",
+    ],
     [["run"], "run needs IMAGE"],
     [["run", "-q"], "run needs IMAGE"],
     [["run", HELLO, "more"], 'run takes IMAGE, and "more" is one too many'],

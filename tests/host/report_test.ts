@@ -165,6 +165,7 @@ const KVM_PARTS = [
   "execution",
   "features",
   "cpuid",
+  "behaviour",
 ] as const;
 
 function assertUnusable(report: HostReport, problem: string): void {

@@ -7,6 +7,7 @@
 import type { SurplusFeatures } from "../../host/cpuid_check.ts";
 import type { ExecutionMode, ModeSpeed } from "../../host/execution_speed.ts";
 import type { Feature } from "../../host/features.ts";
+import type { PagingResult } from "../../host/guest_behaviour.ts";
 import {
   type CapabilityValue,
   type HostReport,
@@ -118,6 +119,11 @@ function reportJson(report: HostReport, exitCode: number): unknown {
     })),
     features: partJson(report.features, (features) => features),
     cpuid_edits: partJson(report.cpuid, (modes) => ({ honoured: honours(modes), modes })),
+    behaviour: partJson(report.behaviour, (behaviour) => ({
+      paging_32: behaviour.paging32,
+      paging_pae: behaviour.pagingPae,
+      shutdown_state: behaviour.shutdownState,
+    })),
     capabilities: partJson(
       report.capabilities,
       (all) => Object.fromEntries(all.map(({ name, value }) => [name, value])),
@@ -149,7 +155,11 @@ function reportText(report: HostReport): string {
   if ("value" in apiVersion) {
     blocks.push(
       section("Execution", execution, executionRows),
-      section("Features", features, (list) => [...featureRows(list), ...cpuidRows(cpuid)]),
+      section("Features", features, (list) => [
+        ...featureRows(list),
+        ...cpuidRows(cpuid),
+        ...behaviourRows(report.behaviour),
+      ]),
       section("Limits", limits, limitRows),
       section("Capabilities", capabilities, capabilityRows),
     );
@@ -261,6 +271,34 @@ export function cpuidRows(cpuid: HostReport["cpuid"]): string[] {
       `still sees ${surplus.join(" and ")}`,
   );
 }
+
+/** Says what guests cannot do on this KVM though any processor can, and what vmexit cannot tell. */
+export function behaviourRows(behaviour: HostReport["behaviour"]): string[] {
+  const show = (works: boolean, name: string, text: string): string[] =>
+    row(`${works ? "yes" : "no "}  ${name}`, 31, text);
+  if (!("value" in behaviour)) {
+    return show(false, "32-bit paging", `unknown: ${behaviour.unavailable}`);
+  }
+  const { paging32, pagingPae, shutdownState } = behaviour.value;
+  return [
+    ...show(paging32 === "works", "32-bit paging", PAGING[paging32]),
+    ...show(pagingPae === "works", "PAE paging", PAGING[pagingPae]),
+    ...show(
+      shutdownState === "kept",
+      "state at a triple fault",
+      shutdownState === "kept"
+        ? "the report of a triple fault shows where the guest was"
+        : "KVM resets the vCPU at a triple fault (as on AMD): the guest's RIP and registers are lost",
+    ),
+  ];
+}
+
+const PAGING: Record<PagingResult, string> = {
+  works: "guests can switch it on",
+  triple_fault:
+    "a guest that switches it on ends in a triple fault; 64-bit guests are not affected",
+  other: "a guest that switches it on does not get past that instruction",
+};
 
 function limitRows(limits: Limits): string[] {
   return [

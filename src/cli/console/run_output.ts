@@ -23,6 +23,8 @@ import { OutputError } from "../output_error.ts";
 import { promptOutput, terminalOutput } from "./guest_output.ts";
 import { SharedScreen } from "./shared_screen.ts";
 
+/** The name of `--trace-file` that means stdout. */
+const STDOUT = "-";
 /** How long a reader that takes nothing is waited for at a time, with turns of the event loop. */
 const WAIT_MS = 20;
 /** How long readers have for the rest of the output once the run is cut short. */
@@ -36,7 +38,8 @@ export class RunOutput implements Disposable {
   readonly #run: RunControls;
   readonly #stack = new DisposableStack();
   readonly #file: TraceFile | undefined;
-  readonly #screen: SharedScreen | undefined;
+  /** Ends the guest's line on stderr, if it has begun one there. */
+  readonly #endLine: () => void;
   readonly #stdout: OutputBuffer;
   readonly #stderr: OutputBuffer;
   readonly #trace: OutputBuffer;
@@ -50,26 +53,27 @@ export class RunOutput implements Disposable {
   constructor(options: TraceOptions, run: RunControls) {
     this.#run = run;
     const onFailure = (failure: OutputFailure): void => run.stop(failureOutcome(failure));
-    const stdout = this.#stack.use(new NonblockingStream(1));
-    const stderr = this.#stack.use(new NonblockingStream(2));
-    this.#screen = stdout.file.key === stderr.file.key
-      ? new SharedScreen(stdout, stderr, () => this.#stderr.flush())
-      : undefined;
-    const streams = this.#screen ?? { stdout, stderr };
     const buffer = (stream: ByteStream, what: string): OutputBuffer =>
       new OutputBuffer(stream, what, onFailure, run.pause);
-    this.#stderr = buffer(streams.stderr, "stderr");
-    this.#stdout = buffer(streams.stdout, "guest output to stdout");
-    this.#file = options.file === undefined
-      ? undefined
-      : this.#stack.use(new TraceFile(options.file));
-    this.#trace = this.#file ? buffer(this.#file, this.#file.path) : this.#stderr;
+    const stdout = this.#stack.use(new NonblockingStream(1));
+    const stderr = this.#stack.use(new NonblockingStream(2));
+    const outScreen = new SharedScreen();
+    const errScreen = stderr.file.key === stdout.file.key ? outScreen : new SharedScreen();
+    this.#stdout = buffer(outScreen.forGuest(stdout), "guest output to stdout");
+    this.#stderr = buffer(errScreen.forMessages(stderr, () => this.#stderr.flush()), "stderr");
+    this.#endLine = () => this.#stderr.stream.writeSync(new Uint8Array());
+    if (options.file === STDOUT) {
+      this.#trace = buffer(outScreen.forMessages(stdout, () => this.#trace.flush()), "stdout");
+    } else if (options.file !== undefined) {
+      this.#file = this.#stack.use(new TraceFile(options.file));
+      this.#trace = buffer(this.#file, options.file);
+    } else this.#trace = this.#stderr;
     this.tracer = new Tracer(this.#trace, {
       format: options.format,
       wanted: options.wanted,
       summary: !options.quiet,
       verbose: options.verbose,
-      color: !this.#file && Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
+      color: this.#trace === this.#stderr && Deno.stderr.isTerminal() && !Deno.env.get("NO_COLOR"),
       describe,
     });
     this.guest = Deno.stdout.isTerminal()
@@ -79,7 +83,7 @@ export class RunOutput implements Disposable {
 
   [Symbol.dispose](): void {
     this.flush();
-    this.#screen?.endLine(); // for the message of an error that has ended the run
+    this.#endLine(); // for the message of an error that has ended the run
     this.#stack.dispose();
   }
 
@@ -141,7 +145,7 @@ export class RunOutput implements Disposable {
     ended = await this.#deliver(this.#stdout, this.#lost ?? ended);
     this.tracer.end(ended);
     ended = await this.#deliver(this.#trace, ended);
-    if (this.#file) {
+    if (this.#trace !== this.#stderr) {
       this.#stderr.text(outcomeText(ended, describe(ended)));
       await this.#deliver(this.#stderr, ended);
     }

@@ -1,7 +1,6 @@
 /**
- * Standard output and standard error where both lead to one place: a terminal, or `2>&1`. A message
- * begins on a line of its own though the guest has not finished its line, and guest output never
- * gets into the middle of a message.
+ * Guest output and messages in one place: a terminal, or `2>&1`. A message begins on a line of its
+ * own though the guest has not finished its line, and nothing gets into the middle of a message.
  *
  * @module
  */
@@ -11,45 +10,46 @@ import type { ByteStream } from "../../trace/output_buffer.ts";
 const NEWLINE = new Uint8Array([0x0a]);
 
 /**
- * Two streams that share a screen.
+ * A place that several streams lead to.
  *
  * @example
  * ```ts
  * import { SharedScreen } from "./shared_screen.ts";
- * const { stdout, stderr } = new SharedScreen(Deno.stdout, Deno.stdout, () => {});
- * stdout.writeSync(new TextEncoder().encode("login: "));
- * stderr.writeSync(new TextEncoder().encode("vmexit: timeout\n")); // on the next line
+ * const screen = new SharedScreen();
+ * const guest = screen.forGuest(Deno.stdout);
+ * const messages = screen.forMessages(Deno.stdout, () => {});
+ * guest.writeSync(new TextEncoder().encode("login: "));
+ * messages.writeSync(new TextEncoder().encode("vmexit: timeout\n")); // on the next line
  * ```
  */
 export class SharedScreen {
-  readonly stdout: ByteStream;
-  readonly stderr: ByteStream;
   /** The guest has not finished its line. */
   #guestLine = false;
-  /** A message is only half written. */
-  #message = false;
+  /** Writes more of the message that is half written, where one is. */
+  #finish: (() => void) | undefined;
 
-  /** @param finishMessage writes more of a message that is half written */
-  constructor(stdout: ByteStream, stderr: ByteStream, finishMessage: () => void) {
-    this.stdout = wrap(stdout, (bytes) => {
-      if (this.#message) finishMessage();
-      if (this.#message) return 0;
-      const count = stdout.writeSync(bytes);
+  /** A stream for the guest's output. */
+  forGuest(stream: ByteStream): ByteStream {
+    return wrap(stream, (bytes) => {
+      this.#finish?.();
+      if (this.#finish) return 0;
+      const count = stream.writeSync(bytes);
       if (count > 0) this.#guestLine = bytes[count - 1] !== NEWLINE[0];
-      return count;
-    });
-    this.stderr = wrap(stderr, (bytes) => {
-      if (this.#guestLine && stderr.writeSync(NEWLINE) === 0) return 0;
-      this.#guestLine = false;
-      const count = stderr.writeSync(bytes);
-      if (count > 0) this.#message = count < bytes.length;
       return count;
     });
   }
 
-  /** Ends the guest's line, if it has begun one. */
-  endLine(): void {
-    this.stderr.writeSync(new Uint8Array());
+  /** A stream for messages, each with its line's end. @param finish writes what is left of one */
+  forMessages(stream: ByteStream, finish: () => void): ByteStream {
+    return wrap(stream, (bytes) => {
+      if (this.#finish && this.#finish !== finish) this.#finish();
+      if (this.#finish && this.#finish !== finish) return 0;
+      if (this.#guestLine && stream.writeSync(NEWLINE) === 0) return 0;
+      this.#guestLine = false;
+      const count = stream.writeSync(bytes);
+      if (count > 0) this.#finish = count < bytes.length ? finish : undefined;
+      return count;
+    });
   }
 }
 

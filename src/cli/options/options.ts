@@ -170,7 +170,7 @@ export const RUN = {
       name: "trace-file",
       value: "FILE",
       values: FILE,
-      help: "write the trace there instead of to stderr",
+      help: "write the trace there instead of to stderr; - is stdout",
     },
     { name: "timeout", value: "DURATION", help: "end the run after 500ms, 5s, 2m" },
     { name: "max-exits", value: "N", help: "end the run after N exits" },

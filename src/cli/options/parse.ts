@@ -7,6 +7,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import type { CommandSpec, OptionOf, OptionSpec } from "./options.ts";
+import { qemuHint } from "./qemu_options.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Options that take a value. */
@@ -118,6 +119,8 @@ function joinValues(command: CommandSpec, args: readonly string[]): string[] {
       if (!option) throw unknownOption(command, `--${name}`);
       put(option, attached);
     } else if (arg.startsWith("-") && arg !== "-") {
+      const hint = arg.length > 2 ? qemuHint(arg) : undefined;
+      if (hint) throw new UsageError(hint);
       for (let i = 1; i < arg.length; i++) {
         const option = command.options.find(({ short }) => short === arg[i]);
         if (!option) throw unknownOption(command, `-${arg[i]}`);
@@ -134,6 +137,8 @@ function joinValues(command: CommandSpec, args: readonly string[]): string[] {
 }
 
 function unknownOption(command: CommandSpec, given: string): UsageError {
+  const hint = qemuHint(given);
+  if (hint) return new UsageError(hint);
   const choices = command.options.flatMap(({ name, short }) =>
     short === undefined ? [`--${name}`] : [`--${name}`, `-${short}`]
   );

@@ -36,7 +36,7 @@ export interface TraceOptions {
   readonly format: "text" | "json";
   readonly wanted: TraceMask;
   readonly verbose: boolean;
-  /** The file of `--trace-file`. */
+  /** The file of `--trace-file`; `-` is stdout. */
   readonly file: string | undefined;
 }
 
@@ -94,7 +94,11 @@ export function parseRunOptions(parsed: ParsedOptions<RunOption>): RunOptions {
 }
 
 function parseTraceOptions(parsed: ParsedOptions<RunOption>): TraceOptions {
-  const spec = parsed.flag("quiet") ? "none" : parsed.value("trace") ?? "all";
+  const given = parsed.value("trace");
+  if (parsed.flag("quiet") && given !== undefined && given !== "none" && given !== "all") {
+    throw new UsageError(`--quiet shows no exits, so --trace ${given} has no effect; omit one`);
+  }
+  const spec = parsed.flag("quiet") ? "none" : given ?? "all";
   return {
     quiet: spec === "none",
     format: parseChoice("--format", parsed.value("format") ?? "text", FORMATS),

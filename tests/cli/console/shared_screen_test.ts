@@ -22,7 +22,9 @@ const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().enc
 
 Deno.test("a message begins on a line of its own", () => {
   const { shown, stream } = screen();
-  const { stdout, stderr } = new SharedScreen(stream, stream, () => {});
+  const shared = new SharedScreen();
+  const stdout = shared.forGuest(stream);
+  const stderr = shared.forMessages(stream, () => {});
   stderr.writeSync(bytesOf("a\n"));
   stdout.writeSync(bytesOf("login: "));
   stderr.writeSync(bytesOf("b\n"));
@@ -34,11 +36,9 @@ Deno.test("a message begins on a line of its own", () => {
 
 Deno.test("guest output waits for the end of a message that is half written", () => {
   const { shown, stream } = screen();
-  const { stdout, stderr } = new SharedScreen(
-    stream,
-    stream,
-    () => stderr.writeSync(bytesOf("d\n")),
-  );
+  const shared = new SharedScreen();
+  const stdout = shared.forGuest(stream);
+  const stderr = shared.forMessages(stream, () => stderr.writeSync(bytesOf("d\n")));
   stream.room = 3;
   assertEquals(stderr.writeSync(bytesOf("abcd\n")), 3);
   assertEquals(stdout.writeSync(bytesOf("x")), 0);
@@ -47,9 +47,24 @@ Deno.test("guest output waits for the end of a message that is half written", ()
   assertEquals(shown.join(""), "abcd\nx");
 });
 
+Deno.test("a message waits for the end of another that is half written", () => {
+  const { shown, stream } = screen();
+  const shared = new SharedScreen();
+  const trace = shared.forMessages(stream, () => trace.writeSync(bytesOf("d\n")));
+  const stderr = shared.forMessages(stream, () => {});
+  stream.room = 3;
+  trace.writeSync(bytesOf("abcd\n"));
+  assertEquals(stderr.writeSync(bytesOf("x\n")), 0);
+  stream.room = Infinity;
+  assertEquals(stderr.writeSync(bytesOf("x\n")), 2);
+  assertEquals(shown.join(""), "abcd\nx\n");
+});
+
 Deno.test("without room for the line's end a message waits", () => {
   const { shown, stream } = screen();
-  const { stdout, stderr } = new SharedScreen(stream, stream, () => {});
+  const shared = new SharedScreen();
+  const stdout = shared.forGuest(stream);
+  const stderr = shared.forMessages(stream, () => {});
   stdout.writeSync(bytesOf("x"));
   stream.room = 0;
   assertEquals(stderr.writeSync(bytesOf("a\n")), 0);
