@@ -11,7 +11,13 @@ import { PAGE_BYTES } from "../pages.ts";
 import { CR0, CR4, EFER } from "../x86/control_registers.ts";
 import { identityMap } from "../x86/page_tables.ts";
 import { encodeGdt, flatSegment, realModeSegment } from "../x86/segments.ts";
-import type { BootPlan, EntryState, Placement } from "./plan.ts";
+import {
+  BARE_PROTOCOLS,
+  type BootPlan,
+  type EntryState,
+  type Placement,
+  type Segment,
+} from "./plan.ts";
 
 /** The selectors for CS and for the other segment registers. */
 export type Selectors = EntryState["selectors"];
@@ -20,6 +26,8 @@ export type Selectors = EntryState["selectors"];
 const SELECTORS: Selectors = { code: 0x08, data: 0x10 };
 /** The top of the stack in protected and long mode. */
 const STACK_END = 0x10_0000;
+/** Where the PC's low megabyte ends. */
+const LOW_MEMORY_END = 0x10_0000n;
 /** RFLAGS with only bit 1 set, which always is (SDM volume 1, 3.4.3). */
 const RFLAGS_RESET = 2n;
 
@@ -88,6 +96,8 @@ export function longEntry(
 
 /** Writes a plan into guest memory and sets the processor up to start it. */
 export function enter(plan: BootPlan, memory: GuestMemory, vcpu: Vcpu): void {
+  // An image's zeros, where firmware has left something, and then all bytes, which stay.
+  for (const segment of plan.segments) clearLowZeros(segment, memory);
   for (const { gpa, bytes } of plan.segments) memory.write(gpa, bytes);
   const { mode, rip, rsp, registers, selectors, gdt, cr3 } = plan.entry;
   const sregs = vcpu.sregs();
@@ -102,6 +112,8 @@ export function enter(plan: BootPlan, memory: GuestMemory, vcpu: Vcpu): void {
     sregs.gdt = { base: gdt!.base, limit: gdt!.limit, padding: [0, 0, 0] };
     sregs.cr0 |= CR0.PE;
   }
+  // Firmware turns the caches on, and kernels expect them so.
+  if (!BARE_PROTOCOLS.includes(plan.protocol)) sregs.cr0 &= ~(CR0.CD | CR0.NW);
   if (mode === "long") {
     sregs.cr0 |= CR0.PG;
     sregs.cr3 = cr3!;
@@ -110,4 +122,12 @@ export function enter(plan: BootPlan, memory: GuestMemory, vcpu: Vcpu): void {
   }
   vcpu.setSregs(sregs);
   vcpu.setRegs({ ...registers, rip, rsp, rflags: RFLAGS_RESET });
+}
+
+/** Clears the zeros of a segment in the low megabyte, which firmware uses before the image. */
+function clearLowZeros({ gpa, bytes, sizeBytes }: Segment, memory: GuestMemory): void {
+  const start = gpa + BigInt(bytes.length);
+  const end = gpa + BigInt(sizeBytes);
+  const size = Number((end < LOW_MEMORY_END ? end : LOW_MEMORY_END) - start);
+  if (size > 0) memory.write(start, new Uint8Array(size));
 }

@@ -35,6 +35,9 @@ export const BOOT_PROTOCOLS = [
 /** One of {@linkcode BOOT_PROTOCOLS}. */
 export type BootProtocol = typeof BOOT_PROTOCOLS[number];
 
+/** Protocols that promise the image nothing but memory and a mode: no PC, no firmware. */
+export const BARE_PROTOCOLS: readonly BootProtocol[] = ["flat16", "flat32", "flat64", "elf"];
+
 /** A file for the guest beside the image. */
 export interface BootModule {
   /** Its name, for protocols that hand it over. */

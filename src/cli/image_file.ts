@@ -8,6 +8,7 @@ import { SystemError } from "../../ffi/libc.ts";
 import { compressionOf } from "../boot/compression.ts";
 import { ImageError } from "../boot/image.ts";
 import {
+  BARE_PROTOCOLS,
   type BootModule,
   type BootOptions,
   type BootPlan,
@@ -195,9 +196,6 @@ export function parseBootValues(options: ParsedOptions<BootOption>): BootValues 
     entry: address("entry"),
   };
 }
-
-/** Protocols that promise the image no PC. */
-const BARE_PROTOCOLS: readonly BootProtocol[] = ["flat16", "flat32", "flat64", "elf"];
 
 function usualMachine(protocol: BootProtocol): MachineType {
   return BARE_PROTOCOLS.includes(protocol) ? "bare" : "pc";

@@ -165,6 +165,7 @@ async function report(error: unknown): Promise<number> {
     return code;
   };
   if (name === "HoleError") return fail(EXIT_CODES.usage, `--hole: ${message}`);
+  if (name === "BusOverlapError") return fail(EXIT_CODES.usage, `--debug-exit: ${message}`);
   if (name === "FwCfgError") return fail(EXIT_CODES.usage, `--fw-cfg: ${message}`);
   if (error instanceof UsageError) return fail(EXIT_CODES.usage, await error.withSuggestion());
   const errno = name === "SystemError" ? (error as { code?: string }).code ?? "" : "";

@@ -1,13 +1,13 @@
 /**
- * The 8042 keyboard controller without a keyboard or a mouse: what resets a PC
- * and opens its A20 gate, and enough of the rest that a driver finds a
- * controller with nothing plugged in (IBM PC/AT Technical Reference, keyboard
- * controller).
+ * The 8042 keyboard controller with a keyboard and no mouse: what resets a PC and
+ * opens its A20 gate, and the way to the keyboard (IBM PC/AT Technical Reference,
+ * keyboard controller).
  *
  * @module
  */
 
 import type { A20Gate } from "./a20_gate.ts";
+import { Ps2Keyboard } from "./ps2_keyboard.ts";
 import type { Device, IrqSink, MachineEventSink } from "./device.ts";
 
 /** Status register. */
@@ -25,6 +25,9 @@ const ENABLE_KEYBOARD = 0xae;
 const READ_INPUT_PORT = 0xc0;
 const READ_OUTPUT_PORT = 0xd0;
 const WRITE_OUTPUT_PORT = 0xd1;
+const WRITE_KEYBOARD_OUTPUT = 0xd2;
+const WRITE_MOUSE_OUTPUT = 0xd3;
+const WRITE_MOUSE = 0xd4;
 const DISABLE_A20 = 0xdd;
 const ENABLE_A20 = 0xdf;
 /** From here on, a command pulses the output lines whose bits are 0. */
@@ -33,6 +36,8 @@ const PULSE = 0xf0;
 const SELF_TEST_OK = 0x55;
 const NO_FAULT = 0x00;
 const CLOCK_STUCK_LOW = 0x01;
+/** How much the keyboard sends before it is read. */
+const KEYBOARD_BUFFER_BYTES = 16;
 /** Configuration. */
 const KEYBOARD_INTERRUPT = 0x01;
 const KEYBOARD_OFF = 0x10;
@@ -47,7 +52,7 @@ export class I8042 {
   readonly data: Device = {
     name: "i8042",
     accessBytes: 1,
-    read: () => this.#takeAnswer(),
+    read: () => this.#takeOutput(),
     write: (_offset, _sizeBytes, value) => this.#writeData(value),
   };
   /** Behind port 0x64. */
@@ -59,8 +64,11 @@ export class I8042 {
   };
 
   #configuration = KEYBOARD_OFF | MOUSE_OFF | STATUS.selfTestPassed;
-  #answer = 0;
-  #hasAnswer = false;
+  /** What the guest has to read: the controller's reply, before what the keyboard has sent. */
+  #reply: number | undefined;
+  readonly #sent: number[] = [];
+  #lastRead = 0;
+  readonly #keyboard = new Ps2Keyboard();
   /** The command that awaits its data byte; 0 if none does. */
   #awaiting = 0;
   #lastWasCommand = false;
@@ -74,7 +82,7 @@ export class I8042 {
 
   #status(): number {
     return STATUS.selfTestPassed | STATUS.unlocked |
-      (this.#hasAnswer ? STATUS.outputFull : 0) |
+      (this.#hasOutput ? STATUS.outputFull : 0) |
       (this.#lastWasCommand ? STATUS.lastWasCommand : 0);
   }
 
@@ -83,9 +91,12 @@ export class I8042 {
     this.#awaiting = 0;
     switch (command) {
       case READ_CONFIGURATION:
-        return this.#reply(this.#configuration);
+        return this.#replyWith(this.#configuration);
       case WRITE_CONFIGURATION:
       case WRITE_OUTPUT_PORT:
+      case WRITE_KEYBOARD_OUTPUT:
+      case WRITE_MOUSE_OUTPUT:
+      case WRITE_MOUSE:
         this.#awaiting = command;
         return;
       case DISABLE_MOUSE:
@@ -95,11 +106,11 @@ export class I8042 {
         this.#configuration &= ~MOUSE_OFF;
         return;
       case TEST_MOUSE:
-        return this.#reply(CLOCK_STUCK_LOW); // there is no second port
+        return this.#replyWith(CLOCK_STUCK_LOW); // there is no second port
       case SELF_TEST:
-        return this.#reply(SELF_TEST_OK);
+        return this.#replyWith(SELF_TEST_OK);
       case TEST_KEYBOARD:
-        return this.#reply(NO_FAULT);
+        return this.#replyWith(NO_FAULT);
       case DISABLE_KEYBOARD:
         this.#configuration |= KEYBOARD_OFF;
         return;
@@ -107,9 +118,9 @@ export class I8042 {
         this.#configuration &= ~KEYBOARD_OFF;
         return;
       case READ_INPUT_PORT:
-        return this.#reply(0);
+        return this.#replyWith(0);
       case READ_OUTPUT_PORT:
-        return this.#reply(NOT_RESET | (this.a20.enabled ? A20 : 0));
+        return this.#replyWith(NOT_RESET | (this.a20.enabled ? A20 : 0));
       case DISABLE_A20:
       case ENABLE_A20:
         this.a20.enabled = command === ENABLE_A20;
@@ -122,30 +133,54 @@ export class I8042 {
     this.#lastWasCommand = false;
     const command = this.#awaiting;
     this.#awaiting = 0;
-    if (command === WRITE_CONFIGURATION) {
-      this.#configuration = value;
-      this.#update();
-    } else if (command === WRITE_OUTPUT_PORT) {
-      this.a20.enabled = (value & A20) !== 0;
-      if (!(value & NOT_RESET)) this.onEvent({ kind: "reset" });
+    switch (command) {
+      case WRITE_CONFIGURATION:
+        this.#configuration = value;
+        return this.#update();
+      case WRITE_OUTPUT_PORT:
+        this.a20.enabled = (value & A20) !== 0;
+        if (!(value & NOT_RESET)) this.onEvent({ kind: "reset" });
+        return;
+      case WRITE_KEYBOARD_OUTPUT:
+        return this.#send([value]);
+      case WRITE_MOUSE_OUTPUT:
+      case WRITE_MOUSE:
+        return; // there is no mouse to answer
+      default:
+        this.#configuration &= ~KEYBOARD_OFF;
+        return this.#send(this.#keyboard.receive(value));
     }
-    // Anything else is for the keyboard, and there is none to answer.
   }
 
-  #reply(value: number): void {
-    this.#answer = value;
-    this.#hasAnswer = true;
+  get #hasOutput(): boolean {
+    return this.#reply !== undefined || this.#sent.length > 0;
+  }
+
+  #replyWith(value: number): void {
+    this.#reply = value;
+    this.#update();
+  }
+
+  /** What the keyboard sends, as far as its buffer has room. */
+  #send(bytes: readonly number[]): void {
+    this.#sent.push(...bytes.slice(0, KEYBOARD_BUFFER_BYTES - this.#sent.length));
     this.#update();
   }
 
   /** Further reads give the last byte again. */
-  #takeAnswer(): number {
-    this.#hasAnswer = false;
+  #takeOutput(): number {
+    if (this.#reply !== undefined) {
+      this.#lastRead = this.#reply;
+      this.#reply = undefined;
+    } else {
+      this.#lastRead = this.#sent.shift() ?? this.#lastRead;
+    }
+    this.irq(false); // so that each byte makes an edge
     this.#update();
-    return this.#answer;
+    return this.#lastRead;
   }
 
   #update(): void {
-    this.irq(this.#hasAnswer && (this.#configuration & KEYBOARD_INTERRUPT) !== 0);
+    this.irq(this.#hasOutput && (this.#configuration & KEYBOARD_INTERRUPT) !== 0);
   }
 }

@@ -125,17 +125,36 @@ export type Devices = ReadonlyMap<string, Device>;
 /**
  * Puts devices on the buses, where the table says.
  *
+ * @param debugExitPort where the debug-exit port goes instead; as wide as there is room
  * @throws {RangeError} for a device that the table does not know
+ * @throws {BusOverlapError} when another device claims the debug-exit port
  */
-export function plugIn(devices: Devices, ports: PortBus, mmio: MmioBus): void {
+export function plugIn(
+  devices: Devices,
+  ports: PortBus,
+  mmio: MmioBus,
+  debugExitPort?: number,
+): void {
   const known = new Set(ADDRESS_MAP.map((row) => row.device));
   for (const name of devices.keys()) {
     if (!known.has(name)) throw new RangeError(`${name} is not in the address map`);
   }
   for (const row of ADDRESS_MAP) {
     const device = devices.get(row.device);
+    if (row.device === "debug-exit" && debugExitPort !== undefined) continue;
     if (device) (row.space === "port" ? ports : mmio).add(row, device);
   }
+  const debugExit = devices.get("debug-exit");
+  if (debugExit && debugExitPort !== undefined) {
+    ports.add({ start: debugExitPort, size: roomAt(ports, debugExitPort) }, debugExit);
+  }
+}
+
+/** How many ports from one on the debug-exit port can have: that one, and up to three free ones. */
+function roomAt(ports: PortBus, start: number): number {
+  let size = 1;
+  while (size < 4 && start + size < 0x1_0000 && !ports.claims(start + size)) size++;
+  return size;
 }
 
 /** The table in Markdown, for the documentation. */

@@ -84,6 +84,8 @@ export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
   readonly serial?: readonly (SerialBackend | undefined)[];
   /** The kernel's command line, for a PC's fw_cfg. Default: empty. */
   readonly commandLine?: string;
+  /** The port by which the guest ends the run. Default 0xf4. */
+  readonly debugExitPort?: number;
   /** Further files in a PC's fw_cfg. */
   readonly fwCfg?: readonly FwCfgFile[];
   /** Serves exits. Default: the devices alone ({@linkcode serve}). */
@@ -224,7 +226,8 @@ export class VirtualMachine implements Disposable {
       this.#secondaries = stack.use(new SecondaryVcpus(this.contexts.slice(1), uarts, mayPost));
       this.#control.secondaries = this.#secondaries;
     }
-    plugIn(this.#devices(options.output ?? (() => {})), this.ports, this.mmio);
+    const devices = this.#devices(options.output ?? (() => {}));
+    plugIn(devices, this.ports, this.mmio, options.debugExitPort);
     this.#stack = stack.move();
   }
 

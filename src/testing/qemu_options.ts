@@ -17,19 +17,22 @@ export interface Translation {
 }
 
 /** Flags that ask for what vmexit does anyway. */
-const SAME_FLAGS = ["enable-kvm", "no-reboot", "nodefaults", "nographic"];
+const SAME_FLAGS = ["enable-kvm", "no-hpet", "no-reboot", "nodefaults", "nographic"];
 /** Options that ask for what vmexit does anyway. */
 const SAME_VALUES: readonly (readonly [string, RegExp])[] = [
   ["accel", /^kvm(,|$)/],
-  ["machine", /^accel=kvm$/],
+  ["machine", /^(?:(?:accel=kvm|hpet=off|pc|type=pc)(?:,(?!$)|$))+$/],
   ["display", /^none$/],
   ["vnc", /^none$/],
   ["serial", /^stdio$/],
   ["monitor", /^none$/],
-  ["device", /^(pc-testdev|isa-debug-exit(,iobase=0xf4)?(,iosize=0x4)?)$/],
+  ["device", /^(pc-testdev|isa-debug-exit,iobase=0xf4(,iosize=\w+)?)$/],
 ];
 /** Flags. All other options take the next word as their value unless it is an option. */
-const FLAGS = [...SAME_FLAGS, "no-acpi", "no-hpet", "S", "s"];
+const FLAGS = [...SAME_FLAGS, "no-acpi", "S", "s"];
+
+/** QEMU's debug-exit port, which is 0x501 unless told otherwise. */
+const DEBUG_EXIT = /^isa-debug-exit(?:,iobase=(0x[0-9a-f]+|\d+))?(?:,iosize=\w+)?$/;
 
 /** CPU models that vmexit's, with all features of KVM, can stand in for. */
 const MODELS = ["host", "max", "qemu64", "kvm64"];
@@ -103,6 +106,10 @@ function translate(name: string, value: string): string | undefined {
       return /^\d+[kmgt]$/i.test(value) ? `--memory=${value}` : undefined;
     case "smp":
       return /^\d+$/.test(value) ? `--cpus=${value}` : undefined;
+    case "device": {
+      const [, port = "0x501"] = DEBUG_EXIT.exec(value) ?? [];
+      return DEBUG_EXIT.test(value) ? `--debug-exit=${port}` : undefined;
+    }
     case "initrd":
       return value === "" ? undefined : `--initrd=${value}`;
     default:

@@ -5,7 +5,8 @@ import type { BootPlan, BootProtocol } from "../../src/boot/plan.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";
 import type { Regs, Sregs } from "../../src/kvm/vcpu.ts";
 import { GuestMemory } from "../../src/memory/guest_memory.ts";
-import { elf, HALT, multiboot } from "../lib/images.ts";
+import { elf, HALT, imageFile, multiboot } from "../lib/images.ts";
+import { CR0 } from "../../src/x86/control_registers.ts";
 import { bzImage } from "../lib/linux.ts";
 import { kvmTest } from "../lib/kvm.ts";
 
@@ -108,4 +109,47 @@ kvmTest("a Linux kernel has its selectors, boot_params in RSI and all else 0", (
       assertEquals([sregs.cs.l, sregs.gdt.limit], [protocol === "linux:64" ? 1 : 0, 0x1f]);
     });
   }
+});
+
+kvmTest("kernels are entered with the caches on, other images as the processor was reset", () => {
+  const caches = CR0.CD | CR0.NW;
+  const cr0 = (image: Uint8Array, protocol: BootProtocol): bigint => {
+    let value = 0n;
+    look(image, protocol, ({ sregs }) => value = sregs.cr0);
+    return value;
+  };
+  const pvh = imageFile("pvh-info.pvh");
+  for (
+    const [image, protocol] of [
+      [multiboot(), "multiboot"],
+      [imageFile("mb2-info.mb2"), "multiboot2"],
+      [pvh, "pvh"],
+      [bzImage(), "linux:16"],
+      [bzImage(), "linux:32"],
+      [bzImage(), "linux:64"],
+      [imageFile("vmlinux.elf"), "linux"],
+    ] as const
+  ) {
+    assertEquals(cr0(image, protocol) & caches, 0n, protocol);
+  }
+  assertEquals(cr0(pvh, "pvh"), CR0.PE | CR0.ET, "PVH: all but these are clear");
+  for (const protocol of ["flat16", "flat32", "flat64"] as const) {
+    assertEquals(cr0(HALT, protocol) & caches, caches, protocol);
+  }
+});
+
+kvmTest("zeros of an image replace what firmware has left, and not the image's bytes", () => {
+  using kvm = Kvm.open();
+  using memory = new GuestMemory(4 << 20);
+  using vm = kvm.createVm();
+  memory.attach(vm);
+  using vcpu = vm.createVcpu(0);
+  memory.write(0xf_0000n, new Uint8Array(0x1000).fill(0xee));
+  const segments = [
+    { bytes: new Uint8Array([1]), p_paddr: 0xe_f000n, p_memsz: 0x20_0000n },
+    { bytes: new Uint8Array([2]), p_paddr: 0xf_0800n },
+  ];
+  enter(planBoot(elf({ segments }), "", "elf", { ram: memory.ranges }), memory, vcpu);
+  assertEquals(memory.read(0xf_0000n, 0x800), new Uint8Array(0x800));
+  assertEquals([...memory.read(0xf_0800n, 2)], [2, 0]);
 });

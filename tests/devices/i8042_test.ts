@@ -75,7 +75,7 @@ Deno.test("a command replaces one that awaits its data", () => {
   command(0xaa);
   send(0xff);
   command(0x20);
-  assertEquals(take(), 0x34, "still the configuration after reset");
+  assertEquals(take(), 0x24, "as after reset, but for the keyboard, which the byte went to");
 });
 
 Deno.test("a reply interrupts if the configuration enables it", () => {
@@ -92,9 +92,51 @@ Deno.test("a reply interrupts if the configuration enables it", () => {
   assertEquals(levels.at(-1), false);
 });
 
-Deno.test("there is no keyboard to answer", () => {
-  const { send, status } = controller();
-  send(0xff);
+Deno.test("the keyboard's answers are read one by one, each with an interrupt", () => {
+  const { command, send, take, status, levels } = controller();
+  command(0x60);
+  send(0x01);
+  send(0xf2);
+  assertEquals([take(), take(), take()], [0xfa, 0xab, 0x83]);
+  assertEquals(status() & OUTPUT_FULL, 0);
+  assertEquals(levels.filter((level, i) => level !== (levels[i - 1] ?? false)), [
+    ...[true, false, true, false],
+    ...[true, false],
+  ]);
+});
+
+Deno.test("the controller replies before the keyboard, and neither byte is lost", () => {
+  const { command, send, take } = controller();
+  send(0xf4);
+  command(0xaa);
+  assertEquals([take(), take()], [0x55, 0xfa]);
+});
+
+Deno.test("a byte to the keyboard turns it on", () => {
+  const { command, send, take } = controller();
+  command(0xad);
+  send(0xee);
+  assertEquals(take(), 0xee);
+  command(0x20);
+  assertEquals(take() & 0x10, 0);
+});
+
+Deno.test("bytes for the mouse, which there is not, get no answer; keyboard output comes back", () => {
+  const { command, send, take, status } = controller();
+  for (const mouse of [0xd3, 0xd4]) {
+    command(mouse);
+    send(0xff);
+    assertEquals(status() & OUTPUT_FULL, 0);
+  }
+  command(0xd2);
+  send(0x1e);
+  assertEquals([status() & OUTPUT_FULL, take()], [OUTPUT_FULL, 0x1e]);
+});
+
+Deno.test("a keyboard that is not read keeps 16 bytes", () => {
+  const { send, take, status } = controller();
+  for (let i = 0; i < 100; i++) send(0xee);
+  for (let i = 0; i < 16; i++) assertEquals([status() & OUTPUT_FULL, take()], [OUTPUT_FULL, 0xee]);
   assertEquals(status() & OUTPUT_FULL, 0);
 });
 

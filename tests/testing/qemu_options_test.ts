@@ -24,6 +24,25 @@ Deno.test("QEMU's options become those of run, and what has no equivalent is lis
   });
 });
 
+Deno.test("QEMU's debug-exit port is where QEMU has it, and what vmexit has not may be turned off", () => {
+  const translated = (...words: string[]) => translateQemuOptions(words, ["debug-exit"]);
+  for (
+    const [device, options] of [
+      ["isa-debug-exit", ["--debug-exit=0x501"]],
+      ["isa-debug-exit,iobase=0x600,iosize=0x2", ["--debug-exit=0x600"]],
+      ["isa-debug-exit,iobase=0xf4,iosize=0x4", []],
+    ] as const
+  ) {
+    assertEquals(translated("-device", device), {
+      args: [],
+      options: [...options],
+      untranslated: [],
+    });
+  }
+  assertEquals(translated("-no-hpet", "-machine", "pc,accel=kvm,hpet=off").untranslated, []);
+  assertEquals(translated("-machine", "hpet=on").untranslated, ["-machine hpet=on"]);
+});
+
 Deno.test("an option that run does not have is listed", () => {
   assertEquals(translateQemuOptions(["-smp", "2"], ["memory"]).untranslated, ["-smp 2"]);
 });

@@ -42,7 +42,7 @@ check = /sys/yes=Y
 `,
   );
   assertEquals([test!.name, test!.line, test!.folder, test!.image], ["one", 2, dir.path, "a.flat"]);
-  assertEquals(test!.options, ["--memory=2048M", "--cpus=2", "--append=a.flat x y -z q r"]);
+  assertEquals(test!.options, ["--memory=2048M", "--cpus=2", "--append=x y -z q r"]);
   assertEquals([test!.timeoutMs, test!.tags, test!.skip], [30_000, ["vmexit", "slow"], undefined]);
   assertEquals([test!.judge.by, test!.untranslated], ["kvm-unit-tests", []]);
 });
@@ -60,7 +60,7 @@ colour = red
 timeout = soon
 `,
   );
-  assertEquals(test!.options, ["--append=a.flat old style 1234"]);
+  assertEquals(test!.options, ["--append=old style 1234"]);
   assertEquals(test!.timeoutMs, 90_000);
   assertEquals(
     test!.untranslated.toSorted(),
@@ -79,7 +79,25 @@ timeout = soon
 Deno.test("parameters may go over several lines", () => {
   using dir = new TempDir();
   const [test] = read(dir, '[one]\nfile = a.flat\nextra_params = """-m 64 \\\n-smp 2"""\n');
-  assertEquals(test!.options, ["--memory=64M", "--cpus=2", "--append=a.flat"]);
+  assertEquals(test!.options, ["--memory=64M", "--cpus=2"]);
+});
+
+Deno.test("a comment may follow anything, and # within a word or quotes is none", () => {
+  using dir = new TempDir();
+  const [test] = read(
+    dir,
+    `[one] # the first
+file = a.flat # its image
+smp = 2\t# two
+test_args = "a # b" c#d 'e #f' # the rest
+extra_params = """-m 64 \\
+-cpu max""" # and more
+accel = kvm # only
+`,
+  );
+  assertEquals([test!.name, test!.image, test!.skip], ["one", "a.flat", undefined]);
+  assertEquals(test!.options, ["--memory=64M", "--cpus=2", "--append=a # b c#d e #f"]);
+  assertEquals(test!.untranslated, []);
 });
 
 Deno.test("tests that cannot run here are skipped with the reason", () => {
@@ -87,6 +105,12 @@ Deno.test("tests that cannot run here are skipped with the reason", () => {
   const reason = (lines: string, tags?: string[]) => read(dir, `[one]\n${lines}`, tags)[0]!.skip;
   assertEquals(reason("file = a.flat\narch = i386"), "i386 only");
   assertEquals(reason("file = a.flat\naccel = tcg"), "accel tcg only");
+  assertEquals(reason("file = a.flat\naccel = tcg|hvf"), "accel tcg|hvf only");
+  assertEquals(reason("file = a.flat\naccel = kv"), "accel kv only", "the whole name counts");
+  assertEquals(reason("file = a.flat\naccel = ("), "accel ( only", "no regular expression");
+  for (const accel of ["kvm", "kvm|tcg", "tcg|kvm", "k.m", ".*"]) {
+    assertEquals(reason(`file = a.flat\naccel = ${accel}`), undefined, accel);
+  }
   assertEquals(reason("file = b.flat"), "b.flat does not exist");
   assertEquals(reason("file = a.flat\ncheck = /sys/yes=N"), "/sys/yes is not N");
   assertEquals(reason("file = a.flat\ncheck = /sys/yes=Y /sys/no=Y"), "/sys/no is not Y");

@@ -159,6 +159,11 @@ export const RUN = {
       help: "a file in the PC's fw_cfg: NAME,file=PATH or NAME,string=TEXT",
     },
     {
+      name: "debug-exit",
+      value: "PORT",
+      help: "the port that ends the run with code 2V + 1 (default 0xf4; QEMU's default is 0x501)",
+    },
+    {
       name: "trace",
       value: "SPEC",
       values: { kind: "list", words: traceNames },

@@ -22,7 +22,7 @@ import {
 import type { ParsedOptions } from "./parse.ts";
 import { parseSerial, type SerialChoice } from "./serial_option.ts";
 import { UsageError } from "./usage_error.ts";
-import { parseAddress, parseChoice, parseCount, parseDuration } from "./values.ts";
+import { parseAddress, parseChoice, parseCount, parseDuration, parsePort } from "./values.ts";
 
 /** The local APICs of more have no room for their ids in 8 bits, of which one value means all. */
 const MAX_CPUS = 255;
@@ -59,6 +59,10 @@ export function parseRunOptions(parsed: ParsedOptions<RunOption>): RunOptions {
   );
   const cpuFeatures = given(parsed.value("cpu"), parseCpu);
   const maxExits = given(parsed.value("max-exits"), (text) => parseCount("--max-exits", text));
+  const debugExitPort = given(
+    parsed.value("debug-exit"),
+    (text) => parsePort("--debug-exit", text),
+  );
   const timeout = given(parsed.value("timeout"), (text) => parseDuration("--timeout", text));
   return {
     timeoutMs: timeout ?? Infinity,
@@ -89,6 +93,7 @@ export function parseRunOptions(parsed: ParsedOptions<RunOption>): RunOptions {
       ...(faultRetries === undefined ? {} : { faultRetries }),
       ...(cpuFeatures === undefined ? {} : { cpuFeatures }),
       ...(maxExits === undefined ? {} : { maxExits }),
+      ...(debugExitPort === undefined ? {} : { debugExitPort }),
     },
   };
 }

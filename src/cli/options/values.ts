@@ -52,6 +52,15 @@ export function parseAddress(option: string, text: string): bigint {
   return address;
 }
 
+/** An I/O port. @throws {UsageError} */
+export function parsePort(option: string, text: string): number {
+  const port = addressOf(text);
+  if (port === undefined || port > 0xffffn) {
+    throw new UsageError(`${option}: "${text}" is not a port; write it as 0x501`);
+  }
+  return Number(port);
+}
+
 /** A whole number of at least 1. @throws {UsageError} */
 export function parseCount(option: string, text: string): number {
   const count = /^\d+$/.test(text) ? Number(text) : 0;
