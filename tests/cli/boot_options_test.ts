@@ -57,7 +57,7 @@ kvmTest("a Multiboot kernel gets --append as it was given, and each --initrd", a
     image("mb-info.mb"),
   );
   assertEquals(code, 0);
-  assertStringIncludes(stdout, `\ncmdline=${commandLine}\n`);
+  assertStringIncludes(stdout, `\ncmdline=${image("mb-info.mb")} ${commandLine}\n`);
   const modules = [...stdout.matchAll(/^module .* string=(.*)\ncontent=(.*)$/gm)];
   assertEquals(modules.map((m) => m.slice(1)), [[first, "one"], [second, "two"]]);
 });
@@ -79,7 +79,8 @@ for (
     async () => {
       const { code, stdout } = await vmexit("run", "-q", ...args, image("mb-info.mb"));
       assertEquals(code, 0);
-      assertStringIncludes(stdout, `\ncmdline=${commandLine}\n`);
+      const whole = `${image("mb-info.mb")} ${commandLine}`.trimEnd();
+      assertStringIncludes(stdout, `\ncmdline=${whole}\n`);
     },
   );
 }

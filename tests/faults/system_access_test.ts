@@ -104,7 +104,7 @@ for (
     ["stosq", "90 90 48 ab f4", BAD],
     ["movsb", "90 90 a4 f4", BAD],
     ["mov [rdi], cl", "b0 3e 88 0f f4", BAD], // behind mov al, 0x3e
-    ["call 0x0000000000100010", "e8 0b 00 00 00 f4", BAD + 0xf8],
+    ["call 0x100010", "e8 0b 00 00 00 f4", BAD + 0xf8],
   ] as const
 ) {
   kvmTest(
