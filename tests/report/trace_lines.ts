@@ -7,6 +7,7 @@
 import { prepare, type Prepared } from "../../src/report/aggregate.ts";
 import { regionsOf } from "../../src/report/regions.ts";
 import { readTrace, type Trace } from "../../src/report/trace.ts";
+import { exitRecord, HALT } from "../lib/trace_records.ts";
 
 /** A record; what is left out is as in most. */
 export type Fields = Record<string, unknown>;
@@ -30,22 +31,11 @@ export const BEGIN: Fields = {
 };
 
 /** The record of a run that ended well. */
-export const OUTCOME: Fields = {
-  type: "outcome",
-  v: 1,
-  kind: "halt",
-  exit_code: 0,
-  message: "guest halted (HLT)",
-  exits: 3,
-  by_reason: {},
-  faults_resolved: 0,
-  t_us: 100,
-  guest_us: 25,
-};
+export const OUTCOME: Fields = { ...HALT, t_us: 100, guest_us: 25 };
 
 /** An exit that halts, but for what is given. */
 export function exit(fields: Fields): Fields {
-  return { type: "exit", v: 1, n: 1, t_us: 0, cpu: 0, reason: "HLT", code: 5, ...fields };
+  return exitRecord(fields);
 }
 
 /** An OUT of bytes to a port, served by `uart0` unless told otherwise. */
