@@ -37,7 +37,7 @@ export async function judge(test: TestCase, evidence: Evidence): Promise<Verdict
     });
   }
   if (test.judge.by === "kvm-unit-tests") return judgeUnitTest(test, process);
-  const failures = await expectationFailures(test.judge.expect, evidence, test.ownTrace);
+  const failures = await expectationFailures(test, test.judge.expect, evidence);
   return { status: failures.length === 0 ? "passed" : "failed", failures, guestReports: [] };
 }
 
@@ -46,9 +46,9 @@ function failed(failure: Failure): Verdict {
 }
 
 async function expectationFailures(
+  { ownTrace, timeoutMs }: TestCase,
   expect: Expectations,
   { process, watches, golden }: Evidence,
-  ownTrace: boolean,
 ): Promise<Failure[]> {
   const { outcome, code } = process;
   const failures: Failure[] = [];
@@ -62,7 +62,7 @@ async function expectationFailures(
     });
   }
   if (expect.stdout) {
-    failures.push(...await outputFailures(process.stdout, expect.stdout, golden));
+    failures.push(...await outputFailures(process.stdout, expect.stdout, golden, timeoutMs));
   }
   if (ownTrace) return failures;
   if (!outcome) {

@@ -5,6 +5,7 @@
  */
 
 import { difference } from "./difference.ts";
+import { findPatterns } from "./patterns.ts";
 import type { Failure } from "./run_result.ts";
 import type { OutputExpectation } from "./test_case.ts";
 import { quoted } from "./visible.ts";
@@ -18,11 +19,13 @@ const SHOWN = 400;
  * What is wrong with an output.
  *
  * @param golden the content of the golden file; `undefined` where there is none
+ * @param timeoutMs how long a pattern may take
  */
 export async function outputFailures(
   bytes: Bytes,
   expect: OutputExpectation,
   golden: Bytes | undefined,
+  timeoutMs: number,
 ): Promise<Failure[]> {
   const text = decode(bytes);
   const failures: Failure[] = [];
@@ -46,8 +49,14 @@ export async function outputFailures(
   for (const part of expect.contains) {
     if (!text.includes(part)) fail("contains", quoted(part));
   }
-  for (const pattern of expect.regex) {
-    if (!pattern.test(text)) fail("regex", String(pattern));
+  const answers = await findPatterns(expect.regex, text, timeoutMs);
+  for (const [i, answer] of answers.entries()) {
+    const pattern = String(expect.regex[i]);
+    if (answer === "missing") fail("regex", pattern);
+    if (answer === "slow") {
+      const actual = `no answer within ${timeoutMs} ms: it backtracks too much in this output`;
+      failures.push({ what: "stdout regex", expected: pattern, actual });
+    }
   }
   for (const part of expect.never) {
     if (text.includes(part)) fail("never", `no ${quoted(part)}`);

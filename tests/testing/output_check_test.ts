@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { outputFailures } from "../../src/testing/output_check.ts";
 import type { OutputExpectation } from "../../src/testing/test_case.ts";
 
@@ -7,7 +7,7 @@ const NOTHING: OutputExpectation = { contains: [], regex: [], inOrder: [], never
 async function broken(output: string, expect: Partial<OutputExpectation>, golden?: string) {
   const bytes = (text: string) => new TextEncoder().encode(text);
   const content = golden === undefined ? undefined : bytes(golden);
-  return await outputFailures(bytes(output), { ...NOTHING, ...expect }, content);
+  return await outputFailures(bytes(output), { ...NOTHING, ...expect }, content, 1000);
 }
 
 Deno.test("output that fits breaks nothing", async () => {
@@ -35,6 +35,19 @@ Deno.test("each expectation that is broken says so", async () => {
     ["stdout in_order", '"o" after "n"'],
   ]);
   assertEquals(failures[0]!.actual, '"one\\n"');
+});
+
+Deno.test("a pattern that backtracks without end is ended, and that is the failure", async () => {
+  const start = performance.now();
+  const failures = await broken("a".repeat(30_000), { regex: [/^(a+)+$/, /(a+)+!/, /a/, /b/] });
+  assertLess(performance.now() - start, 10_000);
+  assertEquals(failures.map(({ what, expected }) => [what, expected]), [
+    ["stdout regex", "/(a+)+!/"],
+    ["stdout regex", "/b/"],
+  ]);
+  assertStringIncludes(failures[0]!.actual, "no answer within 1000 ms");
+  const [short] = await broken("a".repeat(40), { regex: [/(a+)+!/] });
+  assertStringIncludes(short!.actual, "no answer within 1000 ms");
 });
 
 Deno.test("other output than the exact one is shown as a difference", async () => {
