@@ -272,7 +272,7 @@ export class VirtualMachine implements Disposable {
     for (;;) {
       const left = deadline - performance.now();
       if (left <= 0) return { kind: "timeout", timeoutMs };
-      const outcome = isReady() ? this.runFor(Math.min(SLICE_MS, left)) : this.outcome;
+      const outcome = isReady() ? this.runFor(Math.min(SLICE_MS, left)) : this.#wait();
       if (outcome) return outcome;
       onPause();
       await eventLoopTurn();
@@ -301,6 +301,12 @@ export class VirtualMachine implements Disposable {
   pause(): void {
     this.#deadline = 0;
     this.#endSliceIn(0);
+  }
+
+  /** Polls without running the guest: the console may ask for the end of the run. */
+  #wait(): Outcome | undefined {
+    this.#poll();
+    return this.outcome;
   }
 
   #runUntilDeadline(): Outcome | undefined {

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../lib/kvm.ts";
-import { bash, TempDir } from "../lib/vmexit.ts";
+import { bash, image, TempDir } from "../lib/vmexit.ts";
 
 /**
  * Prints 300,000 bytes, then halts; or prints without end.
@@ -146,4 +146,18 @@ kvmTest("so does a serial port into a named pipe that is not read", async () => 
   );
   assertEquals(stdout, "124\n");
   assertMatch(stderr, /lost \d+ bytes of .*com2: its reader .*\nvmexit: timeout after 1000 ms/);
+});
+
+kvmTest("nor does a report that nobody reads keep a signal from ending the tests", async () => {
+  using dir = new TempDir();
+  const tests = dir.file(
+    "a.toml",
+    `[[test]]\nname = "hello"\nimage = "${image("hello.elf")}"\nstdout = "Hello, KVM!\\n"\n`,
+  );
+  const { stdout } = await bash(
+    `pipe=$2; ${FULL_PIPE} timeout --preserve-status -s INT 3 "$VMEXIT" test "$1" >"$pipe"; echo $?`,
+    tests,
+    `${dir.path}/pipe`,
+  );
+  assertEquals(stdout, "130\n");
 });

@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { walkSync } from "@std/fs";
 import { HostFile } from "../../../ffi/host_file.ts";
 import { SystemError } from "../../../ffi/libc.ts";
+import { NonblockingStream } from "../../../ffi/nonblocking_stream.ts";
 import { EXIT_CODES } from "../../exit_codes.ts";
 import { HOST_FILES } from "../../host/facts.ts";
 import { type HostReport, inspectHost } from "../../host/report.ts";
@@ -24,7 +25,7 @@ import { runSuite, type Selection, selectTests } from "../../testing/suite.ts";
 import type { TestCase } from "../../testing/test_case.ts";
 import { testFileReader } from "../../testing/test_file.ts";
 import { readUnitTests } from "../../testing/unittests_cfg.ts";
-import { OutputBuffer } from "../../trace/output_buffer.ts";
+import { type ByteStream, OutputBuffer } from "../../trace/output_buffer.ts";
 import { readImageFile } from "../image_file.ts";
 import { type OptionOf, REPORT_FORMATS, type TEST } from "../options/options.ts";
 import type { ParsedOptions } from "../options/parse.ts";
@@ -39,6 +40,10 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const DEFAULT_COLUMNS = 80;
 /** Larger test files are not read. */
 const MAX_FILE_BYTES = 16 << 20;
+/** How long a reader that takes nothing is waited for at a time. */
+const WAIT_MS = 20;
+/** How long it has for the rest of the report after a signal. */
+const GRACE_MS = 1000;
 
 type TestOptions = ParsedOptions<OptionOf<typeof TEST>>;
 
@@ -66,19 +71,19 @@ export async function test(parsed: TestOptions): Promise<number> {
   const human = humanReporter({ color, verbose: parsed.flag("verbose") });
   const report =
     { human, tap: tapReporter(), junit: junitReporter(), json: jsonReporter() }[format];
-  const target = file && new OutputBuffer(file, output!);
+  const target = file && reportBuffer(file, output!);
   const show = (piece: (reporter: Reporter) => string): void => {
     if (!target) return screen.print(piece(report));
     target.text(piece(report));
     target.flush();
-    if (target.failure) throw new OutputError(target.failure.message);
+    throwIfLost(target);
     // The report goes to a file, so the screen gets the one for people.
     screen.print(piece(format === "human" ? humanReporter({ color, verbose: false }) : human));
   };
   const start = performance.now();
   show((reporter) => reporter.begin(items.length));
-  const { results, interrupted } = await untilSignal((signal) =>
-    runSuite(items, {
+  const { failed, interrupted } = await untilSignal(async (signal) => {
+    const results = await runSuite(items, {
       self: selfCommand(),
       program: programPath(),
       update: parsed.flag("update"),
@@ -92,12 +97,17 @@ export async function test(parsed: TestOptions): Promise<number> {
         finished: (result) => screen.finished(result),
         report: (result) => show((reporter) => reporter.result(result)),
       },
-    })
-  );
-  const summary = summarize(results, performance.now() - start);
-  show((reporter) => reporter.end(summary));
-  screen.end();
-  return interrupted ? EXIT_CODES.interrupted.code : summary.failed > 0 ? 1 : 0;
+    });
+    const summary = summarize(results, performance.now() - start);
+    show((reporter) => reporter.end(summary));
+    screen.end();
+    for (const buffer of target ? [target, screen.stdout] : [screen.stdout]) {
+      await deliver(buffer, signal);
+      throwIfLost(buffer, buffer === target);
+    }
+    return summary.failed;
+  });
+  return interrupted ? EXIT_CODES.interrupted.code : failed > 0 ? 1 : 0;
 }
 
 function parseSelection(parsed: TestOptions): Selection {
@@ -168,14 +178,14 @@ function isFolder(path: string): boolean {
 
 /** Runs until the end or a signal. */
 async function untilSignal(
-  run: (signal: AbortSignal) => Promise<TestResult[]>,
-): Promise<{ results: TestResult[]; interrupted: boolean }> {
+  run: (signal: AbortSignal) => Promise<number>,
+): Promise<{ failed: number; interrupted: boolean }> {
   const controller = new AbortController();
   const stop = (): void => controller.abort();
   for (const signal of SIGNALS) Deno.addSignalListener(signal, stop);
   try {
-    const results = await run(controller.signal);
-    return { results, interrupted: controller.signal.aborted };
+    const failed = await run(controller.signal);
+    return { failed, interrupted: controller.signal.aborted };
   } finally {
     for (const signal of SIGNALS) Deno.removeSignalListener(signal, stop);
   }
@@ -210,9 +220,28 @@ function openOutput(path: string): HostFile {
   }
 }
 
+/** A buffer for a report. While its reader stalls the report waits in memory, and tests run on. */
+function reportBuffer(stream: ByteStream, what: string): OutputBuffer {
+  return new OutputBuffer(stream, what, undefined, () => {});
+}
+
+/** @throws {OutputError} unless it was the reader that closed stdout */
+function throwIfLost({ failure }: OutputBuffer, closedIsLost = true): void {
+  if (failure && (closedIsLost || !failure.closed)) throw new OutputError(failure.message);
+}
+
+/** Writes the rest of a report. A reader that takes nothing is waited for until a signal. */
+async function deliver(buffer: OutputBuffer, signal: AbortSignal): Promise<void> {
+  let end = Infinity;
+  while (!buffer.drain(0, WAIT_MS) && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (signal.aborted) end = Math.min(end, performance.now() + GRACE_MS);
+  }
+}
+
 /** Standard output, and on a terminal a progress line below it. */
 class Screen {
-  readonly #stdout = new OutputBuffer(Deno.stdout, "stdout");
+  readonly stdout = reportBuffer(new NonblockingStream(1), "stdout");
   readonly #stderr = new OutputBuffer(Deno.stderr, "stderr");
   readonly #progress: ProgressLine | undefined;
 
@@ -234,10 +263,9 @@ class Screen {
   print(text: string): void {
     if (text === "") return;
     this.#clear();
-    this.#stdout.text(text);
-    this.#stdout.flush();
-    const { failure } = this.#stdout;
-    if (failure && !failure.closed) throw new OutputError(failure.message);
+    this.stdout.text(text);
+    this.stdout.flush();
+    throwIfLost(this.stdout, false);
     this.#draw();
   }
 

@@ -61,7 +61,7 @@ export class RunOutput implements Disposable {
     const errScreen = stderr.file.key === stdout.file.key ? outScreen : new SharedScreen();
     this.#stdout = buffer(outScreen.forGuest(stdout), "guest output to stdout");
     this.#stderr = buffer(errScreen.forMessages(stderr, () => this.#stderr.flush()), "stderr");
-    this.#endLine = () => this.#stderr.stream.writeSync(new Uint8Array());
+    this.#endLine = () => errScreen.endLine(stderr);
     if (options.file === STDOUT) {
       this.#trace = buffer(outScreen.forMessages(stdout, () => this.#trace.flush()), "stdout");
     } else if (options.file !== undefined) {

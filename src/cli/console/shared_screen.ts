@@ -51,6 +51,17 @@ export class SharedScreen {
       return count;
     });
   }
+
+  /** Ends the guest's line, if it has begun one, for a message past the stream's buffer. */
+  endLine(stream: ByteStream): void {
+    if (!this.#guestLine) return;
+    this.#guestLine = false;
+    try {
+      stream.writeSync(NEWLINE);
+    } catch {
+      // Then the message will not get there either.
+    }
+  }
 }
 
 function wrap(stream: ByteStream, writeSync: ByteStream["writeSync"]): ByteStream {
