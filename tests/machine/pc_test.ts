@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
 import { planBoot } from "../../src/boot/detect.ts";
 import { RSDP_GPA } from "../../src/firmware/tables.ts";
+import { firmwareTables } from "../../src/firmware/tables.ts";
 import { encodeE820, MemoryType } from "../../src/firmware/memory_map.ts";
 import type { SerialBackend } from "../../src/devices/serial_backend.ts";
 import { FwCfgError } from "../../src/firmware/fw_cfg_items.ts";
@@ -196,6 +197,15 @@ kvmTest("a jump to the reset vector, or INT 19h, resets", () => {
     using test = flat(listing);
     assertEquals(test.machine.runFor(5000), { kind: "reset" });
   }
+});
+
+kvmTest("there is no HPET: no table has one, and its usual place reads as all ones", () => {
+  using test = new TestMachine("hello.mb", PC);
+  const names = firmwareTables(test.machine.memory.ranges, 1).map(({ name }) => name);
+  assert(!names.includes("HPET"), names.join());
+  const data = new Uint8Array(8);
+  assertEquals(test.machine.mmio.read(0xfed0_0000, data), undefined);
+  assertEquals(data, new Uint8Array(8).fill(0xff));
 });
 
 kvmTest("a guest that spins with interrupts off has not halted", () => {
