@@ -36,7 +36,7 @@ export const MULTIBOOT_2: HeaderKind = {
 };
 
 /** How much of a file is searched for misplaced headers. */
-const SEARCHED_BYTES = 1 << 20;
+const SEARCHED_BYTES = 4 << 20;
 
 /** The offset of a version's header in a file, or `undefined` where there is none. */
 export function findHeader(image: Uint8Array, kind: HeaderKind): number | undefined {
