@@ -192,6 +192,19 @@ kvmTest("the BIOS counts ticks, and INT 1Ah tells them", () => {
   assertEquals(test.machine.runFor(5000), { kind: "power_off" });
 });
 
+kvmTest("an exception that a real-mode guest does not handle shuts it down", () => {
+  const exceptions = [
+    ["bare", "0f 0b"], // ud2
+    ["pc", "0f 0b"],
+    ["bare", "31 c9 f7 f1"], // xor cx, cx; div cx
+    ["pc", "31 c9 f7 f1"],
+  ] as const;
+  for (const [type, listing] of exceptions) {
+    using test = new TestMachine(code(listing), { type, protocol: "flat16" });
+    assertEquals(test.machine.runFor(5000)?.kind, "shutdown", `${type}: ${listing}`);
+  }
+});
+
 kvmTest("a jump to the reset vector, or INT 19h, resets", () => {
   for (const listing of ["ea f0 ff 00 f0", "cd 19", "cd 18"]) {
     using test = flat(listing);
