@@ -45,10 +45,10 @@ export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   const byName = OTHER_FLAT_NAMES.find(([pattern]) => pattern.test(name));
   if (byName) return byName[1];
   const unknown = "not a format that vmexit knows";
-  const misplaced = misplacedHeader(image);
-  if (misplaced !== undefined) throw new ImageError(`${unknown}: ${misplaced}`);
   const foreign = foreignFormat(image) ?? compressed(image);
   if (foreign !== undefined) throw new ImageError(`${unknown}: it is ${foreign}`);
+  const misplaced = misplacedHeader(image);
+  if (misplaced !== undefined) throw new ImageError(`${unknown}: ${misplaced}`);
   if (isDiskImage(image)) {
     throw new ImageError(
       `${unknown}: it is a disk image that begins with a boot sector, and there are no disks; ` +
