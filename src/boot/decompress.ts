@@ -20,6 +20,9 @@ const SIZE_BYTES = 4;
 /** What every block of lz4's legacy format but the last decompresses to. */
 const LZ4_BLOCK_BYTES = 8 << 20;
 
+/** How much is handed to a streaming decompressor at once: some thousand times as much comes out. */
+const PIECE_BYTES = 4096;
+
 /** Decompresses to at most so many bytes, or fails. */
 type Unpack = (packed: Uint8Array, maxBytes: number) => Uint8Array | Promise<Uint8Array>;
 
@@ -170,14 +173,24 @@ async function unxz(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   await initModule();
   const pieces: Uint8Array[] = [];
   let used = 0;
-  for await (
-    const piece of new Blob([new Uint8Array(packed)]).stream().pipeThrough(createUnxz())
-  ) {
+  for await (const piece of inPieces(packed).pipeThrough(createUnxz())) {
     used += piece.length;
     if (used > maxBytes) throw new TooLargeError();
     pieces.push(new Uint8Array(piece));
   }
   return concat(pieces);
+}
+
+/** Bytes in small pieces, each of which decompresses to not too much. */
+function inPieces(bytes: Uint8Array): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      const piece = bytes.slice(at, at += PIECE_BYTES);
+      if (piece.length > 0) controller.enqueue(new Uint8Array(piece));
+      else controller.close();
+    },
+  }, { highWaterMark: 0 });
 }
 
 /** The legacy frame format of lz4: blocks, each preceded by its compressed size. */

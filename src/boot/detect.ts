@@ -10,7 +10,7 @@ import { planElf } from "./elf.ts";
 import { compressionOf } from "./compression.ts";
 import { kernelNotesOf } from "./elf_notes.ts";
 import { planFlat } from "./flat.ts";
-import { foreignFormat } from "./foreign.ts";
+import { foreignFormat, isDiskImage } from "./foreign.ts";
 import { ImageError } from "./image.ts";
 import { planLinux } from "./linux.ts";
 import { isLinux } from "./linux_header.ts";
@@ -44,16 +44,20 @@ export function detectProtocol(image: Uint8Array, name: string): BootProtocol {
   if (signed || REAL_MODE_NAME.test(name)) return "flat16";
   const byName = OTHER_FLAT_NAMES.find(([pattern]) => pattern.test(name));
   if (byName) return byName[1];
-  const problem = foreignFormat(image) ?? compressed(image);
+  const unknown = "not a format that vmexit knows";
+  const foreign = foreignFormat(image) ?? compressed(image);
+  if (foreign !== undefined) throw new ImageError(`${unknown}: it is ${foreign}`);
   const misplaced = misplacedHeader(image);
-  if (problem !== undefined || misplaced !== undefined) {
+  if (misplaced !== undefined) throw new ImageError(`${unknown}: ${misplaced}`);
+  if (isDiskImage(image)) {
     throw new ImageError(
-      "not a format that vmexit knows: " + (misplaced ?? `it is ${problem}`),
-      { remedy: "boot" },
+      `${unknown}: it is a disk image that begins with a boot sector, and there are no disks; ` +
+        "as flat16 the whole file is loaded at 0x7c00",
+      { remedy: { option: "boot", value: "flat16" } },
     );
   }
   throw new ImageError(
-    "not a format that vmexit knows; if it is a flat binary, say how to enter it: as flat16, " +
+    `${unknown}; if it is a flat binary, say how to enter it: as flat16, ` +
       `flat32 or flat64 (all choices: auto, ${BOOT_PROTOCOLS.join(", ")})`,
     { remedy: "boot" },
   );

@@ -12,6 +12,10 @@ const DT_NEEDED = 1n;
 const DT_RELA = 7n;
 const DT_RELASZ = 8n;
 const RELA_BYTES = 24;
+/** No dynamic section is larger. */
+const MAX_DYNAMIC_BYTES = 1n << 16n;
+/** The most segments of a file whose relocations are applied; linkers make about six. */
+const MAX_SEGMENTS = 16;
 const R_X86_64_RELATIVE = 8;
 
 /** Whether a program needs shared libraries, and so an operating system. */
@@ -28,6 +32,7 @@ export function relocatedSegments(elf: ElfImage): readonly ElfSegment[] {
   const entries = dynamicEntries(elf);
   const [address, size] = [entries.get(DT_RELA), entries.get(DT_RELASZ)];
   if (elf.bits === 32 || address === undefined || size === undefined) return elf.segments;
+  if (elf.segments.length > MAX_SEGMENTS) return elf.segments;
   const table = bytesAt(elf.segments, address, size);
   if (!table) return elf.segments;
   const segments = elf.segments.map((segment) => ({ ...segment, bytes: segment.bytes.slice() }));
@@ -43,7 +48,10 @@ export function relocatedSegments(elf: ElfImage): readonly ElfSegment[] {
 /** The dynamic section: values by their tags. What cannot be read has none. */
 function dynamicEntries({ file, bits, dynamic }: ElfImage): Map<bigint, bigint> {
   const entries = new Map<bigint, bigint>();
-  if (!dynamic || dynamic.fileOffset + dynamic.fileSizeBytes > BigInt(file.length)) return entries;
+  if (
+    !dynamic || dynamic.fileSizeBytes > MAX_DYNAMIC_BYTES ||
+    dynamic.fileOffset + dynamic.fileSizeBytes > BigInt(file.length)
+  ) return entries;
   const view = viewOf(contentOf(file, dynamic));
   const wordBytes = bits / 8;
   const word = (at: number): bigint =>

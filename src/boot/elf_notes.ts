@@ -18,6 +18,8 @@ export interface ElfNote {
 }
 
 const HEADER_BYTES = 12;
+/** No kernel has more notes. */
+const MAX_BYTES = 1n << 20n;
 /** What owners and contents are padded to. Few linkers pack by 8, some that say 8 do not. */
 const ALIGNMENTS = [4n, 8n] as const;
 
@@ -40,6 +42,12 @@ export function elfNotes(elf: ElfImage): ElfNote[] {
 
 /** The notes of one segment, by whichever padding makes sense of them. */
 function notesOf(file: Uint8Array, header: ProgramHeader): ElfNote[] {
+  if (header.fileSizeBytes > MAX_BYTES) {
+    throw new ImageError(
+      `ELF program header ${header.index}: p_filesz ${hex(header.fileSizeBytes)} is more than ` +
+        "a kernel's notes have",
+    );
+  }
   const bytes = contentOf(file, header);
   const what = `ELF note in program header ${header.index}`;
   const alignments = header.alignment === 8n ? ALIGNMENTS.toReversed() : ALIGNMENTS;
@@ -132,6 +140,7 @@ export function kernelNotes(elf: ElfImage): KernelNotes {
 
 /** Whether a segment of notes has Xen's name in it. */
 function mentionsXen(file: Uint8Array, { fileOffset, fileSizeBytes }: ProgramHeader): boolean {
+  if (fileSizeBytes > MAX_BYTES) return false;
   const bytes = file.subarray(Number(fileOffset), Number(fileOffset + fileSizeBytes));
   return bytes.some((_, at) => XEN.every((byte, i) => bytes[at + i] === byte));
 }

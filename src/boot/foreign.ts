@@ -37,7 +37,7 @@ const SIGNATURES: readonly (readonly [at: number, bytes: string, what: string])[
  */
 export function foreignFormat(image: Uint8Array): string | undefined {
   const known = SIGNATURES.find(([at, bytes]) => startsWith(image.subarray(at), bytes));
-  return known?.[2] ?? peFormat(image) ?? diskImage(image);
+  return known?.[2] ?? peFormat(image);
 }
 
 function startsWith(image: Uint8Array, bytes: string): boolean {
@@ -56,11 +56,7 @@ function peFormat(image: Uint8Array): string | undefined {
     : "a Windows program";
 }
 
-/** A boot sector with more behind it, which real firmware leaves on the disk. */
-function diskImage(image: Uint8Array): string | undefined {
-  if (image.length <= BOOT_SECTOR_BYTES || image[510] !== 0x55 || image[511] !== 0xaa) {
-    return undefined;
-  }
-  return "a disk image that begins with a boot sector, and there are no disks; as flat16 the " +
-    "whole file is loaded at 0x7c00";
+/** Whether a file is a boot sector with more behind it, which real firmware leaves on the disk. */
+export function isDiskImage(image: Uint8Array): boolean {
+  return image.length > BOOT_SECTOR_BYTES && image[510] === 0x55 && image[511] === 0xaa;
 }

@@ -159,8 +159,8 @@ function putInformation(
   options: BootOptions,
 ): { readonly gpa: bigint; readonly facts: readonly Fact[] } {
   // The name comes first, as GRUB legacy and QEMU pass it and kernels expect it.
-  const { imageName = "", commandLine: given = "" } = options;
-  const commandLine = commandLineString({ commandLine: `${imageName} ${given}`.trim() });
+  const words = [options.imageName, options.commandLine].filter(Boolean);
+  const commandLine = commandLineString({ commandLine: words.join(" ") });
   const loaderName = guestString("loader name", LOADER_NAME);
   const mapAt = INFO_BYTES;
   const modulesAt = mapAt + placement.maxMapEntries * MAP_ENTRY_BYTES;

@@ -36,7 +36,7 @@ export const MULTIBOOT_2: HeaderKind = {
 };
 
 /** How much of a file is searched for misplaced headers. */
-const SEARCHED_BYTES = 1 << 20;
+const SEARCHED_BYTES = 4 << 20;
 
 /** The offset of a version's header in a file, or `undefined` where there is none. */
 export function findHeader(image: Uint8Array, kind: HeaderKind): number | undefined {
@@ -88,17 +88,18 @@ function search(
   limit: number,
   isWanted: (offset: number, sum: number) => boolean,
 ): Found | undefined {
-  const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
-  const last = Math.min(image.length, limit) - 4 * summed;
+  const searched = image.subarray(0, limit);
+  const view = new DataView(searched.buffer, searched.byteOffset, searched.byteLength);
+  const last = searched.length - 4 * summed;
   const firstByte = magic & 0xff;
-  for (let at = image.indexOf(firstByte); at >= 0 && at <= last;) {
+  for (let at = searched.indexOf(firstByte); at >= 0 && at <= last;) {
     if (view.getUint32(at, true) === magic) {
       let sum = 0;
       for (let i = 0; i < summed; i++) sum = (sum + view.getUint32(at + 4 * i, true)) >>> 0;
       const checksum = view.getUint32(at + 4 * (summed - 1), true);
       if (isWanted(at, sum)) return { offset: at, checksum, sum };
     }
-    at = image.indexOf(firstByte, at + 1);
+    at = searched.indexOf(firstByte, at + 1);
   }
   return undefined;
 }

@@ -330,6 +330,10 @@ function differ(a: Pick<Segment, "gpa" | "bytes">, b: Pick<Segment, "gpa" | "byt
   const end = ends[0] < ends[1] ? ends[0] : ends[1];
   if (end <= start) return false;
   const [inA, inB] = [Number(start - a.gpa), Number(start - b.gpa)];
+  const isSameFile = a.bytes.buffer === b.bytes.buffer;
+  if (isSameFile && a.bytes.byteOffset + inA === b.bytes.byteOffset + inB) return false;
+  // Linkers repeat no more than what shares a page.
+  if (end - start > PAGE) return true;
   for (let i = Number(end - start) - 1; i >= 0; i--) {
     if (a.bytes[inA + i] !== b.bytes[inB + i]) return true;
   }

@@ -35,7 +35,7 @@ const RNG_SEED_BYTES = 32;
 /** Larger files are not read. */
 const MAX_FILE_BYTES = 2 ** 31;
 /** What any file may decompress to; more if the guest has more RAM. Debug information is not loaded. */
-const MIN_UNPACKED_BYTES = 2 ** 28;
+const MIN_UNPACKED_BYTES = 2 ** 26;
 /** The ends of compressed files' names; before them is the name that detection goes by. */
 const COMPRESSED_NAME = /\.(gz|xz|zst)$/;
 

@@ -76,10 +76,11 @@ known:
 ignore:
         iret
 
-# An exception that nothing handles: with no vectors left, the next one shuts the processor down.
+# An unhandled exception: without vectors, the instruction shuts the processor down when it is tried
+# again. The operand size is that of all 32 bits of the address.
 crash:
-        lidt    cs:[no_vectors]
-        ud2
+        lidtd   cs:[no_vectors]
+        iret
 
 tick:
         push    ax

@@ -13,8 +13,8 @@ import { encodeE820, type MemoryMapEntry, MemoryType } from "./memory_map.ts";
 /** bios.S, assembled. */
 const CODE =
   "eb3e6690eb4b6690eb486690eb4c6690eb726690eb736690e9870090e9c30090e9ca0090e9cb0090e9fd0090" +
-  "e9c80090e9ed0090e9cb0090eb566690eb5b66905589e5804e06415dcf5589e5806606fe5dcf2e0f011eba01" +
-  "0f0b501eb840008ed866ff066c0066813e6c00b0001800720e66c7066c0000000000c606700001cd1c1feb06" +
+  "e9c80090e9ed0090e9cb0090eb566690eb5b66905589e5804e06415dcf5589e5806606fe5dcf2e660f011eba" +
+  "01cf501eb840008ed866ff066c0066813e6c00b0001800720e66c7066c0000000000c606700001cd1c1feb06" +
   "50e460eb0150b020e62058cf50b00ce670e471eb0150b020e6a0e62058cf80fc0e7503e6e9cf80fc13741680" +
   "fc03750631d2b90706cf80fc0f7581b80350b700cf50515689ee88c4e310268a04e6e946f6c402e1f5e30346" +
   "ebf05e5958cf1eb840008ed8a110001fcf2ea1c001cfb401e949fff6c4ef0f8542fffbf4ebfd84e40f8538ff" +
@@ -47,6 +47,8 @@ const HANDLERS: readonly (readonly number[])[] = [
   [0x70], // clock
   [0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77], // second_pic
 ];
+const CRASH = HANDLERS.findIndex((vectors) => vectors.includes(0x06));
+const FIRST_PIC = { base: 0x08, last: 0x0f } as const;
 const RESET = HANDLERS.findIndex((vectors) => vectors.includes(0x19));
 /** Each entry of bios.S takes so many bytes. */
 const HANDLER_BYTES = 4;
@@ -67,6 +69,7 @@ const SIXTEEN_MIB = 0x100_0000;
  * the map has no RAM up to 1 MiB.
  *
  * @param map the memory map that E820 returns
+ * @param hasPics whether vectors 0x08 to 0x0f are the first PIC's; without one they are exceptions
  *
  * @example
  * ```ts
@@ -76,13 +79,16 @@ const SIXTEEN_MIB = 0x100_0000;
  * console.log(biosTables(map).map((table) => table.gpa.toString(16))); // ["0", "fe000", "ffff0"]
  * ```
  */
-export function biosTables(map: readonly MemoryMapEntry[]): FirmwareTable[] {
+export function biosTables(map: readonly MemoryMapEntry[], hasPics = true): FirmwareTable[] {
   const end = Math.max(...map.map(({ gpa, sizeBytes }) => gpa + sizeBytes));
   if (end < HIGH_MEMORY) return [];
   const low = new Uint8Array(LOW_BYTES);
   const view = new DataView(low.buffer);
   for (let vector = 0; vector < VECTORS; vector++) {
-    const handler = Math.max(0, HANDLERS.findIndex((vectors) => vectors.includes(vector)));
+    const isException = !hasPics && vector >= FIRST_PIC.base && vector <= FIRST_PIC.last;
+    const handler = isException
+      ? CRASH
+      : Math.max(0, HANDLERS.findIndex((vectors) => vectors.includes(vector)));
     view.setUint16(vector * 4, handler * HANDLER_BYTES, true);
     view.setUint16(vector * 4 + 2, BIOS_SEGMENT, true);
   }

@@ -239,7 +239,12 @@ export class VirtualMachine implements Disposable {
   boot(plan: BootPlan): void {
     const tables = this.#isPc ? firmwareTables(this.memory.ranges, this.#cpus) : [];
     const hasBios = this.#isPc || plan.entry.mode === "real";
-    for (const { gpa, bytes } of [...tables, ...(hasBios ? biosTables(plan.memoryMap) : [])]) {
+    for (
+      const { gpa, bytes } of [
+        ...tables,
+        ...(hasBios ? biosTables(plan.memoryMap, this.#isPc) : []),
+      ]
+    ) {
       this.memory.write(BigInt(gpa), bytes);
     }
     if (this.#isPc) setUpPcChips(this.vm);

@@ -1,10 +1,11 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { planElf } from "../../src/boot/elf.ts";
 import { parseElf } from "../../src/boot/elf_file.ts";
 import { ImageError } from "../../src/boot/image.ts";
 import type { BootOptions } from "../../src/boot/plan.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
 import {
+  dynamicElf,
   elf,
   type ElfOptions,
   HALT,
@@ -267,15 +268,6 @@ Deno.test("what is not loaded is not judged: notes, alignments, places of empty 
   assertEquals(plan.segments.slice(0, 2).map(({ sizeBytes }) => sizeBytes), [1, 0x1000]);
 });
 
-/** The dynamic section of a position-independent executable, and what it points to. */
-function dynamicElf(tags: [tag: bigint, value: bigint][], data: Uint8Array): Uint8Array {
-  const dynamic = new Uint8Array(new BigUint64Array(tags.flat()).buffer);
-  return elf({
-    segments: [{ bytes: data, p_paddr: 0n }, { bytes: dynamic, p_type: 2 }],
-    header: { e_type: 3, e_entry: 0n },
-  });
-}
-
 Deno.test("relative relocations are applied, as no startup code does", () => {
   const data = new Uint8Array(0x80);
   const words = new BigUint64Array(data.buffer);
@@ -326,4 +318,21 @@ Deno.test("signs that a file is no kernel are warned of", () => {
   assertEquals(warnings({ header: { osabi: 3 } }), [
     "the file is a program for Linux (EI_OSABI 3), and there are no system calls",
   ]);
+});
+
+Deno.test("many segments of the same bytes are planned or refused at once", () => {
+  const bytes = new Uint8Array(1 << 20).fill(0x90);
+  const segments = [{ bytes }, ...Array(1000).fill({ p_offset: 0x10_0000n, p_filesz: 0x8_0000n })];
+  const start = performance.now();
+  const image = elf({ segments });
+  try {
+    planElf(image, RAM);
+  } catch (error) {
+    assert(error instanceof ImageError);
+  }
+  const zeros = elf({
+    segments: segments.map((s, i) => ({ ...s, p_offset: BigInt(0x1_0000 + i) })),
+  });
+  assertThrows(() => planElf(zeros, RAM), ImageError);
+  assert(performance.now() - start < 1000);
 });

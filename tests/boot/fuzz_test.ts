@@ -21,7 +21,18 @@ import { detailsText } from "../../src/exits/describe.ts";
 import { VirtualMachine } from "../../src/machine/machine.ts";
 import { describeOutcome, exitCodeOf } from "../../src/machine/outcome.ts";
 import { isRam, ramLayout } from "../../src/memory/ram.ts";
-import { elf, HALT, imageFile, LOAD_ADDRESS, multiboot, multibootHeader } from "../lib/images.ts";
+import {
+  dynamicElf,
+  elf,
+  HALT,
+  imageFile,
+  LOAD_ADDRESS,
+  multiboot,
+  multibootHeader,
+  note,
+} from "../lib/images.ts";
+import { gzipSync } from "node:zlib";
+import { concat } from "../../src/bytes.ts";
 import { bzImage } from "../lib/linux.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { observer } from "../lib/machine.ts";
@@ -49,6 +60,15 @@ const IMAGES: readonly Uint8Array[] = [
     ],
     header: { e_entry: 0xffff_ffff_8000_0000n },
   }),
+  dynamicElf([[7n, 0x28n], [8n, 72n], [9n, 24n]], new Uint8Array(0x80).fill(8)),
+  elf({
+    segments: [
+      { bytes: code, p_memsz: 0x4000n },
+      { bytes: code, p_paddr: LOAD_ADDRESS + 0x1000n },
+      { bytes: concat([note("GNU", 5, code), note("Xen", 18, new Uint8Array(4))]), p_type: 4 },
+    ],
+  }),
+  gzipSync(imageFile("hello.mb")),
 ];
 
 /** Values at which arithmetic tends to overflow. */

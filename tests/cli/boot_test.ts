@@ -7,6 +7,8 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
+import { gzipSync } from "node:zlib";
+import { concat } from "../../src/bytes.ts";
 import { imageFile } from "../lib/images.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { packedImage } from "../lib/linux.ts";
@@ -199,4 +201,75 @@ kvmTest("a breakpoint at a real-mode entry is hit at its linear address", async 
   const result = await vmexit("run", "--boot", "linux:16", "--break", "0x10200", LINUX);
   assertMatch(result.lines[0]!, /DEBUG .* pc=0x10200 .*\(B0 breakpoint 0\) .* rip=0x0$/);
   assertEquals(result.code, 0, lastLine(result));
+});
+
+kvmTest("a compressed kernel is decompressed, and its name counts without .gz", async () => {
+  using folder = new TempDir();
+  for (const name of ["hello.mb", "hello.bin32", "hello.elf"]) {
+    const path = folder.file(`${name}.gz`, gzipSync(imageFile(name)));
+    assertEquals(await printed(path), await printed(image(name)));
+    assertStringIncludes((await vmexit("inspect", path)).stdout, "\n  compression           gzip ");
+  }
+});
+
+Deno.test("a file that decompresses far beyond the guest's RAM is refused, and soon", async () => {
+  using folder = new TempDir();
+  // Members of a gzip file make one stream: 4 GiB of zeros.
+  const member = gzipSync(new Uint8Array(2 ** 26));
+  const zeros = folder.file("zeros.bin32.gz", concat(Array(64).fill(member)));
+  const start = performance.now();
+  const result = await vmexit("run", "-q", zeros);
+  fails(
+    result,
+    "compressed file (gzip): unpacked it has more than 0x8000000 bytes; give the guest",
+  );
+  assert(performance.now() - start < 10_000);
+});
+
+kvmTest("a Multiboot module has its name and its arguments", async () => {
+  using folder = new TempDir();
+  const file = folder.file("data", "x");
+  const odd = folder.file("a,b", "y");
+  const lines = await printed("-i", `${file},one=1 two`, "-i", odd, image("mb-info.mb"));
+  const strings = lines.filter((line) => line.startsWith("module ")).map((line) =>
+    line.replace(/^.* string=/, "")
+  );
+  assertEquals(strings, [`${file} one=1 two`, odd]);
+  const missing = await vmexit("run", "-q", "-i", `${folder.path}/none,arg`, image("mb-info.mb"));
+  fails(missing, `${folder.path}/none does not exist`);
+  const linux = await vmexit("run", "-q", "-i", `${file},arg`, LINUX);
+  assertStringIncludes(linux.stderr, "an argument behind --initrd FILE has no meaning for linux");
+});
+
+kvmTest("--debug-exit moves the port, to where no other device is", async () => {
+  using folder = new TempDir();
+  // mov dx, 0x501; mov al, 0x21; out dx, al; hlt
+  const guest = folder.file("exit.bin16", new Uint8Array([0xba, 1, 5, 0xb0, 0x21, 0xee, 0xf4]));
+  for (const machine of ["bare", "pc"]) {
+    const { code } = await vmexit(
+      "run",
+      "-q",
+      "--machine",
+      machine,
+      "--debug-exit",
+      "0x501",
+      guest,
+    );
+    assertEquals(code, 67);
+  }
+  for (const [port, message] of [["0x3f8", "uart0 both claim port 0x3f8"], ["x", "not a port"]]) {
+    const { code, stderr } = await vmexit("run", "-q", "--debug-exit", port!, guest);
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, message!);
+  }
+});
+
+kvmTest("a boot sector prints by INT 10h, on either machine", async () => {
+  using folder = new TempDir();
+  // mov ah, 0x0e; mov al, 'H'; int 0x10; mov al, 'i'; int 0x10; cli; hlt
+  const code = [0xb4, 0x0e, 0xb0, 0x48, 0xcd, 0x10, 0xb0, 0x69, 0xcd, 0x10, 0xfa, 0xf4];
+  const guest = folder.file("hi.bin16", new Uint8Array(code));
+  for (const machine of ["bare", "pc"]) {
+    assertEquals(await printed("--machine", machine, guest), ["Hi"]);
+  }
 });

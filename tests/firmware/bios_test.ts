@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { biosCode, biosTables } from "../../src/firmware/bios.ts";
+import type { FirmwareTable } from "../../src/firmware/firmware_table.ts";
 import { pcMemoryMap } from "../../src/firmware/memory_map.ts";
 import { missingTools } from "../../images/build.ts";
 import { ramLayout } from "../../src/memory/ram.ts";
@@ -56,6 +57,14 @@ Deno.test("every vector leads to the BIOS, and services to their own handlers", 
   assertEquals([0x08, 0x09, 0x0a, 0x0f].map(handler), [3, 4, 5, 5], "the first PIC");
   assertEquals([0x70, 0x71, 0x77].map(handler), [14, 15, 15], "the second PIC");
   assertEquals([0x10, 0x12, 0x15, 0x16, 0x1a].map(handler), [6, 8, 10, 11, 13]);
+});
+
+Deno.test("without PICs, the vectors that they share with exceptions are exceptions", () => {
+  const [{ bytes }] = biosTables(pcMemoryMap(ramLayout(4 << 20)), false) as [FirmwareTable];
+  const view = new DataView(bytes.buffer);
+  const handlers = [0x06, 0x08, 0x0c, 0x0d, 0x0f].map((i) => view.getUint16(i * 4, true) / 4);
+  assertEquals(handlers, [2, 2, 2, 2, 2]);
+  assertEquals(view.getUint16(0x10 * 4, true) / 4, 6);
 });
 
 Deno.test("the BIOS data area names the serial ports and where conventional memory ends", () => {

@@ -131,6 +131,15 @@ function put(
   encode(shape, fields, image, at);
 }
 
+/** The dynamic section of a position-independent executable, and what it points to. */
+export function dynamicElf(tags: [tag: bigint, value: bigint][], data: Uint8Array): Uint8Array {
+  const dynamic = new Uint8Array(new BigUint64Array(tags.flat()).buffer);
+  return elf({
+    segments: [{ bytes: data, p_paddr: 0n }, { bytes: dynamic, p_type: 2 }],
+    header: { e_type: 3, e_entry: 0n },
+  });
+}
+
 /** A note, as in a PT_NOTE segment. */
 export function note(
   owner: string,

@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
 import { planBoot } from "../../src/boot/detect.ts";
 import { RSDP_GPA } from "../../src/firmware/tables.ts";
+import { firmwareTables } from "../../src/firmware/tables.ts";
 import { encodeE820, MemoryType } from "../../src/firmware/memory_map.ts";
 import type { SerialBackend } from "../../src/devices/serial_backend.ts";
 import { FwCfgError } from "../../src/firmware/fw_cfg_items.ts";
@@ -191,11 +192,33 @@ kvmTest("the BIOS counts ticks, and INT 1Ah tells them", () => {
   assertEquals(test.machine.runFor(5000), { kind: "power_off" });
 });
 
+kvmTest("an exception that a real-mode guest does not handle shuts it down", () => {
+  const exceptions = [
+    ["bare", "0f 0b"], // ud2
+    ["pc", "0f 0b"],
+    ["bare", "31 c9 f7 f1"], // xor cx, cx; div cx
+    ["pc", "31 c9 f7 f1"],
+  ] as const;
+  for (const [type, listing] of exceptions) {
+    using test = new TestMachine(code(listing), { type, protocol: "flat16" });
+    assertEquals(test.machine.runFor(5000)?.kind, "shutdown", `${type}: ${listing}`);
+  }
+});
+
 kvmTest("a jump to the reset vector, or INT 19h, resets", () => {
   for (const listing of ["ea f0 ff 00 f0", "cd 19", "cd 18"]) {
     using test = flat(listing);
     assertEquals(test.machine.runFor(5000), { kind: "reset" });
   }
+});
+
+kvmTest("there is no HPET: no table has one, and its usual place reads as all ones", () => {
+  using test = new TestMachine("hello.mb", PC);
+  const names = firmwareTables(test.machine.memory.ranges, 1).map(({ name }) => name);
+  assert(!names.includes("HPET"), names.join());
+  const data = new Uint8Array(8);
+  assertEquals(test.machine.mmio.read(0xfed0_0000, data), undefined);
+  assertEquals(data, new Uint8Array(8).fill(0xff));
 });
 
 kvmTest("a guest that spins with interrupts off has not halted", () => {
