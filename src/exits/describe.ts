@@ -239,8 +239,8 @@ export const EXITS: { readonly [R in DescribedReason]: Description<ExitOf<R>> } 
       name: name((e) => keyOf(KVM_INTERNAL_ERROR, e.suberror)),
       instruction: {
         shape: optional(described("The bytes at RIP, where KVM gives them.", BYTES)),
-        json: (e) => e.instruction && hexBytes(e.instruction),
-        text: (e) => e.instruction ? `instruction=${hexBytes(e.instruction)}` : "",
+        json: (e) => e.instructionBytes && hexBytes(e.instructionBytes),
+        text: (e) => e.instructionBytes ? `instruction=${hexBytes(e.instructionBytes)}` : "",
       },
       data: wides((e) => e.data),
     },

@@ -67,7 +67,7 @@ export interface InternalErrorExit extends ExitCommon<"INTERNAL_ERROR"> {
   /** What KVM adds. */
   readonly data: readonly bigint[];
   /** The bytes at RIP, where an instruction could not be emulated and KVM gives them. */
-  readonly instruction?: Uint8Array;
+  readonly instructionBytes?: Uint8Array;
 }
 
 /** The processor refused to enter the guest (`kvm_run.fail_entry`). */
