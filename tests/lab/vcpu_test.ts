@@ -241,7 +241,7 @@ kvmTest("an exception comes at the next instruction", () => {
 
 kvmTest("vectors that do not exist are refused", () => {
   using vm = machine("f4");
-  assertThrows(() => vm.vcpu.interrupt(256), RangeError, "256 is no vector");
+  assertThrows(() => vm.vcpu.interrupt(256), RangeError, "256 is not a vector");
   assertThrows(() => vm.vcpu.exception(32), RangeError, "0 to 31");
 });
 
@@ -250,4 +250,71 @@ kvmTest("model-specific registers are read and written, unknown ones are an erro
   vm.vcpu.setMsr(0x174, 8n);
   assertEquals(vm.vcpu.msr(0x174), 8n);
   assertThrows(() => vm.vcpu.msr(0x12345), RangeError, "KVM knows no MSR 0x12345");
+});
+
+kvmTest("x87 and SSE registers are read and written", () => {
+  using vm = Machine.create({ memory: "2M" });
+  vm.load(code("f4"), { protocol: "flat64" });
+  const { fpu } = vm.vcpu;
+  const wide = 0x1122_3344_5566_7788_99aa_bbcc_ddee_ff00n;
+  fpu.xmm = fpu.xmm.with(15, wide);
+  fpu.st = fpu.st.with(7, 0x3fff_8000_0000_0000_0000n); // 1.0
+  fpu.mxcsr = 0x1f80;
+  assertEquals([fpu.xmm[15], fpu.xmm[0]], [wide, 0n]);
+  assertEquals([fpu.st[7], fpu.mxcsr], [0x3fff_8000_0000_0000_0000n, 0x1f80]);
+  assertThrows(() => fpu.xmm = [1n], RangeError, "xmm has 16 registers, got 1");
+  assertEquals(fpu.xmm[15], wide);
+});
+
+kvmTest("the XSAVE area is read and written whole", () => {
+  using vm = machine("f4");
+  const area = vm.vcpu.xsave();
+  assertEquals(area.length, 4096);
+  area[160] = 0x5a; // XMM0 in the legacy area
+  area[512]! |= 2; // XSTATE_BV: SSE is not in its initial state
+  vm.vcpu.setXsave(area);
+  assertEquals(vm.vcpu.fpu.xmm[0]! & 0xffn, 0x5an);
+  assertThrows(() => vm.vcpu.setXsave(new Uint8Array(512)), RangeError, "4096 bytes, got 512");
+});
+
+kvmTest("debug registers and events are read and written", () => {
+  using vm = machine("f4");
+  const { debugRegs, events } = vm.vcpu;
+  debugRegs.db = debugRegs.db.with(2, 0x7c00n);
+  debugRegs.dr7 |= 1n << 4n;
+  assertEquals([debugRegs.db[2], debugRegs.dr7], [0x7c00n, 0x410n]);
+  events.nmi = { ...events.nmi, masked: 1 };
+  assertEquals(events.nmi.masked, 1);
+});
+
+kvmTest("the local APIC's registers are read and written on a PC", () => {
+  using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
+  const registers = vm.vcpus[1]!.lapic();
+  assertEquals([registers.length, registers[0x23]], [1024, 1]); // its id
+  registers[0x80] = 0x20; // the task priority
+  vm.vcpus[1]!.setLapic(registers);
+  assertEquals(vm.vcpus[1]!.lapic()[0x80], 0x20);
+  assertThrows(() => vm.vcpu.setLapic(new Uint8Array(1)), RangeError, "1024 bytes, got 1");
+  using bare = machine("f4");
+  assertThrows(() => bare.vcpu.lapic(), Error, 'make it a "pc"');
+});
+
+kvmTest("R7: the state that is written at an exit of a read comes behind the answer", () => {
+  using vm = machine("e4 10 f4"); // in al, 0x10; hlt
+  for (const exit of vm.exits()) {
+    if (exit.reason !== "IO") continue;
+    vm.vcpu.fpu.xmm = vm.vcpu.fpu.xmm.with(3, 7n);
+    assertEquals(vm.vcpu.fpu.xmm[3], 7n);
+    exit.answer(1);
+  }
+  assertEquals(vm.vcpu.fpu.xmm[3], 7n);
+});
+
+kvmTest("a register takes a number where types do not hinder", () => {
+  using vm = machine("f4");
+  const { regs } = vm.vcpu;
+  Object.assign(regs, { rax: 0x1234 });
+  assertEquals(regs.rax, 0x1234n);
+  assertThrows(() => Object.assign(regs, { rax: 0.5 }), RangeError);
+  assertEquals(regs.rax, 0x1234n);
 });
