@@ -23,7 +23,7 @@ export type Address = number | bigint;
  * An address as a bigint.
  *
  * @param what was given, for the message: `entry`
- * @throws {RangeError} for what is no address
+ * @throws {RangeError} for anything else
  */
 export function toAddress(what: string, address: Address): bigint {
   if (typeof address === "bigint") {
@@ -37,7 +37,7 @@ export function toAddress(what: string, address: Address): bigint {
   throw new RangeError(`${what}: ${address} is not an address, an integer from 0 to 2^64 - 1`);
 }
 
-/** A size in bytes. @throws {RangeError} for what is none */
+/** A size in bytes. @throws {RangeError} for anything else */
 export function checkSize(what: string, sizeBytes: number): number {
   if (Number.isSafeInteger(sizeBytes) && sizeBytes >= 0) return sizeBytes;
   throw new RangeError(`${what}: ${sizeBytes} is not a size in bytes`);

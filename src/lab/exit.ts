@@ -84,8 +84,8 @@ export type AccessData = number | bigint | Uint8Array;
 export type Exit =
   | IoExit & Answerable<AccessData>
   | MmioExit & Answerable<AccessData>
-  | HypercallExit & Answerable<bigint>
-  | MsrExit & Answerable<bigint>
+  | HypercallExit & Answerable<number | bigint>
+  | MsrExit & Answerable<number | bigint>
   | Exclude<VmExit, IoExit | MmioExit | HypercallExit | MsrExit> & Answerable<undefined>;
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The instruction that exited. KVM leaves RIP at it or behind it: behind a HLT and the stores
- * that its instruction emulator made, at an instruction that waits for a reply, and for OUT it
- * depends on whether the processor or the emulator ran it.
+ * Finds the instruction that exited. KVM leaves RIP at an instruction that needs a reply, and
+ * behind a HLT and the stores that its instruction emulator made. After an OUT, RIP is behind
+ * it if the emulator ran it, and at it otherwise.
  *
  * @module
  */

@@ -104,7 +104,7 @@ export class ExitServer {
       const next = this.#serveOnce(context);
       if (next !== "continue") return next;
     }
-    // Of several vCPUs, this one may be looked at while another one's exit is served.
+    // The registers of this vCPU may be read at the exit of another one.
     const mustFinish = cycle.hasDeferred || this.#vcpus.length > 1;
     if (mustFinish && !cycle.finish()) return this.serve(context);
     return context.control.outcome ? "stop" : "continue";

@@ -129,7 +129,7 @@ export class HandlerSet {
     const { page } = vcpu.context.vcpu;
     const answer = this.#hypercall?.(decodeExit(page) as HypercallExit, vcpu);
     if (answer === undefined) return false;
-    page.replyHypercall(answer);
+    page.replyHypercall(BigInt(answer));
     return true;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Handlers: functions of an experiment in place of devices.
+ * Handlers: functions of an experiment that take the place of devices.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Address } from "./address.ts";
 import type { GuestVcpu } from "./vcpu.ts";
 
 /**
- * Serves ports or MMIO, in place of whatever device is there.
+ * Serves ports or MMIO, in place of any device there.
  *
  * @example
  * ```ts
@@ -89,7 +89,7 @@ export interface AddressRange {
  */
 export interface MsrHandler {
   /** RDMSR: returns the value, or `undefined` for a #GP. Without this function: a #GP. */
-  read?(index: number, vcpu: GuestVcpu): bigint | undefined;
+  read?(index: number, vcpu: GuestVcpu): number | bigint | undefined;
   /** WRMSR: `false` gives a #GP. Without this function: a #GP. */
   write?(value: bigint, index: number, vcpu: GuestVcpu): boolean | void;
 }
@@ -104,7 +104,10 @@ export interface MsrHandler {
  * console.log(accept.length); // 1
  * ```
  */
-export type HypercallHandler = (call: HypercallExit, vcpu: GuestVcpu) => bigint | undefined;
+export type HypercallHandler = (
+  call: HypercallExit,
+  vcpu: GuestVcpu,
+) => number | bigint | undefined;
 
 /**
  * Sees a debug exit: see `Machine.onException`.
@@ -192,7 +195,8 @@ export class MsrHandlers implements MsrDevice {
   }
 
   read(index: number, cpu: number): bigint | undefined {
-    return this.#byIndex.get(index)?.read?.(index, this.#vcpus[cpu]!);
+    const value = this.#byIndex.get(index)?.read?.(index, this.#vcpus[cpu]!);
+    return value === undefined ? undefined : BigInt(value);
   }
 
   write(index: number, value: bigint, cpu: number): boolean {

@@ -111,6 +111,7 @@ export class Machine implements Disposable {
 
   /** Puts a new machine in the place of this one, with the same handlers and debugging. */
   #reset(): void {
+    this.#isLoaded = false;
     const debugging = this.#machine.debugs.map(({ options }): DebugOptions => options);
     this.#server.forget();
     this.#machine[Symbol.dispose]();
@@ -352,7 +353,7 @@ export class Machine implements Disposable {
   }
 
   /**
-   * Registers a handler for ports, in place of whatever device is there.
+   * Registers a handler for ports, in place of any device there.
    *
    * @param range a port, or a range of them
    * @throws {RangeError} for ports that do not exist
@@ -372,8 +373,8 @@ export class Machine implements Disposable {
   }
 
   /**
-   * Registers a handler for guest physical addresses without memory, in place of whatever
-   * device is there.
+   * Registers a handler for guest physical addresses without memory, in place of any
+   * device there.
    *
    * @throws {RangeError} for addresses that do not exist, and for RAM, where accesses do not
    *   exit: a hole of the kind `noslot` has no RAM, one of the kind `romslot` exits on writes
@@ -411,8 +412,8 @@ export class Machine implements Disposable {
 
   /**
    * Registers a handler for the hypercalls that KVM passes to user space:
-   * `KVM_HC_MAP_GPA_RANGE` (12) from CPL 0, and no other. It takes a processor that runs the
-   * guest's VMCALL: KVM's instruction emulator does not get past one.
+   * `KVM_HC_MAP_GPA_RANGE` (12) from CPL 0, and no other. The guest must
+   * run natively: KVM's instruction emulator has no VMCALL.
    *
    * @throws {KvmUnavailableError} when KVM cannot
    *

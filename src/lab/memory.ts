@@ -86,7 +86,7 @@ export interface ByteMover {
 
 const DEFAULT_STRING_BYTES = 4096;
 
-/** {@linkcode AddressSpace} over whatever moves bytes. */
+/** {@linkcode AddressSpace} over anything that moves bytes. */
 export class MemoryView implements AddressSpace {
   readonly #bytes: ByteMover;
 

@@ -44,7 +44,7 @@ export interface MachineOptions {
   /** How many vCPUs. Default 1; more need a PC, which has at most 255. */
   readonly cpus?: number;
   /** Ranges of RAM that are bad, each as `GPA+SIZE:KIND` or as an object. */
-  readonly holes?: readonly (string | Hole)[];
+  readonly holes?: readonly (string | (Omit<Hole, "gpa"> & { readonly gpa: Address }))[];
   /** Where COM1 and the debug consoles write. Default: nowhere. */
   readonly output?: Output;
   /** The kernel's command line. Default: empty. */
@@ -159,8 +159,8 @@ function parseMemory(size: number | string): number {
 }
 
 /** A hole. @throws {HoleError} */
-function parseHole(hole: string | Hole): Hole {
-  if (typeof hole !== "string") return hole;
+function parseHole(hole: NonNullable<MachineOptions["holes"]>[number]): Hole {
+  if (typeof hole !== "string") return { ...hole, gpa: Number(toAddress("holes", hole.gpa)) };
   const parts = holeParts(hole);
   const gpa = parts && addressOf(parts.gpa);
   const sizeBytes = parts && sizeBytesOf(parts.size);

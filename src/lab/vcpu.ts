@@ -92,13 +92,13 @@ export interface GuestVcpu {
   /**
    * The instruction at a linear address, by default the next one, in Intel syntax.
    *
-   * @returns `(bad)` where there is none
+   * @returns `(bad)` for bytes that are no instruction
    */
   disassemble(gva?: Address): string;
   /** Reads a model-specific register. @throws {RangeError} for one that KVM does not know */
   msr(index: number): bigint;
   /** Writes a model-specific register. @throws {RangeError} when KVM refuses */
-  setMsr(index: number, value: bigint): void;
+  setMsr(index: number, value: number | bigint): void;
   /** The XSAVE area, 4096 bytes: x87, SSE, AVX and so on (SDM volume 1, 13.4). */
   xsave(): Uint8Array<ArrayBuffer>;
   /** Writes the XSAVE area. @throws {RangeError} unless it has 4096 bytes */
@@ -308,8 +308,8 @@ export class LiveVcpu implements GuestVcpu {
     return msr.data;
   }
 
-  setMsr(index: number, value: bigint): void {
-    if (this.#vcpu.setMsrs([{ index, data: value }]) === 0) {
+  setMsr(index: number, value: number | bigint): void {
+    if (this.#vcpu.setMsrs([{ index, data: BigInt(value) }]) === 0) {
       throw new RangeError(`KVM refuses ${hex(value)} for MSR ${hex(index)}`);
     }
   }

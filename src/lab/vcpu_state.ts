@@ -77,7 +77,7 @@ export interface DebugRegisters {
  * ```
  */
 export interface VcpuEvents {
-  /** The exception that is being delivered or waits to be. */
+  /** The exception that is pending or being delivered. */
   exception: {
     /** 1: KVM delivers it at the next entry. */
     readonly injected: number;
@@ -85,7 +85,7 @@ export interface VcpuEvents {
     readonly nr: number;
     /** 1: it has an error code. */
     readonly has_error_code: number;
-    /** 1: it waits, and its side effects (CR2, DR6) have not happened. */
+    /** 1: it is pending, and its side effects (CR2, DR6) have not happened. */
     readonly pending: number;
     /** The error code. */
     readonly error_code: number;
@@ -105,14 +105,14 @@ export interface VcpuEvents {
   nmi: {
     /** 1: KVM delivers it at the next entry. */
     readonly injected: number;
-    /** How many wait. */
+    /** How many are pending. */
     readonly pending: number;
     /** 1: NMIs are masked until the next IRET. */
     readonly masked: number;
     /** Unused. */
     readonly pad: number;
   };
-  /** The start-up vector that waits for the vCPU. */
+  /** The vector of a pending start-up interrupt. */
   sipi_vector: number;
   /** `KVM_VCPUEVENT_VALID_*`: which parts a write changes. */
   flags: number;
@@ -120,16 +120,16 @@ export interface VcpuEvents {
   smi: {
     /** 1: the vCPU is in system-management mode. */
     readonly smm: number;
-    /** 1: one waits. */
+    /** 1: one is pending. */
     readonly pending: number;
     /** 1: it came within an NMI. */
     readonly smm_inside_nmi: number;
-    /** 1: an INIT waits until the end of system-management mode. */
+    /** 1: an INIT is held until the end of system-management mode. */
     readonly latched_init: number;
   };
-  /** A triple fault that waits. */
+  /** A pending triple fault. */
   triple_fault: {
-    /** 1: one waits. */
+    /** 1: one is pending. */
     readonly pending: number;
   };
   /** 1: `exception_payload` counts. */

@@ -253,12 +253,13 @@ kvmTest("the exits of all vCPUs come to the loop, each with its vCPU", () => {
   drain(vm, (exit) => {
     if (exit.reason !== "IO" || exit.port !== 0x3f8) return;
     cpus.add(exit.vcpu.id);
+    assertStringIncludes(exit.instruction?.text ?? "", "out");
     text += String.fromCharCode(...exit.data);
   });
   assertEquals(cpus, new Set([0, 1]), text);
 });
 
-kvmTest("R7: all vCPUs can be looked at and changed at the exit of one", () => {
+kvmTest("R7: the state of all vCPUs can be read and written at the exit of one", () => {
   using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 3 });
   vm.load(imageFile("smp/hello.mb"));
   let text = "";

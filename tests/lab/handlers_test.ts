@@ -33,7 +33,7 @@ function recorder(answer = 0): AccessHandler & { readonly log: unknown[] } {
   };
 }
 
-kvmTest("a port's handler is told of each access in its range", async () => {
+kvmTest("a port's handler gets each access in its range", async () => {
   using vm = machine("b8 22 11 e7 12 e4 13 f4"); // mov ax, 0x1122; out 0x12, ax; in al, 0x13; hlt
   const handler = recorder(0x1ff);
   vm.onPort({ start: 0x10, size: 4 }, handler);
@@ -108,7 +108,7 @@ kvmTest("a range that makes no sense is refused", () => {
   vm.onPort({ start: 0x10n, size: 4n }, {});
 });
 
-kvmTest("an MMIO handler is told of each access in its range", async () => {
+kvmTest("an MMIO handler gets each access in its range", async () => {
   using vm = Machine.create({ memory: "2M" });
   // mov [0xd0000004], eax; mov ax, [0xd0000008]; hlt
   vm.load(code("a3 04 00 00 d0 66 a1 08 00 00 d0 f4"), { protocol: "flat32" });
@@ -180,7 +180,7 @@ kvmTest("a WRMSR reaches its handler, which may refuse it", () => {
   }
 });
 
-kvmTest("a memory fault's handler is told of it, and decides", async () => {
+kvmTest("a handler of memory faults decides", async () => {
   for (const [action, kind] of [[undefined, "halt"], ["stop", "memory_fault"]] as const) {
     using vm = Machine.create({ memory: "2M", holes: ["0x20000+4K:lazy"] });
     vm.load(code("a1 00 00 02 00 f4"), { protocol: "flat32" });
@@ -224,7 +224,7 @@ kvmTest("to dispose of a machine ends its run, from a handler and from a timer",
   }
 });
 
-kvmTest("a machine that was disposed of says so, whatever is asked of it", () => {
+kvmTest("every use of a disposed machine is a typed error", () => {
   const vm = machine("f4");
   vm[Symbol.dispose]();
   vm[Symbol.dispose]();
@@ -242,7 +242,7 @@ kvmTest("a machine that was disposed of says so, whatever is asked of it", () =>
   ) assertThrows(use, Error, "was used after it was disposed");
 });
 
-kvmTest("a time to run for that is none is refused", () => {
+kvmTest("a timeout that is not a time is refused", () => {
   using vm = machine("f4");
   for (const timeoutMs of [NaN, -1]) {
     assertThrows(() => vm.runSync({ timeoutMs }), RangeError, "timeoutMs");
@@ -273,7 +273,7 @@ kvmTest("output goes to a stream or to a function", () => {
   assertEquals(String.fromCharCode(...bytes), "Hello, KVM!\n".repeat(2));
 });
 
-kvmTest("vCPUs on threads of their own are stopped, looked at and run on", async () => {
+kvmTest("vCPUs on threads of their own are stopped, read and resumed", async () => {
   using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
   vm.load(imageFile("smp/hello.mb"));
   let written = 0;
@@ -328,6 +328,18 @@ kvmTest("an interrupt on a PC comes by the local APIC", () => {
   vm.vcpu.interrupt(0x50);
   assertEquals(vm.runSync({ timeoutMs: 20_000 }).kind, "stopped");
   assertEquals(vm.vcpu.regs.rbx, 1n);
+});
+
+kvmTest("numbers serve as well as bigints in handlers, holes and registers' values", () => {
+  using vm = Machine.create({
+    memory: "2M",
+    holes: [{ gpa: 0x2_0000n, sizeBytes: 0x1000, kind: "noslot" }],
+  });
+  vm.load(code("b9 45 23 01 00 0f 32 f4"), { protocol: "flat32" }); // rdmsr of 0x12345; hlt
+  vm.onMsr(0x12345, { read: () => 42 });
+  vm.vcpu.setMsr(0x174, 8);
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals([vm.vcpu.regs.rax, vm.vcpu.msr(0x174)], [42n, 8n]);
 });
 
 Deno.test("options that make no sense are refused", () => {

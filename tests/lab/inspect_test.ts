@@ -54,7 +54,7 @@ kvmTest("an exit is shown with its payload and its instruction", () => {
   }
 });
 
-kvmTest("an exit of the past is shown without what it cannot tell any more", () => {
+kvmTest("an earlier exit is shown without its instruction", () => {
   using vm = machine("e6 10 f4");
   const [first] = [...vm.exits()];
   assertMatch(Deno.inspect(first), /^IO \{[^]*answered: false/);

@@ -1,5 +1,5 @@
 /**
- * Guest memory in an experiment's hands: integers and strings by GPA and by linear address.
+ * Guest memory of an experiment: integers and strings by GPA and by linear address.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A vCPU in an experiment's hands: registers, memory by linear address,
+ * A vCPU of an experiment: registers, memory by linear address,
  * debugging, and what can be injected.
  *
  * @module
@@ -61,7 +61,7 @@ kvmTest("R7: what is written at an exit of a read comes behind the answer", () =
   assertEquals(vm.vcpu.regs.rip, 0x7c03n);
 });
 
-kvmTest("R7: RIP that is written at an exit is where the guest goes on", () => {
+kvmTest("R7: the guest resumes at a RIP that is written at an exit", () => {
   using vm = machine("e6 10 f4 40 f4"); // out 0x10, al; hlt; inc ax; hlt
   for (const exit of vm.exits()) if (exit.reason === "IO") vm.vcpu.regs.rip = 0x7c03n;
   assertEquals([vm.vcpu.regs.rip, vm.vcpu.regs.rax], [0x7c05n, 1n]);
@@ -88,7 +88,7 @@ kvmTest("R7: a handler's registers hold behind the instruction that called it", 
 });
 
 kvmTest(
-  "R7: registers that are written between the parts of one instruction wait for its end",
+  "R7: registers written between the parts of an instruction take effect at its end",
   () => {
     using vm = machine("bf 00 05 b9 00 20 fc ba 10 00 f3 6c f4"); // rep insb
     let parts = 0;
@@ -166,7 +166,7 @@ kvmTest("a breakpoint can be taken away at its exit", () => {
   assertEquals([exits, vm.vcpu.regs.rcx], [1, 0n]);
 });
 
-kvmTest("stepping begins and ends where it is said, at exits that are half-finished, too", () => {
+kvmTest("stepping can begin and end at a half-finished exit", () => {
   using vm = machine("e6 10 40 40 e6 11 40 f4"); // out; inc ax; inc ax; out; inc ax; hlt
   const seen: string[] = [];
   for (const exit of vm.exits()) {
@@ -225,7 +225,7 @@ kvmTest("an interrupt wakes a guest whose HLT is answered", () => {
   assertEquals(vm.vcpu.regs.rbx, 1n);
 });
 
-kvmTest("a non-maskable interrupt comes whatever the flags say", () => {
+kvmTest("a non-maskable interrupt comes with interrupts disabled", () => {
   using vm = machine("fa 90 eb fe"); // cli; nop; jmp itself
   onVector(vm, 2);
   vm.vcpu.nmi();
