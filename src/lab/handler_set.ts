@@ -26,7 +26,7 @@ import {
   type MemoryFaultHandler,
   MsrHandlers,
 } from "./handlers.ts";
-import { fieldsText, showAs } from "./inspect.ts";
+import { readableFault } from "./readable.ts";
 import type { LiveVcpu } from "./vcpu.ts";
 
 /** Vectors of the exceptions that KVM can give to user space. */
@@ -62,9 +62,7 @@ export class HandlerSet {
 
   /** Asks the handler of memory faults. */
   readonly decide = (fault: MemoryFault): FaultAction | undefined =>
-    this.#memoryFault?.(
-      showAs(fault, (self) => fieldsText("MemoryFault", { ...self, candidates: undefined })),
-    ) ?? undefined;
+    this.#memoryFault?.(readableFault(fault)) ?? undefined;
 
   /** Registers everything with a new machine. */
   plugInto(machine: VirtualMachine): void {

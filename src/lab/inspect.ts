@@ -17,7 +17,7 @@ const SHOWN_BYTES = 16;
 
 /** Fields that are shown in hexadecimal although they are numbers. */
 const HEX_FIELDS: ReadonlySet<string> = new Set([
-  ...["port", "index", "selector", "limit", "type", "errno"],
+  ...["port", "index", "selector", "limit", "type"],
   ...["fcw", "fsw", "ftw", "fop", "mxcsr", "sipi_vector", "flags"],
 ]);
 

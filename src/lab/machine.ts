@@ -35,6 +35,7 @@ import {
   machineOptions,
   type RunLimits,
 } from "./options.ts";
+import { readableOutcome } from "./readable.ts";
 import { type GuestVcpu, LiveVcpu, type VcpuHost } from "./vcpu.ts";
 
 /** How many random bytes a kernel gets that takes a seed from its loader. */
@@ -274,8 +275,8 @@ export class Machine implements Disposable {
     try {
       for (;;) {
         const next = this.#nextExit(deadline);
-        if (!next) return { kind: "timeout", timeoutMs };
-        if ("kind" in next) return next;
+        if (!next) return readableOutcome({ kind: "timeout", timeoutMs });
+        if ("kind" in next) return readableOutcome(next);
         yield next;
       }
     } finally {
@@ -301,7 +302,7 @@ export class Machine implements Disposable {
     const { timeoutMs } = deadlineOf(limits);
     this.#begin();
     try {
-      return this.#serveHanded() ?? await this.#machine.run({ timeoutMs });
+      return readableOutcome(this.#serveHanded() ?? await this.#machine.run({ timeoutMs }));
     } finally {
       this.#end();
     }
@@ -329,7 +330,7 @@ export class Machine implements Disposable {
         if (left <= 0) return { kind: "timeout", timeoutMs };
         outcome = this.#machine.runFor(left);
       }
-      return outcome;
+      return readableOutcome(outcome);
     } finally {
       this.#end();
     }

@@ -75,6 +75,18 @@ kvmTest("machines, vCPUs and memory are shown in a few words", () => {
   assertEquals(Deno.inspect(vm.vcpu), "Vcpu 0 (disposed)");
 });
 
+kvmTest("an outcome is shown as it is, and after a fault with the registers", () => {
+  using halted = machine("f4");
+  assertEquals(Deno.inspect(halted.runSync()), '{ kind: "halt" }');
+  using vm = Machine.create({ memory: "2M", holes: ["0x20000+4K:none"] });
+  vm.load(code("a1 00 00 02 00 f4"), { protocol: "flat32" }); // mov eax, [0x20000]; hlt
+  const text = Deno.inspect(vm.runSync());
+  assertStringIncludes(text, 'kind: "memory_fault"');
+  assertStringIncludes(text, "gpa: 0x20000");
+  assertStringIncludes(text, "rip: 0x0000000000100000");
+  assertEquals(/\d+n\b/.test(text), false, text);
+});
+
 kvmTest("a memory fault is shown in hexadecimal", () => {
   using vm = Machine.create({ memory: "2M", holes: ["0x20000+4K:lazy"] });
   vm.load(code("a1 00 00 02 00 f4"), { protocol: "flat32" });
