@@ -200,8 +200,8 @@ export const EXITS: { readonly [R in DescribedReason]: Description<ExitOf<R>> } 
       dr7: wide((e) => e.dr7, (e) => describeDr7(e.dr7)),
       instruction: {
         shape: optional(described("The next instruction, where its bytes can be read.", TEXT)),
-        json: (e) => e.instruction,
-        text: (e) => e.instruction === undefined ? "" : `instruction="${e.instruction}"`,
+        json: (e) => e.instructionText,
+        text: (e) => e.instructionText ? `instruction="${e.instructionText}"` : "",
       },
     },
   },

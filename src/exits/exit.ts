@@ -103,7 +103,7 @@ export interface DebugExit extends ExitCommon<"DEBUG"> {
   /** DR7: which breakpoints are on. */
   readonly dr7: bigint;
   /** The instruction there, which is next, in Intel syntax; KVM does not say it. */
-  readonly instruction?: string;
+  readonly instructionText?: string;
 }
 
 /** A hypercall for user space (`kvm_run.hypercall`). */
