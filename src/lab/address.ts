@@ -43,6 +43,12 @@ export function checkSize(what: string, sizeBytes: number): number {
   throw new RangeError(`${what}: ${sizeBytes} is not a size in bytes`);
 }
 
+/** Checks what a program without types may get wrong. @throws {TypeError} */
+export function checkBytes(what: string, bytes: Uint8Array): void {
+  if (bytes instanceof Uint8Array) return;
+  throw new TypeError(`${what}: bytes are a Uint8Array, such as Deno.readFileSync(path) gives`);
+}
+
 /** A range of addresses in numbers, as the buses have them. */
 export interface NumericRange {
   /** The first address. */

@@ -9,6 +9,7 @@
 import type { IoExit, MmioExit, VmExit } from "../exits/exit.ts";
 import { readLinear } from "../faults/linear_memory.ts";
 import type { CpuState } from "../faults/locate.ts";
+import { NearbyCode } from "../faults/nearby_code.ts";
 import { findPassedStore } from "../faults/passed_store.ts";
 import { planBoot } from "../boot/detect.ts";
 import { VirtualMachine } from "../machine/machine.ts";
@@ -49,9 +50,6 @@ export interface ExitInstruction {
   readonly bytes: Uint8Array;
 }
 
-/** How far back decoding starts, to find out where instructions begin. */
-const SWEEP_BYTES = 64n;
-
 /** The instruction at RIP. @returns `undefined` where no byte of it can be read */
 export function instructionAt(state: CpuState, memory: GuestMemory): ExitInstruction | undefined {
   const { regs: { rip }, sregs } = state;
@@ -89,18 +87,18 @@ export function exitInstruction(
   return described(exit.instructionBytes, state, rip, linearRip(state.regs, state.sregs));
 }
 
-type Test = (instruction: DecodedInstruction) => boolean;
-
+/** Finds where the instruction of an exit begins. */
 class Search {
   readonly #state: CpuState;
   readonly #memory: GuestMemory;
+  readonly #code: NearbyCode;
 
   constructor(state: CpuState, memory: GuestMemory) {
     this.#state = state;
     this.#memory = memory;
+    this.#code = new NearbyCode(state, memory, decoder());
   }
 
-  /** Where the instruction of an exit begins. */
   ripOf(exit: VmExit): bigint {
     const { rip } = this.#state.regs;
     switch (exit.reason) {
@@ -124,10 +122,10 @@ class Search {
   #outRip(exit: IoExit): bigint {
     const { regs: { rip, rax, rdx }, sregs } = this.#state;
     const { data, size } = exit;
-    const isOut: Test = (instruction) => isOutTo(instruction, exit, rdx);
+    const isOut = (instruction: DecodedInstruction) => isOutTo(instruction, exit, rdx);
     // REP OUTS leaves RIP at the instruction, in its last part too: KVM ends it on reentry.
     const behind = this.#behind((instruction) => !instruction.repeats && isOut(instruction));
-    const at = this.#decode(rip);
+    const at = this.#code.decode(rip);
     if (behind === undefined || !at || !isOut(at)) return behind ?? rip;
     // Either may be it.
     if (at.repeats) return integer(data) === BigInt.asUintN(8 * size, rax) ? behind : rip;
@@ -136,45 +134,9 @@ class Search {
   }
 
   /** Where an instruction begins that ends at RIP. */
-  #behind(test: Test): bigint | undefined {
-    const { rip: end } = this.#state.regs;
-    const found: bigint[] = [];
-    for (let length = 1n; length <= MAX_INSTRUCTION_BYTES && length <= end; length++) {
-      const instruction = this.#decode(end - length);
-      if (instruction?.lengthBytes === Number(length) && test(instruction)) {
-        found.push(end - length);
-      }
-    }
-    if (found.length < 2) return found[0];
-    const arrivals = this.#arrivals(end);
-    const score = (rip: bigint): number => arrivals.get(rip) ?? 0;
-    return found.reduce((best, rip) => score(rip) >= score(best) ? rip : best);
-  }
-
-  /** How often decoding from further back arrives at each RIP before `end`. */
-  #arrivals(end: bigint): Map<bigint, number> {
-    const arrivals = new Map<bigint, number>();
-    for (let origin = end > SWEEP_BYTES ? end - SWEEP_BYTES : 0n; origin < end; origin++) {
-      for (let rip = origin; rip < end;) {
-        if (rip !== origin) arrivals.set(rip, (arrivals.get(rip) ?? 0) + 1);
-        const instruction = this.#decode(rip);
-        if (!instruction) break;
-        rip += BigInt(instruction.lengthBytes);
-      }
-    }
-    return arrivals;
-  }
-
-  readonly #decoded = new Map<bigint, DecodedInstruction | undefined>();
-
-  #decode(rip: bigint): DecodedInstruction | undefined {
-    if (!this.#decoded.has(rip)) {
-      const { regs, sregs } = this.#state;
-      const gva = linearRip({ ...regs, rip }, sregs);
-      const code = readLinear(sregs, this.#memory, gva, MAX_INSTRUCTION_BYTES);
-      this.#decoded.set(rip, decoder().decode(code, bitnessOf(sregs), { rip }));
-    }
-    return this.#decoded.get(rip);
+  #behind(test: (instruction: DecodedInstruction) => boolean): bigint | undefined {
+    const { rip } = this.#state.regs;
+    return this.#code.endingAt(rip, (instruction, at) => test(instruction) ? at : undefined);
   }
 }
 

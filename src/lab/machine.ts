@@ -14,7 +14,7 @@ import type { DebugOptions } from "../machine/guest_debug.ts";
 import { VirtualMachine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { linearRip } from "../x86/instruction.ts";
-import type { Address } from "./address.ts";
+import { type Address, checkBytes } from "./address.ts";
 import type { Exit } from "./exit.ts";
 import { ExitServer } from "./exit_server.ts";
 import { HandlerSet } from "./handler_set.ts";
@@ -228,6 +228,7 @@ export class Machine implements Disposable {
     const { protocol, name, ...rest } = loadOptions(options);
     const ram = ramLayout(this.#vm.memory.sizeBytes);
     if (this.#isRunning) throw new Error("load: the machine is running; stop() it first");
+    checkBytes("load", image);
     const plan = planBoot(image, name, protocol, {
       ram,
       commandLine,

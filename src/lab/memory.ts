@@ -7,7 +7,7 @@
 import { hex } from "../hex.ts";
 import { offsetInPage, PAGE_BYTES } from "../pages.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
-import { type Address, checkSize, toAddress } from "./address.ts";
+import { type Address, checkBytes, checkSize, toAddress } from "./address.ts";
 import { fieldsText, showAs, sizeText } from "./inspect.ts";
 
 /**
@@ -99,6 +99,7 @@ export class MemoryView implements AddressSpace {
   }
 
   write(address: Address, bytes: Uint8Array): void {
+    checkBytes("write", bytes);
     this.#bytes.write(toAddress("write", address), bytes);
   }
 

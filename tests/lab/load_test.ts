@@ -33,6 +33,8 @@ kvmTest("options of an image that make no sense are refused", () => {
   using vm = Machine.create({ memory: "2M" });
   const mistaken = { protocol: "flat23" } as unknown as LoadOptions;
   assertThrows(() => vm.load(HALT, mistaken), RangeError, 'protocol: "flat23" is unknown; choose');
+  const path = "hello.elf" as unknown as Uint8Array;
+  assertThrows(() => vm.load(path), TypeError, "load: bytes are a Uint8Array");
   assertThrows(() => vm.load(HALT, { protocol: "flat16", entry: -1 }), RangeError, "entry: -1");
   assertThrows(() => vm.load(HALT, { protocol: "flat16", loadAddress: 0.5 }), RangeError, "0.5");
 });
