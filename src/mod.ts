@@ -21,7 +21,9 @@ export { BOOT_PROTOCOLS, type BootModule, type BootProtocol } from "./boot/plan.
 export { detailsText } from "./exits/describe.ts";
 export type * from "./exits/exit.ts";
 export { type CapabilityUser, type KvmCause, KvmUnavailableError } from "./kvm/unavailable.ts";
+export type { Address } from "./lab/address.ts";
 export { type AccessData, type Answerable, type Exit, UnansweredExitError } from "./lab/exit.ts";
+export type { ExitInstruction } from "./lab/exit_instruction.ts";
 export type {
   Access,
   AccessHandler,
@@ -32,8 +34,10 @@ export type {
   MsrHandler,
 } from "./lab/handlers.ts";
 export { Machine } from "./lab/machine.ts";
-export type { GuestRam, LoadOptions, MachineOptions, Output, RunLimits } from "./lab/options.ts";
+export type { AddressSpace, GuestRam } from "./lab/memory.ts";
+export type { LoadOptions, MachineOptions, Output, RunLimits } from "./lab/options.ts";
 export type { GuestVcpu as Vcpu } from "./lab/vcpu.ts";
+export type * from "./lab/vcpu_state.ts";
 export { describeOutcome, type Ending, exitCodeOf, type Outcome } from "./machine/outcome.ts";
 export type { Attempt, Disguise, FaultShape, MemoryFault } from "./faults/fault.ts";
 export { GuestMemoryError } from "./memory/guest_memory.ts";

@@ -27,8 +27,8 @@ export interface PortAccess {
 
 /** Number of I/O ports (SDM volume 1, 19.3). */
 const PORTS = 0x10000;
-/** The port map numbers claims in a byte. */
-const MAX_CLAIMS = 255;
+/** The port map numbers claims in 16 bits. */
+const MAX_CLAIMS = 65535;
 /** In the port map: no device claims the port. */
 const UNCLAIMED = 0;
 
@@ -47,7 +47,7 @@ const UNCLAIMED = 0;
  */
 export class PortBus implements PortAccess {
   readonly #claims: Claim[] = [];
-  readonly #owner = new Uint8Array(PORTS);
+  readonly #owner = new Uint16Array(PORTS);
   #reader: Device | undefined;
 
   /** @throws {BusOverlapError} @throws {RangeError} */
@@ -72,8 +72,11 @@ export class PortBus implements PortAccess {
   }
 
   #check({ start, size }: BusRange, device: Device): void {
-    if (size <= 0 || start < 0 || start + size > PORTS || this.#claims.length === MAX_CLAIMS) {
+    if (size <= 0 || start < 0 || start + size > PORTS) {
       throw new RangeError(`${device.name}: no such ports: ${hex(start)}+${hex(size)}`);
+    }
+    if (this.#claims.length === MAX_CLAIMS) {
+      throw new RangeError(`${device.name}: the bus has ${MAX_CLAIMS} devices already`);
     }
   }
 

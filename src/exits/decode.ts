@@ -146,7 +146,7 @@ function decodeInternalError(page: ExitPage, code: number): InternalErrorExit {
   if (suberror !== KVM_INTERNAL_ERROR.EMULATION || ndata < 4) return exit;
   const failure = page.payload(run.KVM_RUN_EMULATION_FAILURE);
   if (!(failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES)) return exit;
-  return { ...exit, instruction: failure.insn_bytes.subarray(0, failure.insn_size) };
+  return { ...exit, instructionBytes: failure.insn_bytes.subarray(0, failure.insn_size) };
 }
 
 function decodeHyperv(page: ExitPage): HypervExit["detail"] {

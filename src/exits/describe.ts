@@ -200,8 +200,8 @@ export const EXITS: { readonly [R in DescribedReason]: Description<ExitOf<R>> } 
       dr7: wide((e) => e.dr7, (e) => describeDr7(e.dr7)),
       instruction: {
         shape: optional(described("The next instruction, where its bytes can be read.", TEXT)),
-        json: (e) => e.instruction,
-        text: (e) => e.instruction === undefined ? "" : `instruction="${e.instruction}"`,
+        json: (e) => e.instructionText,
+        text: (e) => e.instructionText ? `instruction="${e.instructionText}"` : "",
       },
     },
   },
@@ -239,8 +239,8 @@ export const EXITS: { readonly [R in DescribedReason]: Description<ExitOf<R>> } 
       name: name((e) => keyOf(KVM_INTERNAL_ERROR, e.suberror)),
       instruction: {
         shape: optional(described("The bytes at RIP, where KVM gives them.", BYTES)),
-        json: (e) => e.instruction && hexBytes(e.instruction),
-        text: (e) => e.instruction ? `instruction=${hexBytes(e.instruction)}` : "",
+        json: (e) => e.instructionBytes && hexBytes(e.instructionBytes),
+        text: (e) => e.instructionBytes ? `instruction=${hexBytes(e.instructionBytes)}` : "",
       },
       data: wides((e) => e.data),
     },

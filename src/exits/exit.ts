@@ -67,7 +67,7 @@ export interface InternalErrorExit extends ExitCommon<"INTERNAL_ERROR"> {
   /** What KVM adds. */
   readonly data: readonly bigint[];
   /** The bytes at RIP, where an instruction could not be emulated and KVM gives them. */
-  readonly instruction?: Uint8Array;
+  readonly instructionBytes?: Uint8Array;
 }
 
 /** The processor refused to enter the guest (`kvm_run.fail_entry`). */
@@ -103,7 +103,7 @@ export interface DebugExit extends ExitCommon<"DEBUG"> {
   /** DR7: which breakpoints are on. */
   readonly dr7: bigint;
   /** The instruction there, which is next, in Intel syntax; KVM does not say it. */
-  readonly instruction?: string;
+  readonly instructionText?: string;
 }
 
 /** A hypercall for user space (`kvm_run.hypercall`). */

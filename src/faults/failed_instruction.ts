@@ -19,8 +19,8 @@ import { bitnessOf, decoder } from "../x86/instruction.ts";
  * import { VirtualMachine } from "../machine/machine.ts";
  * import { failedInstruction } from "./failed_instruction.ts";
  * using machine = new VirtualMachine({ memoryBytes: 2 << 20 });
- * const instruction = Uint8Array.of(0xdb, 0xe3);
- * const exit = { reason: "INTERNAL_ERROR", code: 17, suberror: 1, data: [], instruction } as const;
+ * const instructionBytes = Uint8Array.of(0xdb, 0xe3);
+ * const exit = { reason: "INTERNAL_ERROR", code: 17, suberror: 1, data: [], instructionBytes } as const;
  * console.log(failedInstruction(exit, machine.vcpu)); // fninit
  * ```
  */
@@ -28,7 +28,7 @@ export function failedInstruction(
   exit: VmExit,
   vcpu: Pick<Vcpu, "regs" | "sregs">,
 ): string | undefined {
-  if (exit.reason !== "INTERNAL_ERROR" || !exit.instruction) return undefined;
+  if (exit.reason !== "INTERNAL_ERROR" || !exit.instructionBytes) return undefined;
   const sregs = vcpu.sregs();
-  return decoder().decode(exit.instruction, bitnessOf(sregs), vcpu.regs())?.text;
+  return decoder().decode(exit.instructionBytes, bitnessOf(sregs), vcpu.regs())?.text;
 }

@@ -280,7 +280,7 @@ export class FaultHandler {
     this.#repairs = this.#memory.repairs;
     if (!isRepaired || exit?.reason !== "INTERNAL_ERROR") return undefined;
     if (exit.suberror !== KVM_INTERNAL_ERROR.EMULATION) return undefined;
-    const kind = exit.instruction === undefined
+    const kind = exit.instructionBytes === undefined
       ? "fetch"
       : location.instruction?.locked
       ? "operand"

@@ -10,16 +10,11 @@ import type { Regs } from "../kvm/vcpu.ts";
 import { pagePieces } from "../pages.ts";
 import { type MemoryAccess, operandAccesses, stackBits } from "../x86/accesses.ts";
 import { RFLAGS } from "../x86/control_registers.ts";
-import {
-  bitnessOf,
-  type DecodedInstruction,
-  type InstructionDecoder,
-  linearRip,
-  MAX_INSTRUCTION_BYTES,
-} from "../x86/instruction.ts";
+import type { DecodedInstruction, InstructionDecoder } from "../x86/instruction.ts";
 import { registerValue, segmentRegister } from "../x86/register_values.ts";
-import { type ProbedMemory, readLinear, translate } from "./linear_memory.ts";
+import { type ProbedMemory, translate } from "./linear_memory.ts";
 import type { CpuState } from "./locate.ts";
+import { NearbyCode } from "./nearby_code.ts";
 
 /** A store and its instruction. */
 export interface PassedStore {
@@ -40,15 +35,10 @@ export interface HandedStore {
   readonly data?: Uint8Array | undefined;
 }
 
-/** How far back instructions are decoded, to find out where they begin. */
-const SWEEP_BYTES = 64;
-
 /**
  * Looks for the instruction that made a store.
  *
- * Code can be decoded from any byte, so several may end at RIP. The bytes stored rule
- * some out; of the others the one counts on which decoding from further back arrives
- * most often.
+ * Of several instructions that may end at RIP, the bytes stored rule some out.
  *
  * @returns `undefined` if there is none: RIP is not behind a store
  */
@@ -64,7 +54,7 @@ export function findPassedStore(
 class StoreSearch {
   readonly #cpu: CpuState;
   readonly #memory: ProbedMemory;
-  readonly #decoder: InstructionDecoder;
+  readonly #code: NearbyCode;
   readonly #store: HandedStore;
 
   constructor(
@@ -75,34 +65,19 @@ class StoreSearch {
   ) {
     this.#cpu = cpu;
     this.#memory = memory;
-    this.#decoder = decoder;
+    this.#code = new NearbyCode(cpu, memory, decoder);
     this.#store = store;
   }
 
   find(): PassedStore | undefined {
     const { rip } = this.#cpu.regs;
-    return this.#behind(rip) ?? this.#repeated(rip) ?? this.#call();
-  }
-
-  /** The store that ends at RIP. */
-  #behind(end: bigint): PassedStore | undefined {
-    const found: PassedStore[] = [];
-    for (let length = 1n; length <= MAX_INSTRUCTION_BYTES && length <= end; length++) {
-      const instruction = this.#decode(end - length);
-      if (instruction?.lengthBytes !== Number(length)) continue;
-      const store = this.#storeOf(instruction, end - length);
-      if (store) found.push(store);
-    }
-    if (found.length < 2) return found[0];
-    const arrivals = this.#arrivals(end);
-    const score = ({ rip }: PassedStore): number => arrivals.get(rip) ?? 0;
-    // The longest of equals: a shorter one is its tail.
-    return found.reduce((best, store) => score(store) >= score(best) ? store : best);
+    const behind = this.#code.endingAt(rip, (instruction, at) => this.#storeOf(instruction, at));
+    return behind ?? this.#repeated(rip) ?? this.#call();
   }
 
   /** A string instruction whose REP has not come to its end: RIP stays at it. */
   #repeated(rip: bigint): PassedStore | undefined {
-    const instruction = this.#decode(rip);
+    const instruction = this.#code.decode(rip);
     return instruction?.repeats ? this.#storeOf(instruction, rip) : undefined;
   }
 
@@ -110,41 +85,11 @@ class StoreSearch {
   #call(): PassedStore | undefined {
     const { data } = this.#store;
     if (!data || data.length < 2) return undefined;
-    const end = integer(data);
-    for (let length = 2n; length <= MAX_INSTRUCTION_BYTES && length <= end; length++) {
-      const instruction = this.#decode(end - length);
-      if (instruction?.mnemonic !== "Call" || instruction.lengthBytes !== Number(length)) continue;
-      const store = this.#storeOf(instruction, end - length);
-      if (store) return store;
-    }
-    return undefined;
-  }
-
-  /** How often decoding from further back arrives at each RIP before `end`. */
-  #arrivals(end: bigint): Map<bigint, number> {
-    const arrivals = new Map<bigint, number>();
-    const first = end > SWEEP_BYTES ? end - BigInt(SWEEP_BYTES) : 0n;
-    for (let origin = first; origin < end; origin++) {
-      for (let rip = origin; rip < end;) {
-        if (rip !== origin) arrivals.set(rip, (arrivals.get(rip) ?? 0) + 1);
-        const length = this.#decode(rip)?.lengthBytes;
-        if (length === undefined) break;
-        rip += BigInt(length);
-      }
-    }
-    return arrivals;
-  }
-
-  readonly #decoded = new Map<bigint, DecodedInstruction | undefined>();
-
-  #decode(rip: bigint): DecodedInstruction | undefined {
-    if (!this.#decoded.has(rip)) {
-      const { regs, sregs } = this.#cpu;
-      const gva = linearRip({ ...regs, rip }, sregs);
-      const code = readLinear(sregs, this.#memory, gva, MAX_INSTRUCTION_BYTES);
-      this.#decoded.set(rip, this.#decoder.decode(code, bitnessOf(sregs), { rip }));
-    }
-    return this.#decoded.get(rip);
+    return this.#code.endingAt(
+      integer(data),
+      (instruction, at) =>
+        instruction.mnemonic === "Call" ? this.#storeOf(instruction, at) : undefined,
+    );
   }
 
   /** The store of an instruction, if it is the one. */

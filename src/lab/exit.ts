@@ -1,11 +1,12 @@
 /**
- * Exits as an experiment gets them: with what they were, and methods to answer them.
+ * Exits as an experiment sees them: the decoded payload, and methods to answer it.
  *
  * @module
  */
 
 import type { HypercallExit, IoExit, MmioExit, MsrExit, VmExit } from "../exits/exit.ts";
 import { hex } from "../hex.ts";
+import type { ExitInstruction } from "./exit_instruction.ts";
 import type { GuestVcpu } from "./vcpu.ts";
 
 /**
@@ -28,16 +29,24 @@ export interface Answerable<T> {
   /** Whether it was answered. */
   readonly answered: boolean;
   /**
+   * The instruction that exited, at its own RIP, although KVM's `rip` may already be behind it;
+   * after a single step, the next instruction. Decoded on first use. `undefined` if its bytes
+   * cannot be read.
+   *
+   * @throws {Error} on first use after the guest has run on
+   */
+  readonly instruction: ExitInstruction | undefined;
+  /**
    * Answers the exit: no handler and no device sees it.
    *
-   * @param value what the guest reads, where it does; data longer than the access is cut
+   * @param value what the guest reads, if it reads; data longer than the access is cut
    * @throws {TypeError} without a value where the guest reads
    * @throws {Error} when the guest has run on since
    */
   answer(value?: T): void;
   /**
-   * Has handlers and devices serve the exit now, not when the loop continues, to see, and
-   * change, their answer in `data`.
+   * Lets handlers and devices serve the exit now instead of when the loop continues, so that
+   * their answer can be seen and changed in `data`.
    *
    * @throws {Error} when the guest has run on since
    */
@@ -45,8 +54,8 @@ export interface Answerable<T> {
 }
 
 /**
- * What an access reads: numbers go in little-endian, and a port's number answers every item
- * of a string access.
+ * What an access reads: numbers are little-endian, and a port's number answers every item of
+ * a string access.
  *
  * @example
  * ```ts
@@ -58,8 +67,8 @@ export interface Answerable<T> {
 export type AccessData = number | bigint | Uint8Array;
 
 /**
- * One VM exit that has not been served, told apart by `reason`. Its `data`
- * are a view of where KVM has them, valid until the loop continues: copy what you keep.
+ * One VM exit that has not been served, told apart by `reason`. Its `data` is a view of KVM's
+ * own buffer, valid until the loop continues: copy what you keep.
  *
  * @example
  * ```ts
@@ -75,13 +84,13 @@ export type AccessData = number | bigint | Uint8Array;
 export type Exit =
   | IoExit & Answerable<AccessData>
   | MmioExit & Answerable<AccessData>
-  | HypercallExit & Answerable<bigint>
-  | MsrExit & Answerable<bigint>
+  | HypercallExit & Answerable<number | bigint>
+  | MsrExit & Answerable<number | bigint>
   | Exclude<VmExit, IoExit | MmioExit | HypercallExit | MsrExit> & Answerable<undefined>;
 
 /**
- * A read that nothing answered: neither a loop over `exits()`, nor a
- * handler, nor a device. The exit still waits, so that it may be answered.
+ * A read that nothing answered: neither a loop over `exits()`, nor a handler, nor a device.
+ * The exit is still pending: register a handler and run again.
  *
  * @example
  * ```ts
@@ -107,8 +116,8 @@ export class UnansweredExitError extends Error {
    */
   constructor(readonly exit: VmExit) {
     super(
-      `nobody answered ${what(exit)}: call exit.answer(value) in a loop over exits(), ` +
-        `or give it a handler with ${exit.reason === "IO" ? "onPort" : "onMmio"}() that reads`,
+      `nothing answered ${what(exit)}: call exit.answer(value) in a loop over exits(), ` +
+        `or register a handler that reads with ${exit.reason === "IO" ? "onPort" : "onMmio"}()`,
     );
   }
 }

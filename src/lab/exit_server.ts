@@ -1,19 +1,22 @@
 /**
- * Serves exits for the library, in the place where the run loop asks: a loop over `exits()`
- * gets them first, then the program's handlers, then the machine's devices.
+ * Serves the run loop's exits for the library: a loop over `exits()` gets them first, then the
+ * program's handlers, then the machine's devices.
  *
  * @module
  */
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 import { decodeExit } from "../exits/decode.ts";
+import type { VmExit } from "../exits/exit.ts";
 import { originOf } from "../faults/origin.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import type { Next, RunContext, ServeExit } from "../machine/run_context.ts";
 import { serve } from "../machine/serve.ts";
 import { type AccessData, type Answerable, type Exit, UnansweredExitError } from "./exit.ts";
+import { type ExitInstruction, exitInstruction } from "./exit_instruction.ts";
 import { answersReads } from "./handlers.ts";
+import { fieldsText, showAs } from "./inspect.ts";
 import type { LiveVcpu } from "./vcpu.ts";
 
 /** Serves an exit in place of the machine's devices. @returns whether it did */
@@ -49,9 +52,9 @@ export class ExitServer {
     return this.#handed as Exit | undefined;
   }
 
-  /** Whether an exit of any vCPU has not been served. */
-  get hasUnserved(): boolean {
-    return this.#vcpus.some(({ context }) => context.vcpu.cycle.state === "exited");
+  /** Forgets the exit that was handed out: its vCPU is another one now. */
+  forget(): void {
+    this.#handed = undefined;
   }
 
   /** Serves what a vCPU came out with: {@linkcode ServeExit}. */
@@ -89,7 +92,7 @@ export class ExitServer {
   }
 
   /** @throws {DisposedError} @throws {Error} when the exit was served, and the guest ran on */
-  requireHanded(handed: object, { vcpu }: RunContext): void {
+  requireHanded(handed: object, { vcpu }: Pick<RunContext, "vcpu">): void {
     if (vcpu.disposed) throw new DisposedError(vcpu.what);
     if (this.#handed !== handed) throw new Error("the guest has run on since this exit");
   }
@@ -101,7 +104,7 @@ export class ExitServer {
       const next = this.#serveOnce(context);
       if (next !== "continue") return next;
     }
-    // Of several vCPUs, this one may be looked at while another one's exit is served.
+    // The registers of this vCPU may be read at the exit of another one.
     const mustFinish = cycle.hasDeferred || this.#vcpus.length > 1;
     if (mustFinish && !cycle.finish()) return this.serve(context);
     return context.control.outcome ? "stop" : "continue";
@@ -130,6 +133,11 @@ class HandedExit implements Answerable<AccessData> {
   readonly #server: ExitServer;
   readonly #vcpu: LiveVcpu;
   #answered = false;
+  #instruction: ExitInstruction | undefined | null = null;
+
+  static {
+    showAs<HandedExit>(this.prototype, (self) => self.#text());
+  }
 
   constructor(server: ExitServer, vcpu: LiveVcpu) {
     this.#server = server;
@@ -142,6 +150,24 @@ class HandedExit implements Answerable<AccessData> {
 
   get answered(): boolean {
     return this.#answered;
+  }
+
+  get instruction(): ExitInstruction | undefined {
+    if (this.#instruction === null) {
+      const { context } = this.#vcpu;
+      this.#server.requireHanded(this, context);
+      this.#instruction = exitInstruction(this as unknown as VmExit, context);
+    }
+    return this.#instruction;
+  }
+
+  #text(): string {
+    const { reason, code: _, ...fields } = this as unknown as VmExit;
+    const isCurrent = this.#server.handed === this as unknown as Exit;
+    const known = isCurrent || this.#instruction ? this.instruction : undefined;
+    const instruction = known && { rip: known.rip, text: known.text };
+    const { answered } = this;
+    return fieldsText(reason, { ...fields, instruction, vcpu: this.#vcpu.id, answered });
   }
 
   answer(value?: AccessData): void {

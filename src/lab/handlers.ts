@@ -1,5 +1,5 @@
 /**
- * Handlers: functions of an experiment that stand where a device would.
+ * Handlers: functions of an experiment that take the place of devices.
  *
  * @module
  */
@@ -10,10 +10,11 @@ import { hex } from "../hex.ts";
 import type { MsrDevice } from "../machine/msr.ts";
 import type { MemoryFault } from "../faults/fault.ts";
 import type { FaultAction } from "../faults/resolve.ts";
+import type { Address } from "./address.ts";
 import type { GuestVcpu } from "./vcpu.ts";
 
 /**
- * Answers for ports, in place of whatever device is there.
+ * Serves ports or MMIO, in place of any device there.
  *
  * @example
  * ```ts
@@ -26,7 +27,7 @@ import type { GuestVcpu } from "./vcpu.ts";
  */
 export interface AccessHandler {
   /**
-   * The guest reads: gives the value, an integer of which it gets as many bytes as it reads.
+   * The guest reads: returns an integer, of which the guest gets as many bytes as it reads.
    * Without this function reads are unanswered.
    */
   read?(access: Access): number;
@@ -35,7 +36,7 @@ export interface AccessHandler {
 }
 
 /**
- * An access that a handler is asked about.
+ * An access to a handler's range.
  *
  * @example
  * ```ts
@@ -47,7 +48,7 @@ export interface AccessHandler {
 export interface Access {
   /** The port or GPA. */
   readonly address: number;
-  /** How far it is from the range's start. */
+  /** The offset from the range's start. */
   readonly offset: number;
   /** Bytes: 1, 2 or 4. An MMIO access of 8 comes byte by byte. */
   readonly sizeBytes: number;
@@ -60,18 +61,18 @@ export interface Access {
  * ```ts
  * import type { AddressRange } from "./handlers.ts";
  * const range: AddressRange = { start: 0x10, size: 4 };
- * console.log(range.start + range.size); // 20
+ * console.log(range.size); // 4
  * ```
  */
 export interface AddressRange {
   /** The first address. */
-  readonly start: number;
+  readonly start: Address;
   /** How many. */
-  readonly size: number;
+  readonly size: Address;
 }
 
 /**
- * Answers for a model-specific register that KVM does not know, or whose value it refuses.
+ * Serves a model-specific register that KVM does not know, or whose value it refuses.
  *
  * @example
  * ```ts
@@ -87,14 +88,14 @@ export interface AddressRange {
  * ```
  */
 export interface MsrHandler {
-  /** RDMSR: gives the value, or `undefined` for a #GP. Without this function: a #GP. */
-  read?(index: number, vcpu: GuestVcpu): bigint | undefined;
+  /** RDMSR: returns the value, or `undefined` for a #GP. Without this function: a #GP. */
+  read?(index: number, vcpu: GuestVcpu): number | bigint | undefined;
   /** WRMSR: `false` gives a #GP. Without this function: a #GP. */
   write?(value: bigint, index: number, vcpu: GuestVcpu): boolean | void;
 }
 
 /**
- * Answers hypercalls: gives what RAX is to be, or `undefined` to leave the call to vmexit.
+ * Answers a hypercall: returns RAX, or `undefined` to leave the call to vmexit.
  *
  * @example
  * ```ts
@@ -103,10 +104,13 @@ export interface MsrHandler {
  * console.log(accept.length); // 1
  * ```
  */
-export type HypercallHandler = (call: HypercallExit, vcpu: GuestVcpu) => bigint | undefined;
+export type HypercallHandler = (
+  call: HypercallExit,
+  vcpu: GuestVcpu,
+) => number | bigint | undefined;
 
 /**
- * Looks at a debug exit: see `Machine.onException`.
+ * Sees a debug exit: see `Machine.onException`.
  *
  * @example
  * ```ts
@@ -153,7 +157,9 @@ export class HandlerDevice implements Device {
     const access = this.#access(offset, sizeBytes);
     const value = this.#handler.read(access);
     if (!Number.isInteger(value)) {
-      throw new TypeError(`${this.name}(${hex(access.address)}): read() gave no integer: ${value}`);
+      throw new TypeError(
+        `${this.name}(${hex(access.address)}): read() returned ${value}, not an integer`,
+      );
     }
     return sizeBytes === 4 ? value >>> 0 : value & ones;
   }
@@ -167,7 +173,7 @@ export class HandlerDevice implements Device {
   }
 }
 
-/** Whether anybody answers reads where this device is. */
+/** Whether a device, or the handler in its place, answers reads. */
 export function answersReads(device: Device | undefined): boolean {
   return device instanceof HandlerDevice ? device.reads : device !== undefined;
 }
@@ -189,7 +195,8 @@ export class MsrHandlers implements MsrDevice {
   }
 
   read(index: number, cpu: number): bigint | undefined {
-    return this.#byIndex.get(index)?.read?.(index, this.#vcpus[cpu]!);
+    const value = this.#byIndex.get(index)?.read?.(index, this.#vcpus[cpu]!);
+    return value === undefined ? undefined : BigInt(value);
   }
 
   write(index: number, value: bigint, cpu: number): boolean {

@@ -4,54 +4,52 @@
  * @module
  */
 
-import { KVM_EXIT, X86_VECTOR } from "../../ffi/kvm_consts.ts";
 import { planBoot } from "../boot/detect.ts";
-import { firmwareOptions } from "../firmware/tables.ts";
 import { LOCAL_APIC_GPA } from "../firmware/pc_interrupts.ts";
-import { decodeExit } from "../exits/decode.ts";
-import type { DebugExit, HypercallExit } from "../exits/exit.ts";
+import { firmwareOptions } from "../firmware/tables.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
-import { missingCapability } from "../kvm/unavailable.ts";
-import { MAP_GPA_RANGE_MASK } from "../machine/hypercall.ts";
+import { holeText } from "../memory/hole.ts";
+import { ramLayout } from "../memory/ram.ts";
+import type { DebugOptions } from "../machine/guest_debug.ts";
 import { VirtualMachine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
-import { ramLayout } from "../memory/ram.ts";
+import { linearRip } from "../x86/instruction.ts";
+import { type Address, checkBytes } from "./address.ts";
 import type { Exit } from "./exit.ts";
 import { ExitServer } from "./exit_server.ts";
-import {
-  type AccessHandler,
-  type AddressRange,
-  type DebugHandler,
-  HandlerDevice,
-  type HypercallHandler,
-  type MemoryFaultHandler,
-  type MsrHandler,
-  MsrHandlers,
+import { HandlerSet } from "./handler_set.ts";
+import type {
+  AccessHandler,
+  AddressRange,
+  DebugHandler,
+  HypercallHandler,
+  MemoryFaultHandler,
+  MsrHandler,
 } from "./handlers.ts";
+import { fieldsText, showAs, sizeText } from "./inspect.ts";
+import { type GuestRam, GuestRamView } from "./memory.ts";
 import {
-  byteSink,
-  type GuestRam,
   type LoadOptions,
+  loadOptions,
   type MachineOptions,
-  parseHole,
-  parseMemory,
+  machineOptions,
   type RunLimits,
 } from "./options.ts";
-import { type GuestVcpu, LiveVcpu } from "./vcpu.ts";
+import { readableOutcome } from "./readable.ts";
+import { type GuestVcpu, LiveVcpu, type VcpuHost } from "./vcpu.ts";
 
-const DEFAULT_MEMORY = "128M";
 /** How many random bytes a kernel gets that takes a seed from its loader. */
 const SEED_BYTES = 32;
-/** Vectors of the exceptions that KVM can give to user space. */
-const REPORTED: readonly number[] = [X86_VECTOR.DB, X86_VECTOR.BP];
+/** Where a processor starts after a reset (SDM volume 3A, 10.1.4): there is no firmware there. */
+const RESET_VECTOR = 0xffff_fff0n;
 
 /**
  * A virtual machine to experiment with.
  *
- * Its exits are looked at in one of two ways: a loop over {@linkcode Machine.exits} gets each
- * of them before anybody serves it, and {@linkcode Machine.run} leaves them to handlers
- * (`onPort`, `onMmio`, …) and to the machine's devices. Both may be mixed: what a loop does
- * not answer goes to the handlers and devices, too.
+ * There are two ways to see its exits: a loop over {@linkcode Machine.exits} gets each exit
+ * before anything serves it, and {@linkcode Machine.run} leaves them to handlers (`onPort`,
+ * `onMmio`, …) and to the machine's devices. The two mix: what a loop does not answer goes to
+ * the handlers and devices.
  *
  * @example
  * ```ts
@@ -65,62 +63,80 @@ const REPORTED: readonly number[] = [X86_VECTOR.DB, X86_VECTOR.BP];
  * ```
  */
 export class Machine implements Disposable {
-  /** All vCPUs. Those behind the first run on threads of their own. */
+  /** All vCPUs. All but the first run on threads of their own. */
   readonly vcpus: readonly GuestVcpu[];
   /** Also after disposal; {@linkcode Machine.#vm} is for what must not happen then. */
-  readonly #machine: VirtualMachine;
+  #machine: VirtualMachine;
+  readonly #vcpus: LiveVcpu[] = [];
+  readonly #handlers: HandlerSet = new HandlerSet(this.#vcpus);
   readonly #server: ExitServer;
-  readonly #msrs: MsrHandlers;
-  readonly #debugHandlers = new Map<number, DebugHandler>();
+  readonly #memory = new GuestRamView(() => this.#vm.memory);
   readonly #options: MachineOptions;
-  #onHypercall: HypercallHandler | undefined;
-  #onMemoryFault: MemoryFaultHandler | undefined;
+  /** Whether nothing was loaded, and no instruction has run. */
+  #isFresh = true;
+  #isLoaded = false;
   #isRunning = false;
   #isDisposed = false;
 
+  static {
+    showAs<Machine>(this.prototype, (self) => self.#text());
+  }
+
   private constructor(options: MachineOptions) {
-    const { machine = "bare", cpus = 1, unanswered, faultRetries, kvm, output } = options;
-    if (machine === "bare" && cpus !== 1) {
-      throw new RangeError(`cpus: a bare machine has one vCPU, not ${cpus}; make it a "pc"`);
-    }
-    const vcpus: LiveVcpu[] = [];
+    const { machine = "bare", unanswered = machine === "bare" ? "error" : "ones" } = options;
     this.#options = options;
-    this.#msrs = new MsrHandlers(vcpus);
-    this.#server = new ExitServer(
-      vcpus,
-      (unanswered ?? (machine === "bare" ? "error" : "ones")) === "error",
-      new Map([
-        [KVM_EXIT.DEBUG, (vcpu) => this.#debugged(vcpu)],
-        [KVM_EXIT.HYPERCALL, (vcpu) => this.#called(vcpu)],
-        [KVM_EXIT.IRQ_WINDOW_OPEN, (vcpu) => {
-          vcpu.openWindow();
-          return true;
-        }],
-      ]),
-    );
-    this.#machine = new VirtualMachine({
-      type: machine,
-      cpus,
-      memoryBytes: parseMemory(options.memory ?? DEFAULT_MEMORY),
-      holes: (options.holes ?? []).map(parseHole),
-      output: byteSink(output),
-      commandLine: options.commandLine ?? "",
+    this.#server = new ExitServer(this.#vcpus, unanswered === "error", this.#handlers.byReason);
+    this.#machine = this.#make();
+    this.#vcpus.push(...this.#hosts().map((host) => new LiveVcpu(host)));
+    this.vcpus = this.#vcpus;
+  }
+
+  #make(): VirtualMachine {
+    return new VirtualMachine({
+      ...machineOptions(this.#options),
       serve: this.#server.serve,
-      msrs: this.#msrs,
-      onMemoryFault: (fault) => this.#onMemoryFault?.(fault) ?? undefined,
-      ...(faultRetries === undefined ? {} : { faultRetries }),
-      ...(kvm === undefined ? {} : { kvmPath: kvm }),
+      msrs: this.#handlers.msrs,
+      onMemoryFault: this.#handlers.decide,
     });
-    const { contexts, debugs, memory, vm } = this.#machine;
-    const host = {
-      memory,
-      signal: machine === "pc"
-        ? (cpu: number, vector: number) =>
-          vm.signalMsi({ address_lo: LOCAL_APIC_GPA | cpu << 12, data: vector })
-        : undefined,
-    };
-    contexts.forEach((context, i) => vcpus.push(new LiveVcpu(context, debugs[i]!, host)));
-    this.vcpus = vcpus;
+  }
+
+  /** What each vCPU needs of the machine. */
+  #hosts(): VcpuHost[] {
+    const { contexts, debugs, vm } = this.#machine;
+    const signal = this.#options.machine === "pc"
+      ? (cpu: number, vector: number) =>
+        vm.signalMsi({ address_lo: LOCAL_APIC_GPA | cpu << 12, data: vector })
+      : undefined;
+    return contexts.map((context, i) => ({ context, debug: debugs[i]!, signal }));
+  }
+
+  /** Puts a new machine in the place of this one, with the same handlers and debugging. */
+  #reset(): void {
+    this.#isLoaded = false;
+    const debugging = this.#machine.debugs.map(({ options }): DebugOptions => options);
+    this.#server.forget();
+    this.#machine[Symbol.dispose]();
+    this.#machine = this.#make();
+    debugging.forEach((options, i) => this.#machine.debugs[i]!.options = options);
+    this.#hosts().forEach((host, i) => this.#vcpus[i]!.moveTo(host));
+    this.#handlers.plugInto(this.#machine);
+  }
+
+  #text(): string {
+    const { machine = "bare" } = this.#options;
+    const { memory, outcome } = this.#machine;
+    const state = this.#isDisposed
+      ? "disposed"
+      : this.#isRunning
+      ? "running"
+      : outcome?.kind ?? (this.#isLoaded ? "loaded" : "nothing loaded");
+    return fieldsText("Machine", {
+      machine,
+      memory: sizeText(memory.sizeBytes),
+      vcpus: this.#vcpus.length,
+      ...(memory.holes.length > 0 ? { holes: memory.holes.map(holeText) } : {}),
+      state,
+    });
   }
 
   /**
@@ -141,8 +157,8 @@ export class Machine implements Disposable {
   }
 
   /**
-   * Ends the machine and gives everything back: a run that is under way ends first, as by
-   * {@linkcode stop}. Any other use afterwards is an error.
+   * Ends the machine and frees what it holds. A run that is under way ends first, as by
+   * {@linkcode stop}. Any later use is an error.
    */
   [Symbol.dispose](): void {
     this.#isDisposed = true;
@@ -176,36 +192,43 @@ export class Machine implements Disposable {
    * ```ts
    * import { Machine } from "./machine.ts";
    * using vm = Machine.create({ memory: "2M" });
-   * vm.memory.write(0x1000n, new Uint8Array([1, 2, 3]));
-   * console.log(vm.memory.read(0x1001n, 2)); // Uint8Array [2, 3]
+   * vm.memory.write(0x1000, new Uint8Array([1, 2, 3]));
+   * console.log(vm.memory.read(0x1001, 2), vm.memory.u16(0x1001)); // Uint8Array [2, 3] 770
    * ```
    */
   get memory(): GuestRam {
-    return this.#vm.memory;
+    if (this.#isDisposed) throw new DisposedError("the machine");
+    return this.#memory;
   }
 
   /**
-   * Loads an image, makes the holes, and sets the first vCPU up to start it. What other
-   * vCPUs and devices did before they keep.
+   * Loads an image, makes the holes, and sets the first vCPU up to start it.
    *
-   * @throws {ImageError} when the image is malformed or does not fit
-   * @throws {Error} while an exit waits to be served
+   * A machine that has already loaded or run something is reset first, wherever it stopped:
+   * RAM is zeroed, devices and all vCPUs are in their reset state, and holes are as new.
+   * Handlers, `singleStep` and `breakpoints` stay. A loop over exits that is under way
+   * continues with the new guest.
+   *
+   * @throws {ImageError} when the image is malformed or does not fit; nothing has changed then
+   * @throws {RangeError} for options that make no sense
+   * @throws {Error} while the machine runs, such as in a handler
    *
    * @example
    * ```ts
    * import { Machine } from "./machine.ts";
    * using vm = Machine.create({ memory: "2M" });
-   * vm.load(new Uint8Array([0xf4]), { protocol: "flat16" }); // hlt
+   * vm.load(new Uint8Array([0xe6, 0x10, 0xf4]), { protocol: "flat16" }); // out 0x10, al; hlt
+   * for (const _exit of vm.exits()) break;
+   * vm.load(new Uint8Array([0xf4]), { protocol: "flat16" });
    * console.log(vm.runSync()); // { kind: "halt" }
    * ```
    */
   load(image: Uint8Array, options: LoadOptions = {}): void {
-    const { protocol = "auto", name = "", ...rest } = options;
     const { machine, cpus = 1, commandLine = "" } = this.#options;
-    if (this.#server.hasUnserved) {
-      throw new Error("load: an exit of the guest before waits to be served; let it run on first");
-    }
+    const { protocol, name, ...rest } = loadOptions(options);
     const ram = ramLayout(this.#vm.memory.sizeBytes);
+    if (this.#isRunning) throw new Error("load: the machine is running; stop() it first");
+    checkBytes("load", image);
     const plan = planBoot(image, name, protocol, {
       ram,
       commandLine,
@@ -213,20 +236,23 @@ export class Machine implements Disposable {
       ...(machine === "pc" ? firmwareOptions(ram, cpus) : {}),
       ...rest,
     });
-    this.#vm.boot(plan);
+    if (!this.#isFresh) this.#reset();
+    this.#isFresh = false;
+    this.#machine.boot(plan);
+    this.#isLoaded = true;
   }
 
   /**
-   * Runs the guest and hands out each exit before anybody serves it. An exit that is not
+   * Runs the guest and hands out each exit before anything serves it. An exit that is not
    * answered (`exit.answer(…)`) when the loop continues is served by the handlers and the
-   * devices; if it reads, and there are none, that is an error. Leaving the loop leaves the
-   * guest where it is; it can be run further.
+   * devices; a read that none of them answers is an error. Break out of the loop at any exit:
+   * the guest stays there and can be resumed.
    *
-   * Memory faults, in whatever guise they come, are not handed out but go to
+   * Memory faults, disguised ones included, are not handed out: they go to
    * {@linkcode onMemoryFault} and to the machine's own resolvers.
    *
-   * The loop is synchronous: timers and signal listeners have no turn until it ends, so that
-   * a listener for Ctrl-C does not hear of it. Use {@linkcode run} where they must.
+   * The loop is synchronous: no timer or signal listener, such as one for Ctrl-C, runs until
+   * it ends. Use {@linkcode run} where they must.
    *
    * @returns as the generator's last value: how the run ended
    * @throws {UnansweredExitError} when a read is unanswered
@@ -245,12 +271,13 @@ export class Machine implements Disposable {
    */
   *exits(limits: RunLimits = {}): Generator<Exit, Outcome, void> {
     const { timeoutMs, deadline } = deadlineOf(limits);
+    this.#requireGuest();
     this.#vm.clearOutcome();
     try {
       for (;;) {
         const next = this.#nextExit(deadline);
-        if (!next) return { kind: "timeout", timeoutMs };
-        if ("kind" in next) return next;
+        if (!next) return readableOutcome({ kind: "timeout", timeoutMs });
+        if ("kind" in next) return readableOutcome(next);
         yield next;
       }
     } finally {
@@ -259,9 +286,9 @@ export class Machine implements Disposable {
   }
 
   /**
-   * Runs the guest to its end, with turns for timers, signals and promises meanwhile.
+   * Runs the guest to its end, with turns for timers, signals and promises.
    *
-   * @returns how the run ended; the guest may be run on
+   * @returns how the run ended; the guest can be resumed
    * @throws {UnansweredExitError} when a read is unanswered
    *
    * @example
@@ -276,14 +303,14 @@ export class Machine implements Disposable {
     const { timeoutMs } = deadlineOf(limits);
     this.#begin();
     try {
-      return this.#serveHanded() ?? await this.#machine.run({ timeoutMs });
+      return readableOutcome(this.#serveHanded() ?? await this.#machine.run({ timeoutMs }));
     } finally {
       this.#end();
     }
   }
 
   /**
-   * The same without turns for anything else, and without a promise.
+   * The same synchronously: nothing else has a turn until the run ends.
    *
    * @throws {UnansweredExitError} when a read is unanswered
    *
@@ -304,15 +331,15 @@ export class Machine implements Disposable {
         if (left <= 0) return { kind: "timeout", timeoutMs };
         outcome = this.#machine.runFor(left);
       }
-      return outcome;
+      return readableOutcome(outcome);
     } finally {
       this.#end();
     }
   }
 
   /**
-   * Ends the run that is under way, from wherever: a handler, a loop over exits, or what
-   * else runs while {@linkcode run} waits. Its outcome is `stopped`.
+   * Ends the run that is under way: from a handler, a loop over exits, or a timer that fires
+   * during {@linkcode run}. Its outcome is `stopped`.
    *
    * @example
    * ```ts
@@ -328,7 +355,7 @@ export class Machine implements Disposable {
   }
 
   /**
-   * Has a handler answer at ports, in place of whatever device is there.
+   * Registers a handler for ports, in place of any device there.
    *
    * @param range a port, or a range of them
    * @throws {RangeError} for ports that do not exist
@@ -343,16 +370,16 @@ export class Machine implements Disposable {
    * console.log(vm.vcpu.regs.rax); // 42n
    * ```
    */
-  onPort(range: number | AddressRange, handler: AccessHandler): void {
-    const { start, size } = rangeOf(range);
-    this.#vm.ports.replace({ start, size }, new HandlerDevice("onPort", start, handler));
+  onPort(range: Address | AddressRange, handler: AccessHandler): void {
+    this.#handlers.onPort(this.#vm, range, handler);
   }
 
   /**
-   * Has a handler answer at guest physical addresses without memory, in front of whatever
-   * device is there. Addresses in RAM never get there, except in a hole of the kind `noslot`.
+   * Registers a handler for guest physical addresses without memory, in place of any
+   * device there.
    *
-   * @throws {RangeError} for addresses that do not exist
+   * @throws {RangeError} for addresses that do not exist, and for RAM, where accesses do not
+   *   exit: a hole of the kind `noslot` has no RAM, one of the kind `romslot` exits on writes
    *
    * @example
    * ```ts
@@ -364,14 +391,13 @@ export class Machine implements Disposable {
    * console.log(vm.vcpu.regs.rax); // 42n
    * ```
    */
-  onMmio(range: number | AddressRange, handler: AccessHandler): void {
-    const { start, size } = rangeOf(range);
-    this.#vm.mmio.replace({ start, size }, new HandlerDevice("onMmio", start, handler));
+  onMmio(range: Address | AddressRange, handler: AccessHandler): void {
+    this.#handlers.onMmio(this.#vm, range, handler);
   }
 
   /**
-   * Has a handler answer for a model-specific register that KVM does not know, or whose value
-   * it refuses. Registers that KVM knows it serves itself.
+   * Registers a handler for a model-specific register that KVM does not know, or whose value
+   * it refuses. KVM itself serves the registers that it knows.
    *
    * @example
    * ```ts
@@ -383,13 +409,13 @@ export class Machine implements Disposable {
    * ```
    */
   onMsr(index: number, handler: MsrHandler): void {
-    this.#msrs.set(index, handler);
+    this.#handlers.msrs.set(index, handler);
   }
 
   /**
-   * Has a handler answer the hypercalls that KVM leaves to user space: `KVM_HC_MAP_GPA_RANGE`
-   * (12) from CPL 0, and no other. It takes a processor that runs the guest's VMCALL: KVM's
-   * instruction emulator does not get past one.
+   * Registers a handler for the hypercalls that KVM passes to user space:
+   * `KVM_HC_MAP_GPA_RANGE` (12) from CPL 0, and no other. The guest must
+   * run natively: KVM's instruction emulator has no VMCALL.
    *
    * @throws {KvmUnavailableError} when KVM cannot
    *
@@ -404,16 +430,11 @@ export class Machine implements Disposable {
    * ```
    */
   onHypercall(handler: HypercallHandler): void {
-    const { vm } = this.#vm;
-    if ((BigInt(vm.checkExtension("EXIT_HYPERCALL")) & MAP_GPA_RANGE_MASK) === 0n) {
-      throw missingCapability("EXIT_HYPERCALL", { what: "api", name: "onHypercall" });
-    }
-    vm.enableCap("EXIT_HYPERCALL", MAP_GPA_RANGE_MASK);
-    this.#onHypercall = handler;
+    this.#handlers.onHypercall(this.#vm, handler);
   }
 
   /**
-   * Has a handler decide about memory faults, before the machine's own resolvers:
+   * Registers a handler that decides about memory faults, before the machine's own resolvers:
    * `"retry"` says that the memory is there now, `"inject"` gives the guest a page fault,
    * `"stop"` ends the run, and `undefined` leaves the fault to the resolvers.
    *
@@ -427,15 +448,15 @@ export class Machine implements Disposable {
    * ```
    */
   onMemoryFault(handler: MemoryFaultHandler): void {
-    this.#onMemoryFault = handler;
+    this.#handlers.onMemoryFault(handler);
   }
 
   /**
-   * Has a handler look at exceptions. KVM can give user space two of them: #DB (1), for the
-   * single steps and breakpoints of {@linkcode Vcpu}, and #BP (3), for the guest's own `int3`.
-   * All others go to the guest unseen, and so does an `int3` where KVM emulates or runs the
-   * guest in a way that does not intercept it. An `int3` counts as executed, unless the handler
-   * says `"inject"`, which gives the guest its #BP, or moves RIP.
+   * Registers a handler for an exception. KVM can report two of them to user space: #DB (1),
+   * for the single steps and breakpoints of {@linkcode Vcpu}, and #BP (3), for the guest's own
+   * `int3`. All others go to the guest unseen, and so does an `int3` on a host whose KVM does
+   * not intercept it. An `int3` counts as executed, unless the handler returns `"inject"`,
+   * which gives the guest its #BP, or moves RIP.
    *
    * @throws {RangeError} for other vectors
    *
@@ -450,12 +471,7 @@ export class Machine implements Disposable {
    * ```
    */
   onException(vector: number, handler: DebugHandler): void {
-    if (!REPORTED.includes(vector)) {
-      throw new RangeError(`KVM reports #DB (1) and #BP (3) to user space, not vector ${vector}`);
-    }
-    this.#debugHandlers.set(vector, handler);
-    if (vector !== X86_VECTOR.BP) return;
-    for (const vcpu of this.vcpus as readonly LiveVcpu[]) vcpu.debug({ trapInt3: true });
+    this.#handlers.onException(this.#vcpus, vector, handler);
   }
 
   /** Runs until there is an exit to hand out or the run ends; `undefined`: out of time. */
@@ -477,8 +493,9 @@ export class Machine implements Disposable {
 
   #enter(handsOut: boolean): void {
     if (this.#isDisposed) throw new DisposedError("the machine");
-    if (this.#isRunning) throw new Error("the machine runs already");
+    if (this.#isRunning) throw new Error("the machine is running already");
     this.#isRunning = true;
+    this.#isFresh = false;
     this.#server.handsOut = handsOut;
   }
 
@@ -487,7 +504,16 @@ export class Machine implements Disposable {
     if (this.#isDisposed) this.#machine[Symbol.dispose]();
   }
 
+  /** @throws {Error} where there is nothing to run */
+  #requireGuest(): void {
+    if (this.#isLoaded) return;
+    const { vcpu } = this.#vm;
+    if (linearRip(vcpu.regs(), vcpu.sregs()) !== RESET_VECTOR) return;
+    throw new Error("nothing is loaded: call load(image) before you run the machine");
+  }
+
   #begin(): void {
+    this.#requireGuest();
     this.#enter(false);
     this.#machine.clearOutcome();
   }
@@ -501,39 +527,13 @@ export class Machine implements Disposable {
     this.#server.serveHanded();
     return this.#machine.outcome;
   }
-
-  #debugged(vcpu: LiveVcpu): boolean {
-    const exit = decodeExit(vcpu.context.vcpu.page) as DebugExit;
-    const handler = this.#debugHandlers.get(exit.vector);
-    if (exit.vector === X86_VECTOR.BP) {
-      const { rip } = vcpu.regs;
-      const answer = handler?.(exit, vcpu);
-      if (vcpu.regs.rip === rip) vcpu.regs.rip = rip + 1n;
-      if (answer === "inject") vcpu.exception(X86_VECTOR.BP);
-      return true;
-    }
-    if (!vcpu.isStepOver) handler?.(exit, vcpu);
-    return !vcpu.isDebugged;
-  }
-
-  #called(vcpu: LiveVcpu): boolean {
-    const { page } = vcpu.context.vcpu;
-    const answer = this.#onHypercall?.(decodeExit(page) as HypercallExit, vcpu);
-    if (answer === undefined) return false;
-    page.replyHypercall(answer);
-    return true;
-  }
 }
 
-/** @throws {RangeError} for what is no time */
+/** @throws {RangeError} for what is not a time */
 function deadlineOf({ timeoutMs = Infinity }: RunLimits): {
   readonly timeoutMs: number;
   readonly deadline: number;
 } {
-  if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs: ${timeoutMs} is no time to run for`);
+  if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs: ${timeoutMs} is not a time to run for`);
   return { timeoutMs, deadline: performance.now() + timeoutMs };
-}
-
-function rangeOf(range: number | AddressRange): AddressRange {
-  return typeof range === "number" ? { start: range, size: 1 } : range;
 }

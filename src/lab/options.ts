@@ -1,12 +1,14 @@
 /**
- * What a machine of an experiment is to be, in the units that people use.
+ * The options of an experiment's machine, in the units that people use, and their checks.
  *
  * @module
  */
 
-import type { BootModule, BootProtocol } from "../boot/plan.ts";
+import { BOOT_PROTOCOLS, type BootModule, type BootProtocol } from "../boot/plan.ts";
+import type { VirtualMachineOptions } from "../machine/machine.ts";
 import { type Hole, HOLE_KINDS, HoleError, type HoleKind, holeParts } from "../memory/hole.ts";
 import { addressOf, sizeBytesOf } from "../units.ts";
+import { type Address, toAddress } from "./address.ts";
 
 /**
  * Where a guest's output goes: called for every byte, or a stream such as `Deno.stdout`.
@@ -22,7 +24,7 @@ import { addressOf, sizeBytesOf } from "../units.ts";
 export type Output = ((byte: number) => void) | { writeSync(bytes: Uint8Array): number };
 
 /**
- * What a machine is to be.
+ * The options of a machine.
  *
  * @example
  * ```ts
@@ -36,21 +38,21 @@ export interface MachineOptions {
   readonly memory?: number | string;
   /**
    * `bare` (default): no interrupt controller, HLT ends the run. `pc`: interrupt controllers,
-   * timers and ACPI, as kernels want it.
+   * timers and ACPI, for kernels.
    */
   readonly machine?: "bare" | "pc";
-  /** How many vCPUs. Default 1; more need a PC. */
+  /** How many vCPUs. Default 1; more need a PC, which has at most 255. */
   readonly cpus?: number;
   /** Ranges of RAM that are bad, each as `GPA+SIZE:KIND` or as an object. */
-  readonly holes?: readonly (string | Hole)[];
+  readonly holes?: readonly (string | (Omit<Hole, "gpa"> & { readonly gpa: Address }))[];
   /** Where COM1 and the debug consoles write. Default: nowhere. */
   readonly output?: Output;
   /** The kernel's command line. Default: empty. */
   readonly commandLine?: string;
   /**
-   * What becomes of a read that no device or handler answers: `error` (default on a bare
+   * What to do with a read that no device or handler answers: `error` (default on a bare
    * machine) throws an `UnansweredExitError`, `ones` (default on a PC, where firmware and
-   * kernels look for devices) reads all ones as an empty bus does.
+   * kernels probe for devices) reads all ones, as an empty bus does.
    */
   readonly unanswered?: "error" | "ones";
   /** How often a memory fault that comes back is resolved again. Default 3. */
@@ -66,7 +68,7 @@ export interface MachineOptions {
  * ```ts
  * import { Machine } from "./machine.ts";
  * using vm = Machine.create({ memory: "2M" });
- * vm.load(new Uint8Array([0xf4]), { protocol: "flat64", loadAddress: 0x20000n });
+ * vm.load(new Uint8Array([0xf4]), { protocol: "flat64", loadAddress: 0x20000 });
  * console.log(vm.vcpu.regs.rip); // 131072n
  * ```
  */
@@ -78,9 +80,9 @@ export interface LoadOptions {
   /** Files for the guest: an initial RAM disk, Multiboot modules. */
   readonly modules?: readonly BootModule[];
   /** Where a flat image is loaded. */
-  readonly loadAddress?: bigint;
+  readonly loadAddress?: Address;
   /** Where a flat image is entered. */
-  readonly entry?: bigint;
+  readonly entry?: Address;
 }
 
 /**
@@ -99,52 +101,80 @@ export interface RunLimits {
   readonly timeoutMs?: number;
 }
 
-/**
- * Guest RAM by guest physical address (GPA). Every access is checked.
- *
- * @example
- * ```ts
- * import { Machine } from "./machine.ts";
- * using vm = Machine.create({ memory: "2M" });
- * vm.memory.write(0x8000n, new Uint8Array([0xf4]));
- * console.log(vm.memory.read(0x8000n, 1)[0]); // 244
- * ```
- */
-export interface GuestRam {
-  /** All of it, in bytes. */
-  readonly sizeBytes: number;
-  /** Copies bytes out. @throws {GuestMemoryError} */
-  read(gpa: bigint, sizeBytes: number): Uint8Array<ArrayBuffer>;
-  /** Copies bytes in. @throws {GuestMemoryError} */
-  write(gpa: bigint, bytes: Uint8Array): void;
+const DEFAULT_MEMORY = "128M";
+/** An xAPIC id has 8 bits, of which all ones are the broadcast. */
+const MAX_CPUS = 255;
+
+/** A machine's options as the machine takes them. @throws {RangeError} @throws {HoleError} */
+export function machineOptions(options: MachineOptions): VirtualMachineOptions {
+  const { machine = "bare", cpus = 1, faultRetries, kvm } = options;
+  requireOneOf("machine", machine, ["bare", "pc"]);
+  requireOneOf("unanswered", options.unanswered ?? "error", ["error", "ones"]);
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) {
+    throw new RangeError(`cpus: ${cpus} is not a number of vCPUs: a machine has 1 to ${MAX_CPUS}`);
+  }
+  if (machine === "bare" && cpus !== 1) {
+    throw new RangeError(`cpus: a bare machine has one vCPU, not ${cpus}; make it a "pc"`);
+  }
+  return {
+    type: machine,
+    cpus,
+    memoryBytes: parseMemory(options.memory ?? DEFAULT_MEMORY),
+    holes: (options.holes ?? []).map(parseHole),
+    output: byteSink(options.output),
+    commandLine: options.commandLine ?? "",
+    ...(faultRetries === undefined ? {} : { faultRetries }),
+    ...(kvm === undefined ? {} : { kvmPath: kvm }),
+  };
+}
+
+/** An image's options as loaders take them. @throws {RangeError} */
+export function loadOptions(options: LoadOptions) {
+  const { protocol = "auto", name = "", modules, loadAddress, entry } = options;
+  requireOneOf("protocol", protocol, ["auto", ...BOOT_PROTOCOLS]);
+  return {
+    protocol,
+    name,
+    ...(modules === undefined ? {} : { modules }),
+    ...(loadAddress === undefined ? {} : { loadAddress: toAddress("loadAddress", loadAddress) }),
+    ...(entry === undefined ? {} : { entry: toAddress("entry", entry) }),
+  };
+}
+
+/** @throws {RangeError} for a value that a program without types may have given */
+function requireOneOf(option: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return;
+  throw new RangeError(`${option}: "${value}" is unknown; choose from ${choices.join(", ")}`);
 }
 
 /** A size in bytes. @throws {RangeError} */
-export function parseMemory(size: number | string): number {
+function parseMemory(size: number | string): number {
   const bytes = typeof size === "number" ? size : sizeBytesOf(size);
   if (bytes !== undefined && Number.isInteger(bytes) && bytes > 0 && bytes % 4096 === 0) {
     return bytes;
   }
-  throw new RangeError(`memory: ${size} is no whole number of pages; write it as "128M" or 4096`);
+  throw new RangeError(
+    `memory: ${size} is not a whole number of pages; write it as "128M" or 4096`,
+  );
 }
 
 /** A hole. @throws {HoleError} */
-export function parseHole(hole: string | Hole): Hole {
-  if (typeof hole !== "string") return hole;
+function parseHole(hole: NonNullable<MachineOptions["holes"]>[number]): Hole {
+  if (typeof hole !== "string") return { ...hole, gpa: Number(toAddress("holes", hole.gpa)) };
   const parts = holeParts(hole);
   const gpa = parts && addressOf(parts.gpa);
   const sizeBytes = parts && sizeBytesOf(parts.size);
   const kind = HOLE_KINDS.find((known): known is HoleKind => known === parts?.kind);
   if (gpa === undefined || sizeBytes === undefined || !kind || parts?.more !== undefined) {
     throw new HoleError(
-      `"${hole}" is no hole; write it as 0x200000+4K:lazy, with one of ${HOLE_KINDS.join(", ")}`,
+      `"${hole}" is not a hole; write it as 0x200000+4K:lazy, with one of ${HOLE_KINDS.join(", ")}`,
     );
   }
   return { gpa: Number(gpa), sizeBytes, kind };
 }
 
 /** A function that takes bytes. */
-export function byteSink(output: Output | undefined): (byte: number) => void {
+function byteSink(output: Output | undefined): (byte: number) => void {
   if (output === undefined) return () => {};
   if (typeof output === "function") return output;
   const one = new Uint8Array(1);

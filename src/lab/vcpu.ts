@@ -11,20 +11,27 @@ import { exceptionVector } from "../exits/vector_names.ts";
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import { injectException } from "../kvm/exception.ts";
-import type { Regs, Sregs, Vcpu } from "../kvm/vcpu.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
 import type { DebugOptions, GuestDebug } from "../machine/guest_debug.ts";
 import type { RunContext } from "../machine/run_context.ts";
-import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
+import { GuestMemoryError } from "../memory/guest_memory.ts";
 import { pagePieces } from "../pages.ts";
-import {
-  bitnessOf,
-  decoder,
-  linearRip,
-  loadDecoder,
-  MAX_INSTRUCTION_BYTES,
-} from "../x86/instruction.ts";
+import { bitnessOf, linearRip, loadDecoder } from "../x86/instruction.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
-import { liveView, REGISTERS, SYSTEM_REGISTERS } from "./registers.ts";
+import { type Address, toAddress } from "./address.ts";
+import { instructionAt } from "./exit_instruction.ts";
+import { fieldsText, showAs } from "./inspect.ts";
+import { type AddressSpace, MemoryView } from "./memory.ts";
+import {
+  DEBUG_REGISTERS,
+  EVENTS,
+  FPU,
+  LiveState,
+  REGISTERS,
+  type StateShape,
+  SYSTEM_REGISTERS,
+} from "./registers.ts";
+import type { DebugRegisters, FpuState, VcpuEvents } from "./vcpu_state.ts";
 
 // Experiments look at instructions without waiting, in the middle of a loop over exits.
 await loadDecoder();
@@ -32,13 +39,13 @@ await loadDecoder();
 /**
  * A vCPU of a machine.
  *
- * While an exit waits, registers are as KVM left them there: before the effect of an
- * instruction that reads a port, MMIO or an MSR. What is written to them, injected or
- * debugged then takes effect as soon as that instruction is finished; until then a
- * register reads as it was written. After a run all instructions are finished.
+ * At an exit, registers are as KVM left them: before the effect of an instruction that reads
+ * a port, MMIO or an MSR. A write to them, an injection or a change of the debugging takes
+ * effect when that instruction is finished; until then a register reads as written. After a
+ * run all instructions are finished.
  *
- * While a handler runs, so do the other vCPUs: it can look at its own only. In a loop over
- * exits none runs.
+ * While a handler runs, the other vCPUs run too, so it may look at its own only. In a loop
+ * over exits none runs.
  *
  * @example
  * ```ts
@@ -59,30 +66,56 @@ export interface GuestVcpu {
   readonly regs: Registers;
   /** The segment, control and system registers, live. */
   readonly sregs: SystemRegisters;
+  /** The x87 and SSE registers, live. */
+  readonly fpu: FpuState;
+  /** The guest's own debug registers, live. */
+  readonly debugRegs: DebugRegisters;
+  /** Pending and injected events, live. */
+  readonly events: VcpuEvents;
+  /** Memory by linear address (GVA), through the guest's present page tables. */
+  readonly memory: AddressSpace;
   /** Exit after each instruction (`DEBUG` exits). */
   singleStep: boolean;
   /**
-   * Exit before the instructions at these linear addresses (`DEBUG` exits); at most four.
+   * Exit before the instructions at these linear addresses (`DEBUG` exits); at most four. Read
+   * back, they are bigints.
    *
    * @throws {RangeError} when more are set
    */
-  breakpoints: readonly bigint[];
-  /** Where a linear address (GVA) leads, by the present paging mode; `undefined` for nowhere. */
-  translate(gva: bigint): bigint | undefined;
+  breakpoints: readonly Address[];
+  /** The GPA of a linear address by the present paging mode; `undefined` if it is not mapped. */
+  translate(gva: Address): bigint | undefined;
   /** Copies memory out by linear address. @throws {GuestMemoryError} */
-  read(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer>;
+  read(gva: Address, sizeBytes: number): Uint8Array<ArrayBuffer>;
   /** Copies memory in by linear address. @throws {GuestMemoryError} */
-  write(gva: bigint, bytes: Uint8Array): void;
+  write(gva: Address, bytes: Uint8Array): void;
   /**
-   * The instruction at a linear address, the next one if none is given, in Intel syntax.
+   * The instruction at a linear address, by default the next one, in Intel syntax.
    *
-   * @returns `(bad)` where there is none
+   * @returns `(bad)` for bytes that are no instruction
    */
-  disassemble(gva?: bigint): string;
+  disassemble(gva?: Address): string;
   /** Reads a model-specific register. @throws {RangeError} for one that KVM does not know */
   msr(index: number): bigint;
   /** Writes a model-specific register. @throws {RangeError} when KVM refuses */
-  setMsr(index: number, value: bigint): void;
+  setMsr(index: number, value: number | bigint): void;
+  /** The XSAVE area, 4096 bytes: x87, SSE, AVX and so on (SDM volume 1, 13.4). */
+  xsave(): Uint8Array<ArrayBuffer>;
+  /** Writes the XSAVE area. @throws {RangeError} unless it has 4096 bytes */
+  setXsave(area: Uint8Array): void;
+  /**
+   * The local APIC's registers, 1024 bytes (SDM volume 3A, 12.4.1).
+   *
+   * @throws {Error} on a bare machine, which has none
+   */
+  lapic(): Uint8Array<ArrayBuffer>;
+  /**
+   * Writes the local APIC's registers.
+   *
+   * @throws {RangeError} unless there are 1024 bytes
+   * @throws {Error} on a bare machine, which has none
+   */
+  setLapic(registers: Uint8Array): void;
   /**
    * Interrupts the guest as soon as it takes interrupts: on a PC by its local APIC, which must
    * be enabled; on a bare machine directly.
@@ -102,9 +135,10 @@ export interface GuestVcpu {
 
 /** What a vCPU needs of its machine. */
 export interface VcpuHost {
-  /** The guest's RAM. */
-  readonly memory: GuestMemory;
-  /** Sends a message to a vCPU's local APIC, where there are such. */
+  /** What its exits are served with. */
+  readonly context: RunContext;
+  readonly debug: GuestDebug;
+  /** Sends a message to a vCPU's local APIC; `undefined` on a machine without. */
   readonly signal: ((cpu: number, vector: number) => void) | undefined;
 }
 
@@ -113,44 +147,57 @@ export class LiveVcpu implements GuestVcpu {
   readonly id: number;
   readonly regs: Registers;
   readonly sregs: SystemRegisters;
-  /** What its exits are served with. */
-  readonly context: RunContext;
-  readonly #debug: GuestDebug;
-  readonly #host: VcpuHost;
-  /** What was written and takes effect when the instruction is finished. */
-  #newRegs: Partial<Regs> = {};
-  #newSregs: Partial<Sregs> = {};
+  readonly fpu: FpuState;
+  readonly debugRegs: DebugRegisters;
+  readonly events: VcpuEvents;
+  readonly memory: AddressSpace;
+  #host: VcpuHost;
+  readonly #states: LiveState<object>[] = [];
   #interrupts: number[] = [];
 
-  constructor(context: RunContext, debug: GuestDebug, host: VcpuHost) {
-    this.context = context;
-    this.#debug = debug;
+  static {
+    showAs<LiveVcpu>(this.prototype, (self) => self.#text());
+  }
+
+  constructor(host: VcpuHost) {
     this.#host = host;
-    this.id = context.vcpu.id;
-    this.regs = liveView<Registers>(
-      REGISTERS,
-      () => ({ ...this.#vcpu.regs(), ...this.#newRegs }),
-      (changed) => {
-        const vcpu = this.#vcpu;
-        Object.assign(this.#newRegs, changed);
-        vcpu.cycle.whenFinal(() => {
-          vcpu.setRegs({ ...vcpu.regs(), ...this.#newRegs });
-          this.#newRegs = {};
-        });
-      },
-    );
-    this.sregs = liveView<SystemRegisters>(
-      SYSTEM_REGISTERS,
-      () => ({ ...this.#vcpu.sregs(), ...this.#newSregs }),
-      (changed) => {
-        const vcpu = this.#vcpu;
-        Object.assign(this.#newSregs, changed);
-        vcpu.cycle.whenFinal(() => {
-          vcpu.setSregs({ ...vcpu.sregs(), ...this.#newSregs });
-          this.#newSregs = {};
-        });
-      },
-    );
+    this.id = host.context.vcpu.id;
+    this.regs = this.#live(REGISTERS);
+    this.sregs = this.#live(SYSTEM_REGISTERS);
+    this.fpu = this.#live(FPU);
+    this.debugRegs = this.#live(DEBUG_REGISTERS);
+    this.events = this.#live(EVENTS);
+    this.memory = new MemoryView({
+      read: (gva, sizeBytes) => this.#read(gva, sizeBytes),
+      write: (gva, bytes) => this.#write(gva, bytes),
+    });
+  }
+
+  /** Becomes the same vCPU of a new machine. */
+  moveTo(host: VcpuHost): void {
+    this.#host = host;
+    this.#interrupts = [];
+    for (const state of this.#states) state.forget();
+  }
+
+  /** What its exits are served with. */
+  get context(): RunContext {
+    return this.#host.context;
+  }
+
+  #live<T extends object>(shape: StateShape<T>): T {
+    const state = new LiveState(shape, () => this.#vcpu);
+    this.#states.push(state as unknown as LiveState<object>);
+    return state.view;
+  }
+
+  #text(): string {
+    const { vcpu } = this.context;
+    const name = `Vcpu ${this.id}`;
+    if (vcpu.disposed) return `${name} (disposed)`;
+    if (vcpu.cycle.state === "running") return `${name} (running)`;
+    const bits = bitnessOf(vcpu.sregs());
+    return fieldsText(name, { instruction: this.disassemble(), bits, regs: this.regs });
   }
 
   /** KVM's vCPU. @throws {Error} while it runs on a thread of its own */
@@ -166,6 +213,10 @@ export class LiveVcpu implements GuestVcpu {
     return vcpu;
   }
 
+  get #debug(): GuestDebug {
+    return this.#host.debug;
+  }
+
   get singleStep(): boolean {
     return this.#debug.options.singleStep;
   }
@@ -178,8 +229,8 @@ export class LiveVcpu implements GuestVcpu {
     return this.#debug.options.breakpoints;
   }
 
-  set breakpoints(breakpoints: readonly bigint[]) {
-    this.debug({ breakpoints });
+  set breakpoints(addresses: readonly Address[]) {
+    this.debug({ breakpoints: addresses.map((address) => toAddress("breakpoints", address)) });
   }
 
   /** Whether anything is debugged: steps, breakpoints, the guest's own `int3`. */
@@ -200,24 +251,32 @@ export class LiveVcpu implements GuestVcpu {
     return page.reason === KVM_EXIT.DEBUG && this.#debug.isStepOver(decodeExit(page) as DebugExit);
   }
 
-  translate(gva: bigint): bigint | undefined {
-    const { valid, physical_address } = this.#vcpu.translate(gva);
+  translate(gva: Address): bigint | undefined {
+    const { valid, physical_address } = this.#vcpu.translate(toAddress("translate", gva));
     return valid === 0 ? undefined : physical_address;
   }
 
-  read(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  read(gva: Address, sizeBytes: number): Uint8Array<ArrayBuffer> {
+    return this.memory.read(gva, sizeBytes);
+  }
+
+  write(gva: Address, bytes: Uint8Array): void {
+    this.memory.write(gva, bytes);
+  }
+
+  #read(gva: bigint, sizeBytes: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(sizeBytes);
     for (const { gpa, offset, sizeBytes: size } of this.#pieces(gva, sizeBytes)) {
-      bytes.set(this.#host.memory.read(gpa, size), offset);
+      bytes.set(this.context.memory.read(gpa, size), offset);
     }
     return bytes;
   }
 
-  write(gva: bigint, bytes: Uint8Array): void {
+  #write(gva: bigint, bytes: Uint8Array): void {
     // All of it is translated before any of it is written.
     const pieces = [...this.#pieces(gva, bytes.length)];
     for (const { gpa, offset, sizeBytes } of pieces) {
-      this.#host.memory.write(gpa, bytes.subarray(offset, offset + sizeBytes));
+      this.context.memory.write(gpa, bytes.subarray(offset, offset + sizeBytes));
     }
   }
 
@@ -232,28 +291,15 @@ export class LiveVcpu implements GuestVcpu {
     }
   }
 
-  disassemble(gva?: bigint): string {
+  disassemble(gva?: Address): string {
     const vcpu = this.#vcpu;
     const regs = vcpu.regs();
     const sregs = vcpu.sregs();
-    const at = gva ?? linearRip(regs, sregs);
-    const rip = gva === undefined ? regs.rip : gva - (linearRip(regs, sregs) - regs.rip);
-    return decoder()!.decode(this.#code(at), bitnessOf(sregs), { rip })?.text ??
-      "(bad)";
-  }
-
-  /** As many bytes of one instruction as can be read. */
-  #code(gva: bigint): Uint8Array {
-    const bytes = new Uint8Array(MAX_INSTRUCTION_BYTES);
-    let length = 0;
-    for (const { address, sizeBytes } of pagePieces(gva, bytes.length)) {
-      const gpa = this.translate(address);
-      if (gpa === undefined) break;
-      const piece = this.#host.memory.tryRead(gpa, sizeBytes);
-      bytes.set(piece, length);
-      length += piece.length;
-    }
-    return bytes.subarray(0, length);
+    const rip = gva === undefined
+      ? regs.rip
+      : toAddress("disassemble", gva) - (linearRip(regs, sregs) - regs.rip);
+    const state = { regs: { ...regs, rip }, sregs };
+    return instructionAt(state, this.context.memory)?.text ?? "(bad)";
   }
 
   msr(index: number): bigint {
@@ -262,10 +308,37 @@ export class LiveVcpu implements GuestVcpu {
     return msr.data;
   }
 
-  setMsr(index: number, value: bigint): void {
-    if (this.#vcpu.setMsrs([{ index, data: value }]) === 0) {
+  setMsr(index: number, value: number | bigint): void {
+    if (this.#vcpu.setMsrs([{ index, data: BigInt(value) }]) === 0) {
       throw new RangeError(`KVM refuses ${hex(value)} for MSR ${hex(index)}`);
     }
+  }
+
+  xsave(): Uint8Array<ArrayBuffer> {
+    return this.#vcpu.xsave();
+  }
+
+  setXsave(area: Uint8Array): void {
+    const vcpu = this.#vcpu;
+    const copy = exactly(area, XSAVE_BYTES, "an XSAVE area");
+    vcpu.cycle.whenFinal(() => vcpu.setXsave(copy));
+  }
+
+  lapic(): Uint8Array<ArrayBuffer> {
+    this.#requireLapic();
+    return this.#vcpu.lapic();
+  }
+
+  setLapic(registers: Uint8Array): void {
+    this.#requireLapic();
+    const vcpu = this.#vcpu;
+    const copy = exactly(registers, LAPIC_BYTES, "a local APIC");
+    vcpu.cycle.whenFinal(() => vcpu.setLapic(copy));
+  }
+
+  #requireLapic(): void {
+    if (this.#host.signal) return;
+    throw new Error('a bare machine has no local APIC; make it a "pc"');
   }
 
   interrupt(vector: number): void {
@@ -276,7 +349,7 @@ export class LiveVcpu implements GuestVcpu {
     vcpu.cycle.whenFinal(() => this.openWindow());
   }
 
-  /** Gives the guest the next interrupt that waits, or asks KVM to say when it takes one. */
+  /** Gives the guest the next pending interrupt, or asks KVM to say when it takes one. */
   openWindow(): void {
     const { vcpu } = this.context;
     const { page } = vcpu;
@@ -302,7 +375,16 @@ export class LiveVcpu implements GuestVcpu {
   }
 }
 
+const XSAVE_BYTES = 4096;
+const LAPIC_BYTES = 1024;
+
+/** A copy of so many bytes. @throws {RangeError} when they are more or fewer */
+function exactly(bytes: Uint8Array, sizeBytes: number, what: string): Uint8Array<ArrayBuffer> {
+  if (bytes.length === sizeBytes) return bytes.slice();
+  throw new RangeError(`${what} has ${sizeBytes} bytes, got ${bytes.length}`);
+}
+
 function checkVector(vector: number, last: number): void {
   if (Number.isInteger(vector) && vector >= 0 && vector <= last) return;
-  throw new RangeError(`${vector} is no vector: it must be 0 to ${last}`);
+  throw new RangeError(`${vector} is not a vector: vectors are 0 to ${last}`);
 }

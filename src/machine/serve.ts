@@ -129,8 +129,9 @@ function serveDebug({ debug, observer, statistics, vcpu }: RunContext): Outcome 
   if (isAskedFor) statistics.count(exit.code);
   const outcome = debug.handle(exit);
   if (isAskedFor && observer.wanted[exit.code]) {
-    const instruction = debug.instructionAt(exit.pc);
-    observer.exit(instruction === undefined ? exit : { ...exit, instruction }, vcpu.id, undefined);
+    const text = debug.instructionAt(exit.pc);
+    const shown = text === undefined ? exit : { ...exit, instructionText: text };
+    observer.exit(shown, vcpu.id, undefined);
   }
   return outcome;
 }

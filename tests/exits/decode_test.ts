@@ -90,7 +90,7 @@ Deno.test("the bytes of an instruction are told where KVM says that it gives the
     );
   const bytes = (change: Partial<typeof failure>): number | undefined => {
     const exit = decoded(change);
-    return exit.reason === "INTERNAL_ERROR" ? exit.instruction?.length : undefined;
+    return exit.reason === "INTERNAL_ERROR" ? exit.instructionBytes?.length : undefined;
   };
   assertEquals(bytes({}), 15);
   assertEquals(bytes({ insn_size: 200 }), 15);

@@ -235,7 +235,7 @@ export const SAMPLES: readonly Sample[] = [
       code: 17,
       suberror: 1,
       data: [1n, 0x770f_02n, 0n, MINUS_ONE / 255n * 0xeen],
-      instruction: new Uint8Array([0x0f, 0x77]),
+      instructionBytes: new Uint8Array([0x0f, 0x77]),
     },
     text: " suberror=1 (EMULATION) instruction=0f77 data=[0x1 0x770f02 0x0 0xeeeeeeeeeeeeeeee]",
     json: {

@@ -5,13 +5,13 @@ import { describeOutcome } from "../../src/machine/outcome.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { TestMachine } from "../lib/machine.ts";
 
-function failure(instruction?: Uint8Array): VmExit {
+function failure(instructionBytes?: Uint8Array): VmExit {
   return {
     reason: "INTERNAL_ERROR",
     code: 17,
     suberror: 1,
     data: [],
-    ...(instruction ? { instruction } : {}),
+    ...(instructionBytes ? { instructionBytes } : {}),
   };
 }
 

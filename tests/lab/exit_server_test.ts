@@ -30,7 +30,7 @@ class FinishingCycle extends ExitCycle {
   }
 }
 
-/** A vCPU that came out with a hypercall, and whatever serves its exits. */
+/** A vCPU that came out with a hypercall, and what serves its exits. */
 function vcpuWithHypercall(id: number, control: RunControl) {
   const page = new ExitPage(kvmRun(KVM_EXIT.HYPERCALL));
   const cycle = new FinishingCycle(page, -1, "the vCPU");
@@ -89,12 +89,12 @@ Deno.test("a hypercall goes to its handler where none are handed out", () => {
   assertEquals(returned(), 42n);
 });
 
-Deno.test("R7: an instruction is finished before the exit of another vCPU is looked at", () => {
+Deno.test("R7: an instruction is finished before the exit of another vCPU is handed out", () => {
   const { server, vcpus } = hypercalls(3, [[KVM_EXIT.HYPERCALL, () => true]]);
   const done: string[] = [];
   server.handsOut = true;
   server.serve(vcpus[1]!.context);
-  // This vCPU has come out, too, and its exit is next.
+  // This vCPU has come out as well, and its exit is next.
   vcpus[2]!.cycle.whenFinal(() => done.push("2"));
   assertEquals(done, []);
   server.serveHanded();

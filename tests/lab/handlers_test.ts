@@ -5,7 +5,13 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type AccessHandler, HoleError, Machine, UnansweredExitError } from "../../src/mod.ts";
+import {
+  type AccessHandler,
+  HoleError,
+  Machine,
+  type MachineOptions,
+  UnansweredExitError,
+} from "../../src/mod.ts";
 import { code } from "../lib/guest.ts";
 import { imageFile } from "../lib/images.ts";
 import { kvmTest } from "../lib/kvm.ts";
@@ -27,7 +33,7 @@ function recorder(answer = 0): AccessHandler & { readonly log: unknown[] } {
   };
 }
 
-kvmTest("a port's handler is told of each access in its range", async () => {
+kvmTest("a port's handler gets each access in its range", async () => {
   using vm = machine("b8 22 11 e7 12 e4 13 f4"); // mov ax, 0x1122; out 0x12, ax; in al, 0x13; hlt
   const handler = recorder(0x1ff);
   vm.onPort({ start: 0x10, size: 4 }, handler);
@@ -59,7 +65,11 @@ kvmTest("a handler that forgets to give a value is an error, and not a value", (
   using vm = machine("e4 10 f4");
   const forgetful = (() => {}) as unknown as () => number;
   vm.onPort(0x10, { read: forgetful });
-  assertThrows(() => vm.runSync(), TypeError, "onPort(0x10): read() gave no integer: undefined");
+  assertThrows(
+    () => vm.runSync(),
+    TypeError,
+    "onPort(0x10): read() returned undefined, not an integer",
+  );
   vm.onPort(0x10, { read: () => -2 });
   assertEquals(vm.runSync(), { kind: "halt" });
   assertEquals(vm.vcpu.regs.rax, 0xfen);
@@ -70,7 +80,35 @@ kvmTest("ports that do not exist are refused", () => {
   assertThrows(() => vm.onPort(0x10000, {}), RangeError, "no such ports");
 });
 
-kvmTest("an MMIO handler is told of each access in its range", async () => {
+kvmTest("a handler in RAM, where accesses do not exit, is refused", () => {
+  using vm = Machine.create({
+    memory: "2M",
+    holes: ["0x20000+4K:noslot", "0x30000+4K:romslot"],
+  });
+  const handle = (start: number | bigint, size: number | bigint) =>
+    vm.onMmio({ start, size }, { read: () => 7, write() {} });
+  for (const [start, size] of [[0x1000, 4], [0x1f_ffffn, 2n], [0x1_fff8, 16]] as const) {
+    assertThrows(() => handle(start, size), RangeError, "is in RAM");
+  }
+  handle(0x2_0000, 0x1000);
+  handle(0x3_0000n, 0x1000n);
+  handle(0x20_0000, 0x1000);
+  vm.load(code("a1 00 00 02 00 f4"), { protocol: "flat32" }); // mov eax, [0x20000]; hlt
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals(vm.vcpu.regs.rax, 7n);
+});
+
+kvmTest("a range that makes no sense is refused", () => {
+  using vm = machine("f4");
+  for (const start of [-1, 1.5, NaN, 2 ** 60, -1n, 1n << 64n]) {
+    assertThrows(() => vm.onMmio({ start, size: 1 }, {}), RangeError, "onMmio: ");
+  }
+  assertThrows(() => vm.onMmio({ start: 2n ** 52n, size: 1 }, {}), RangeError, "no such addresses");
+  assertThrows(() => vm.onPort({ start: 0x10, size: 0 }, {}), RangeError, "no such ports");
+  vm.onPort({ start: 0x10n, size: 4n }, {});
+});
+
+kvmTest("an MMIO handler gets each access in its range", async () => {
   using vm = Machine.create({ memory: "2M" });
   // mov [0xd0000004], eax; mov ax, [0xd0000008]; hlt
   vm.load(code("a3 04 00 00 d0 66 a1 08 00 00 d0 f4"), { protocol: "flat32" });
@@ -85,14 +123,14 @@ kvmTest("an MMIO handler is told of each access in its range", async () => {
   assertEquals(vm.vcpu.regs.rax, 0x1122_55aan);
 });
 
-kvmTest("a read of MMIO that nobody answers is an error that says where", () => {
+kvmTest("an unanswered read of MMIO is an error that says where", () => {
   using vm = Machine.create({ memory: "2M" });
   vm.load(code("a1 00 00 00 d0 f4"), { protocol: "flat32" });
   const error = assertThrows(() => vm.runSync(), UnansweredExitError);
   assert(error.message.includes("the 4-byte read of GPA 0xd0000000"), error.message);
 });
 
-kvmTest("what a handler throws comes out of the run, and the exit still waits", async () => {
+kvmTest("what a handler throws comes out of the run, and the exit stays pending", async () => {
   using vm = machine("e4 10 f4");
   let isBroken = true;
   vm.onPort(0x10, {
@@ -142,7 +180,7 @@ kvmTest("a WRMSR reaches its handler, which may refuse it", () => {
   }
 });
 
-kvmTest("a memory fault's handler is told of it, and decides", async () => {
+kvmTest("a handler of memory faults decides", async () => {
   for (const [action, kind] of [[undefined, "halt"], ["stop", "memory_fault"]] as const) {
     using vm = Machine.create({ memory: "2M", holes: ["0x20000+4K:lazy"] });
     vm.load(code("a1 00 00 02 00 f4"), { protocol: "flat32" });
@@ -186,7 +224,7 @@ kvmTest("to dispose of a machine ends its run, from a handler and from a timer",
   }
 });
 
-kvmTest("a machine that was disposed of says so, whatever is asked of it", () => {
+kvmTest("every use of a disposed machine is a typed error", () => {
   const vm = machine("f4");
   vm[Symbol.dispose]();
   vm[Symbol.dispose]();
@@ -204,7 +242,7 @@ kvmTest("a machine that was disposed of says so, whatever is asked of it", () =>
   ) assertThrows(use, Error, "was used after it was disposed");
 });
 
-kvmTest("a time to run for that is none is refused", () => {
+kvmTest("a timeout that is not a time is refused", () => {
   using vm = machine("f4");
   for (const timeoutMs of [NaN, -1]) {
     assertThrows(() => vm.runSync({ timeoutMs }), RangeError, "timeoutMs");
@@ -215,7 +253,7 @@ kvmTest("a time to run for that is none is refused", () => {
 kvmTest("a machine runs once at a time", async () => {
   using vm = machine("e6 10 f4");
   vm.onPort(0x10, {
-    write: () => void assertThrows(() => vm.runSync(), Error, "the machine runs already"),
+    write: () => void assertThrows(() => vm.runSync(), Error, "the machine is running already"),
   });
   assertEquals(await vm.run(), { kind: "halt" });
 });
@@ -235,7 +273,7 @@ kvmTest("output goes to a stream or to a function", () => {
   assertEquals(String.fromCharCode(...bytes), "Hello, KVM!\n".repeat(2));
 });
 
-kvmTest("vCPUs on threads of their own are stopped, looked at and run on", async () => {
+kvmTest("vCPUs on threads of their own are stopped, read and resumed", async () => {
   using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
   vm.load(imageFile("smp/hello.mb"));
   let written = 0;
@@ -292,11 +330,28 @@ kvmTest("an interrupt on a PC comes by the local APIC", () => {
   assertEquals(vm.vcpu.regs.rbx, 1n);
 });
 
+kvmTest("numbers serve as well as bigints in handlers, holes and registers' values", () => {
+  using vm = Machine.create({
+    memory: "2M",
+    holes: [{ gpa: 0x2_0000n, sizeBytes: 0x1000, kind: "noslot" }],
+  });
+  vm.load(code("b9 45 23 01 00 0f 32 f4"), { protocol: "flat32" }); // rdmsr of 0x12345; hlt
+  vm.onMsr(0x12345, { read: () => 42 });
+  vm.vcpu.setMsr(0x174, 8);
+  assertEquals(vm.runSync(), { kind: "halt" });
+  assertEquals([vm.vcpu.regs.rax, vm.vcpu.msr(0x174)], [42n, 8n]);
+});
+
 Deno.test("options that make no sense are refused", () => {
   assertThrows(() => Machine.create({ memory: "12 apples" }), RangeError, "memory: 12 apples");
   assertThrows(() => Machine.create({ memory: 4095 }), RangeError, "whole number of pages");
   assertThrows(() => Machine.create({ memory: 0 }), RangeError);
   assertThrows(() => Machine.create({ cpus: 2 }), RangeError, 'make it a "pc"');
+  for (const cpus of [0, 1.5, NaN, 300]) {
+    assertThrows(() => Machine.create({ machine: "pc", cpus }), RangeError, "1 to 255");
+  }
+  const mistaken = { machine: "laptop" } as unknown as MachineOptions;
+  assertThrows(() => Machine.create(mistaken), RangeError, "choose from bare, pc");
   for (const hole of ["0x1000", "0x1000+4K:soft", "x+4K:none", "0x1000+4K:lazy:file"]) {
     assertThrows(() => Machine.create({ memory: "1M", holes: [hole] }), HoleError, hole);
   }

@@ -1,5 +1,5 @@
 /**
- * A vCPU in an experiment's hands: registers, memory by linear address,
+ * A vCPU of an experiment: registers, memory by linear address,
  * debugging, and what can be injected.
  *
  * @module
@@ -61,7 +61,7 @@ kvmTest("R7: what is written at an exit of a read comes behind the answer", () =
   assertEquals(vm.vcpu.regs.rip, 0x7c03n);
 });
 
-kvmTest("R7: RIP that is written at an exit is where the guest goes on", () => {
+kvmTest("R7: the guest resumes at a RIP that is written at an exit", () => {
   using vm = machine("e6 10 f4 40 f4"); // out 0x10, al; hlt; inc ax; hlt
   for (const exit of vm.exits()) if (exit.reason === "IO") vm.vcpu.regs.rip = 0x7c03n;
   assertEquals([vm.vcpu.regs.rip, vm.vcpu.regs.rax], [0x7c05n, 1n]);
@@ -88,7 +88,7 @@ kvmTest("R7: a handler's registers hold behind the instruction that called it", 
 });
 
 kvmTest(
-  "R7: registers that are written between the parts of one instruction wait for its end",
+  "R7: registers written between the parts of an instruction take effect at its end",
   () => {
     using vm = machine("bf 00 05 b9 00 20 fc ba 10 00 f3 6c f4"); // rep insb
     let parts = 0;
@@ -166,7 +166,7 @@ kvmTest("a breakpoint can be taken away at its exit", () => {
   assertEquals([exits, vm.vcpu.regs.rcx], [1, 0n]);
 });
 
-kvmTest("stepping begins and ends where it is said, at exits that are half-finished, too", () => {
+kvmTest("stepping can begin and end at a half-finished exit", () => {
   using vm = machine("e6 10 40 40 e6 11 40 f4"); // out; inc ax; inc ax; out; inc ax; hlt
   const seen: string[] = [];
   for (const exit of vm.exits()) {
@@ -225,7 +225,7 @@ kvmTest("an interrupt wakes a guest whose HLT is answered", () => {
   assertEquals(vm.vcpu.regs.rbx, 1n);
 });
 
-kvmTest("a non-maskable interrupt comes whatever the flags say", () => {
+kvmTest("a non-maskable interrupt comes with interrupts disabled", () => {
   using vm = machine("fa 90 eb fe"); // cli; nop; jmp itself
   onVector(vm, 2);
   vm.vcpu.nmi();
@@ -241,7 +241,7 @@ kvmTest("an exception comes at the next instruction", () => {
 
 kvmTest("vectors that do not exist are refused", () => {
   using vm = machine("f4");
-  assertThrows(() => vm.vcpu.interrupt(256), RangeError, "256 is no vector");
+  assertThrows(() => vm.vcpu.interrupt(256), RangeError, "256 is not a vector");
   assertThrows(() => vm.vcpu.exception(32), RangeError, "0 to 31");
 });
 
@@ -250,4 +250,71 @@ kvmTest("model-specific registers are read and written, unknown ones are an erro
   vm.vcpu.setMsr(0x174, 8n);
   assertEquals(vm.vcpu.msr(0x174), 8n);
   assertThrows(() => vm.vcpu.msr(0x12345), RangeError, "KVM knows no MSR 0x12345");
+});
+
+kvmTest("x87 and SSE registers are read and written", () => {
+  using vm = Machine.create({ memory: "2M" });
+  vm.load(code("f4"), { protocol: "flat64" });
+  const { fpu } = vm.vcpu;
+  const wide = 0x1122_3344_5566_7788_99aa_bbcc_ddee_ff00n;
+  fpu.xmm = fpu.xmm.with(15, wide);
+  fpu.st = fpu.st.with(7, 0x3fff_8000_0000_0000_0000n); // 1.0
+  fpu.mxcsr = 0x1f80;
+  assertEquals([fpu.xmm[15], fpu.xmm[0]], [wide, 0n]);
+  assertEquals([fpu.st[7], fpu.mxcsr], [0x3fff_8000_0000_0000_0000n, 0x1f80]);
+  assertThrows(() => fpu.xmm = [1n], RangeError, "xmm has 16 registers, got 1");
+  assertEquals(fpu.xmm[15], wide);
+});
+
+kvmTest("the XSAVE area is read and written whole", () => {
+  using vm = machine("f4");
+  const area = vm.vcpu.xsave();
+  assertEquals(area.length, 4096);
+  area[160] = 0x5a; // XMM0 in the legacy area
+  area[512]! |= 2; // XSTATE_BV: SSE is not in its initial state
+  vm.vcpu.setXsave(area);
+  assertEquals(vm.vcpu.fpu.xmm[0]! & 0xffn, 0x5an);
+  assertThrows(() => vm.vcpu.setXsave(new Uint8Array(512)), RangeError, "4096 bytes, got 512");
+});
+
+kvmTest("debug registers and events are read and written", () => {
+  using vm = machine("f4");
+  const { debugRegs, events } = vm.vcpu;
+  debugRegs.db = debugRegs.db.with(2, 0x7c00n);
+  debugRegs.dr7 |= 1n << 4n;
+  assertEquals([debugRegs.db[2], debugRegs.dr7], [0x7c00n, 0x410n]);
+  events.nmi = { ...events.nmi, masked: 1 };
+  assertEquals(events.nmi.masked, 1);
+});
+
+kvmTest("the local APIC's registers are read and written on a PC", () => {
+  using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
+  const registers = vm.vcpus[1]!.lapic();
+  assertEquals([registers.length, registers[0x23]], [1024, 1]); // its id
+  registers[0x80] = 0x20; // the task priority
+  vm.vcpus[1]!.setLapic(registers);
+  assertEquals(vm.vcpus[1]!.lapic()[0x80], 0x20);
+  assertThrows(() => vm.vcpu.setLapic(new Uint8Array(1)), RangeError, "1024 bytes, got 1");
+  using bare = machine("f4");
+  assertThrows(() => bare.vcpu.lapic(), Error, 'make it a "pc"');
+});
+
+kvmTest("R7: the state that is written at an exit of a read comes behind the answer", () => {
+  using vm = machine("e4 10 f4"); // in al, 0x10; hlt
+  for (const exit of vm.exits()) {
+    if (exit.reason !== "IO") continue;
+    vm.vcpu.fpu.xmm = vm.vcpu.fpu.xmm.with(3, 7n);
+    assertEquals(vm.vcpu.fpu.xmm[3], 7n);
+    exit.answer(1);
+  }
+  assertEquals(vm.vcpu.fpu.xmm[3], 7n);
+});
+
+kvmTest("a register takes a number where types do not hinder", () => {
+  using vm = machine("f4");
+  const { regs } = vm.vcpu;
+  Object.assign(regs, { rax: 0x1234 });
+  assertEquals(regs.rax, 0x1234n);
+  assertThrows(() => Object.assign(regs, { rax: 0.5 }), RangeError);
+  assertEquals(regs.rax, 0x1234n);
 });

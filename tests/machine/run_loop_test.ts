@@ -347,7 +347,7 @@ Deno.test("the step past a breakpoint is neither counted nor shown; others are, 
   const seen: (string | undefined)[] = [];
   const { context } = follow([debug, debug, debug, HALT], {
     debug: { ...debugging(() => undefined), isStepOver: () => stepsOver.shift()! },
-    observer: observer((exit) => seen.push(exit.reason === "DEBUG" ? exit.instruction : "HLT")),
+    observer: observer((exit) => seen.push(exit.reason === "DEBUG" ? exit.instructionText : "HLT")),
   });
   assertEquals(seen, ["nop", "nop", "HLT"]);
   assertEquals(context.statistics.exits, 3);
