@@ -9,7 +9,7 @@
  * @module
  */
 
-import { errnoName, errnoText } from "./errno.ts";
+import { EINTR, errnoName, errnoText } from "./errno.ts";
 
 /** All functions but the one that the run loop calls. */
 const FUNCTIONS = {
@@ -224,7 +224,14 @@ export const rawIoctl: (fd: number, request: number, argument: number) => number
  * @throws {SystemError}
  */
 export function ioctl(name: string, fd: number, request: number, argument = 0): number {
-  return check(`ioctl(${name})`, symbols.ioctl(fd, request, argument));
+  let result: number;
+  // A signal may interrupt the making of a VM, which takes long: the call begins anew then.
+  do result = symbols.ioctl(fd, request, argument); while (isInterrupted(result));
+  return check(`ioctl(${name})`, result);
+}
+
+function isInterrupted(result: number): boolean {
+  return result === -1 && errnoCell[0] === EINTR;
 }
 
 /** ioctl(2) with a pointer to bytes, which the kernel may read and write. @throws {SystemError} */
@@ -234,7 +241,9 @@ export function ioctlBuffer(
   request: number,
   bytes: Uint8Array<ArrayBuffer>,
 ): number {
-  return check(`ioctl(${name})`, libc.ioctl_buffer(fd, request, bytes));
+  let result: number;
+  do result = libc.ioctl_buffer(fd, request, bytes); while (isInterrupted(result));
+  return check(`ioctl(${name})`, result);
 }
 
 /** eventfd(2) with EFD_CLOEXEC and EFD_NONBLOCK. @returns the file descriptor. */
