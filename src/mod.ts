@@ -42,7 +42,7 @@ export { describeOutcome, type Ending, exitCodeOf, type Outcome } from "./machin
 export type { Attempt, Disguise, FaultShape, MemoryFault } from "./faults/fault.ts";
 export { GuestMemoryError } from "./memory/guest_memory.ts";
 export { type Hole, HOLE_KINDS, HoleError, type HoleKind, type PageSource } from "./memory/hole.ts";
-export type { Access as GuestAccess, Candidate, CandidateKind } from "./faults/candidate.ts";
+export type { Candidate, CandidateKind, GuestAccess } from "./faults/candidate.ts";
 export type { CpuState, PendingEvents } from "./faults/locate.ts";
 export type { FaultAction } from "./faults/resolve.ts";
 export type { PagingLevel, WalkStep } from "./x86/page_tables.ts";

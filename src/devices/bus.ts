@@ -19,12 +19,6 @@ interface Claim extends BusRange {
   readonly device: Device;
 }
 
-/** What can be asked of ports: of the bus, or of what stands in for it. */
-export interface PortAccess {
-  read(port: number, sizeBytes: number): number;
-  write(port: number, sizeBytes: number, value: number): unknown;
-}
-
 /** Number of I/O ports (SDM volume 1, 19.3). */
 const PORTS = 0x10000;
 /** The port map numbers claims in 16 bits. */
@@ -45,7 +39,7 @@ const UNCLAIMED = 0;
  * console.log(bus.read(0x1234, 2).toString(16), bus.reader); // "ffff" undefined: unclaimed
  * ```
  */
-export class PortBus implements PortAccess {
+export class PortBus {
   readonly #claims: Claim[] = [];
   readonly #owner = new Uint16Array(PORTS);
   #reader: Device | undefined;

@@ -7,7 +7,7 @@
 import type { WalkStep } from "../x86/page_tables.ts";
 
 /** What the guest attempted. */
-export type Access = "read" | "write" | "fetch" | "unknown";
+export type GuestAccess = "read" | "write" | "fetch" | "unknown";
 
 /**
  * What kind of access it is: the fetch of the instruction, an operand of it, an entry of
@@ -23,7 +23,7 @@ export interface Candidate {
   /** What makes the access: `instruction fetch`, `operand`, `page table entry (PT)`, … */
   readonly source: string;
   /** What it does. */
-  readonly access: Access;
+  readonly access: GuestAccess;
   /** The linear address, if it has one. */
   readonly gva?: bigint;
   /** The GPA that the guest's page tables give it, if any. */

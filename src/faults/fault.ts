@@ -7,7 +7,7 @@
 
 import { errnoName } from "../../ffi/errno.ts";
 import { hex } from "../hex.ts";
-import type { Access, Candidate } from "./candidate.ts";
+import type { Candidate, GuestAccess } from "./candidate.ts";
 
 /**
  * How a memory fault shows itself: KVM says where and why (`annotated`), KVM says
@@ -31,7 +31,7 @@ export interface MemoryFault {
   /** Bytes: what KVM annotates, or what the access spans. */
   readonly sizeBytes: bigint;
   /** What the guest attempted. */
-  readonly access: Access;
+  readonly access: GuestAccess;
   /** The access was to private memory (`memory_fault.flags` bit 3). */
   readonly private: boolean;
   /** `memory_fault.flags`, 0 without an annotation. */

@@ -31,7 +31,7 @@ import {
 import type { ExtendedState } from "../x86/extended_state.ts";
 import type { Registers, SystemRegisters } from "../x86/registers.ts";
 import type { WalkResult, WalkStep } from "../x86/page_tables.ts";
-import type { Access, Candidate, CandidateKind } from "./candidate.ts";
+import type { Candidate, CandidateKind, GuestAccess } from "./candidate.ts";
 import { type ProbedMemory, readLinear, translate } from "./linear_memory.ts";
 import type { HostPageState } from "../memory/host_page.ts";
 import { offsetInPage, PAGE_BYTES, pageOf, pagePieces } from "../pages.ts";
@@ -217,7 +217,7 @@ class Search {
   #access(
     kind: CandidateKind,
     source: string,
-    access: Access,
+    access: GuestAccess,
     gva: bigint,
     sizeBytes: number,
   ): void {
@@ -229,7 +229,7 @@ class Search {
   #page(
     kind: CandidateKind,
     source: string,
-    access: Access,
+    access: GuestAccess,
     gva: bigint,
     sizeBytes: number,
   ): void {
@@ -273,7 +273,7 @@ class Search {
    * accessed on first use, dirty on the first write through the last entry. With EPT,
    * it counts as a write even where the entry turns out not to be present.
    */
-  #isBadEntry(step: WalkStep, result: WalkResult, access: Access): boolean {
+  #isBadEntry(step: WalkStep, result: WalkResult, access: GuestAccess): boolean {
     // PAE's PDPT entries have no accessed bit.
     if (step.level === "PDPT" && !(this.#cpu.sregs.efer & EFER.LMA)) return false;
     const isLast = result.mapped && step === result.steps.at(-1);
@@ -283,7 +283,7 @@ class Search {
   }
 
   /** Why the guest's page tables do not permit an access. */
-  #refusal(result: WalkResult, kind: CandidateKind, access: Access): string | undefined {
+  #refusal(result: WalkResult, kind: CandidateKind, access: GuestAccess): string | undefined {
     if (!result.mapped) {
       return result.reason === "non-canonical"
         ? result.reason
@@ -302,7 +302,7 @@ class Search {
     level: string,
     gpa: bigint,
     gva: bigint,
-    access: Access,
+    access: GuestAccess,
     state: string,
     walk: readonly WalkStep[],
     speculative?: "walk",

@@ -108,7 +108,7 @@ export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
  */
 const TSS_GPA = 0xfffb_d000;
 /** How a machine is run. */
-export interface RunOptions {
+export interface RunPacing {
   /** End the run after so many milliseconds. Default: never. */
   readonly timeoutMs?: number;
   /** Called before each turn of the event loop. */
@@ -271,7 +271,7 @@ export class VirtualMachine implements Disposable {
 
   /** Runs the guest to its end, with turns for timers, signals and promises between slices. */
   async run(
-    { timeoutMs = Infinity, onPause = () => {}, isReady = () => true }: RunOptions = {},
+    { timeoutMs = Infinity, onPause = () => {}, isReady = () => true }: RunPacing = {},
   ): Promise<Outcome> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {

@@ -16,7 +16,7 @@ import {
 } from "./aggregate.ts";
 import { consoleLines } from "./page/console_lines.ts";
 import { type Region, regionsOf } from "./regions.ts";
-import type { Access, ConsoleOutput, Reason, Rows } from "./rows.ts";
+import type { AccessRow, ConsoleOutput, Reason, Rows } from "./rows.ts";
 import type { Trace } from "./trace.ts";
 import { decodeVarints, encodeVarints } from "./varint.ts";
 
@@ -40,7 +40,7 @@ export interface Summary {
   readonly remarks: readonly string[];
   readonly rows: number;
   readonly reasons: readonly Reason[];
-  readonly accesses: readonly Access[];
+  readonly accesses: readonly AccessRow[];
   readonly consoles: readonly string[];
   /** How many lines of console output there are. */
   readonly consoleLines: number;

@@ -5,7 +5,7 @@
  */
 
 /** How an exit accessed its address. */
-export interface Access {
+export interface AccessRow {
   /** `in`, `out`, `read`, `write`, `fetch`; empty where there is no direction. */
   readonly direction: string;
   /** Bytes an item; 0 where it has no size. */
@@ -55,7 +55,7 @@ export interface Tables {
   readonly reasons: readonly Reason[];
   readonly rips: readonly bigint[];
   readonly addresses: readonly bigint[];
-  readonly accesses: readonly Access[];
+  readonly accesses: readonly AccessRow[];
   readonly notes: readonly string[];
 }
 

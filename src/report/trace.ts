@@ -10,7 +10,7 @@ import type { JsonObject } from "../shape.ts";
 import { payloadOf, readRecord, TraceError } from "../trace/read.ts";
 import type { BeginRecord, ExitRecord, OutcomeRecord, TraceRecord } from "../trace/records.ts";
 import {
-  type Access,
+  type AccessRow,
   type ConsoleOutput,
   type Reason,
   type Rows,
@@ -91,7 +91,7 @@ export class TraceBuilder {
   // 64 bits cannot hold the key of "none".
   readonly #rips = new Table<bigint>([0n], -1n);
   readonly #addresses = new Table<bigint>([0n], -1n);
-  readonly #accesses = new Table<Access>([{ direction: "", size: 0, count: 0, device: "" }], "");
+  readonly #accesses = new Table<AccessRow>([{ direction: "", size: 0, count: 0, device: "" }], "");
   readonly #notes = new Table<string>([""], "");
   readonly #console = new ConsoleReader();
   readonly #warnings: string[] = [];
@@ -284,7 +284,7 @@ function addressOf(payload: JsonObject, space: Space): bigint | undefined {
   return typeof address === "number" || typeof address === "string" ? BigInt(address) : undefined;
 }
 
-function accessOf({ direction, access, size, count, device }: JsonObject): Access | undefined {
+function accessOf({ direction, access, size, count, device }: JsonObject): AccessRow | undefined {
   const what = direction ?? access;
   if (typeof what !== "string") return undefined;
   return {
