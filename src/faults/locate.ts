@@ -157,22 +157,27 @@ class Search {
     const { regs, sregs } = this.#cpu;
     const rip = linearRip(regs, sregs);
     const bitness = bitnessOf(sregs);
-    const inFirstPage = PAGE_BYTES - offsetInPage(rip);
-    const here = Math.min(MAX_INSTRUCTION_BYTES, inFirstPage);
-    const fetch = (gva: bigint, sizeBytes: number): void =>
-      this.#access("fetch", "instruction fetch", "fetch", gva, sizeBytes);
-    fetch(rip, here);
+    const most = bitness === 64
+      ? MAX_INSTRUCTION_BYTES
+      : Math.min(MAX_INSTRUCTION_BYTES, sregs.cs.limit + 1 - Number(regs.rip));
+    if (most <= 0) {
+      this.#exception = X86_VECTOR.GP;
+      return undefined;
+    }
+    const here = Math.min(most, PAGE_BYTES - offsetInPage(rip));
+    this.#access("fetch", "instruction fetch", "fetch", rip, here);
     let code = this.#readVirtual(rip, here);
-    if (inFirstPage < MAX_INSTRUCTION_BYTES && code.length === here) {
-      if (decoder.isTruncated(code, bitness)) {
-        fetch(rip + BigInt(here), MAX_INSTRUCTION_BYTES - here);
-        code = this.#readVirtual(rip, MAX_INSTRUCTION_BYTES);
-      }
+    if (here < most && code.length === here && decoder.isTruncated(code, bitness)) {
+      const next = rip + BigInt(here);
+      this.#access("fetch", "instruction fetch", "fetch", next, most - here);
+      code = this.#readVirtual(rip, most);
     }
     const instruction = decoder.decode(code, bitness, regs);
-    const isInvalid = !instruction && !decoder.isTruncated(code, bitness);
-    if (isInvalid && code.length > 0) this.#exception ??= X86_VECTOR.UD;
-    return instruction;
+    if (instruction || code.length === 0) return instruction;
+    // Bytes that end with the segment need more than it has.
+    if (!decoder.isTruncated(code, bitness)) this.#exception ??= X86_VECTOR.UD;
+    else if (code.length === most) this.#exception ??= X86_VECTOR.GP;
+    return undefined;
   }
 
   /** The operands that are read, the descriptors that they name, the operands that are written. */

@@ -81,6 +81,7 @@ type Rule = (
   read: ReadLinear,
 ) => MemoryAccess[];
 
+/** A bit offset in a register moves the address, both ways. */
 const bitString: Rule = (instruction, reference, state) => {
   const bit = instruction.registers[1];
   if (bit === undefined) return masked(instruction, reference, state, NO_MEMORY);
@@ -90,6 +91,7 @@ const bitString: Rule = (instruction, reference, state) => {
   return at(reference, state, step, reference.sizeBytes);
 };
 
+/** As many bytes as the state components that are asked for and enabled take. */
 const xsave: Rule = ({ mnemonic }, reference, state, read) => {
   const { rax, rdx } = state.regs;
   const requested = BigInt.asUintN(32, rax) | BigInt.asUintN(32, rdx) << 32n;
@@ -106,6 +108,7 @@ const xsave: Rule = ({ mnemonic }, reference, state, read) => {
   return at({ ...reference, access }, state, 0n, sizeBytes);
 };
 
+/** The elements that the top bits of a vector register select. */
 const maskedByVector: Rule = ({ registers }, reference, state) => {
   const mask = registers[1];
   const runs = mask === undefined || !state.extended
@@ -114,7 +117,7 @@ const maskedByVector: Rule = ({ registers }, reference, state) => {
   return runs.flatMap((run) => at(reference, state, BigInt(run.offset), run.sizeBytes));
 };
 
-/** What the operand of `CMPXCHG8B`, a vector's elements and everything else have in common. */
+/** The whole operand, or the elements of it that an AVX-512 mask selects. */
 const masked: Rule = (instruction, reference, state) => {
   const { opmask, mnemonic } = instruction;
   if (opmask === undefined || !state.extended) return at(reference, state, 0n, reference.sizeBytes);
@@ -124,7 +127,7 @@ const masked: Rule = (instruction, reference, state) => {
     const lanes = reference.sizeBytes / reference.elementBytes;
     mask = (1n << BigInt(bitCount(BigInt.asUintN(lanes, mask)))) - 1n;
   }
-  return runsOf(reference, (lane) => (mask >> BigInt(lane) & 1n) === 1n)
+  return runsOf(reference, bitMask(mask))
     .flatMap((run) => at(reference, state, BigInt(run.offset), run.sizeBytes));
 };
 

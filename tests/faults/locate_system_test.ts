@@ -276,6 +276,17 @@ Deno.test("an undefined opcode is #UD: its IDT entry, and no more bytes, are rea
   }
 });
 
+Deno.test("code ends at the limit of CS: past it there is #GP and no fetch", () => {
+  // 16-bit code whose last byte is at the end of a page and of its segment.
+  const memory = memoryWith("b8", 0x1_ffff).break(0x2_0000);
+  const cs = { ...real().sregs.cs, base: 0x1_0000n };
+  const idt = { idt: table(IDT, 0x3ff) };
+  const cpu = real({ rip: 0xffffn, rsp: 0x9000n }, { cs, ...idt });
+  assertEquals(found(cpu, memory), undefined);
+  assertEquals(examined(cpu, memory).at(-1), ["IDT entry", IDT + 4 * 13, "read"]);
+  assertEquals(found(real({ rip: 0x1_0000n }, { cs, ...idt }), memory), undefined);
+});
+
 Deno.test("too few bytes are no undefined opcode: the next page is fetched", () => {
   for (const bytes of ["0f 38", "48 8b", "66 0f", "f3 0f", "c4 e2"]) {
     const at = CODE + 0xffe;
