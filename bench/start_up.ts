@@ -14,7 +14,7 @@ export function startUpRow(folder: string): Row {
   return {
     name: "run -q hello.elf",
     unit: "ms",
-    target: { is: "at most", ratio: 1.6 },
+    target: { is: "at most", ratio: 2 },
     turns: 21,
     peers: ["Deno, an empty module"],
     async measure(turns) {
