@@ -22,7 +22,7 @@ export interface ExitCode {
  * ```
  */
 export const EXIT_CODES = {
-  success: { code: 0, meaning: "the guest ended well: HLT for good, power-off, reset" },
+  success: { code: 0, meaning: "the guest ended well: final HLT, power-off, reset" },
   usage: { code: 2, meaning: "usage" },
   image: { code: 4, meaning: "image unreadable" },
   kvm_unavailable: { code: 6, meaning: "KVM unavailable" },

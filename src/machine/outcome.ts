@@ -1,5 +1,5 @@
 /**
- * How a run ended: its exit code and its words.
+ * How a run ended: the outcome of the run loop, its exit code and its text.
  *
  * @module
  */
@@ -134,7 +134,7 @@ function describeEnding(outcome: Ending): string {
     case "fail_entry":
       return `KVM could not enter the guest:${detailsText(outcome.exit)}`;
     case "unhandled":
-      return `nobody handles this exit: ${outcome.exit.reason}${detailsText(outcome.exit)}` +
+      return `unhandled exit: ${outcome.exit.reason}${detailsText(outcome.exit)}` +
         at(outcome.exit.rip);
     case "max_exits":
       return `stopped after ${outcome.limit} exits`;
@@ -150,7 +150,7 @@ function describeEnding(outcome: Ending): string {
     case "quit":
       return `quit with ${outcome.keys}`;
     case "output_closed":
-      return "whoever read the output closed it";
+      return "the reader closed the output";
     case "host_limit":
       return `the host refuses: ${outcome.what}`;
     case "output_failed":

@@ -114,7 +114,9 @@ function untranslatedText(untranslated: ReadonlyMap<string, number>): string {
   if (untranslated.size === 0) return "";
   const rows = [...untranslated].sort((a, b) => b[1] - a[1])
     .map(([option, count]) => `  ${String(count).padStart(4)}  ${visible(option)}\n`);
-  return `Without an equivalent here, and so left out, in so many tests:\n${rows.join("")}`;
+  return `Options without an equivalent here, left out, with the number of tests:\n${
+    rows.join("")
+  }`;
 }
 
 function summaryText(summary: Summary, colors: Colors): string {

@@ -1,5 +1,5 @@
 /**
- * What `run` is told of the machine and of the boot.
+ * Options of `run` for the machine and the boot.
  *
  * @module
  */
@@ -157,7 +157,7 @@ kvmTest("guest output is passed on byte by byte, whatever the bytes", async () =
 kvmTest("--unclaimed stop ends the run at the first access, with exit code 28", async () => {
   const port = await vmexit("run", "--unclaimed", "stop", image("unclaimed.bin64"));
   assertEquals([port.code, port.stdout], [28, ""]);
-  assertMatch(lastLine(port), /^vmexit: nobody handles this exit: IO out port=0x1234 .* code 28$/);
+  assertMatch(lastLine(port), /^vmexit: unhandled exit: IO out port=0x1234 .* code 28$/);
   const args = ["run", "--unclaimed=stop", "--format=json", image("mmio.bin64")];
   const mmio = await vmexit(...args);
   const outcome = readTrace(mmio.lines).at(-1)!;

@@ -1,5 +1,5 @@
 /**
- * How runs end: by the guest, by a limit, by a signal, by whoever reads the output.
+ * How runs end: by the guest, by a limit, by a signal, by the reader of its output.
  *
  * @module
  */
@@ -43,7 +43,7 @@ kvmTest("--timeout leaves a guest alone that ends before", async () => {
 });
 
 kvmTest(
-  "--max-exits ends the run after so many exits, and not a guest that ends by then",
+  "--max-exits ends the run after that many exits, and not a guest that ends by then",
   async () => {
     const early = await vmexit("run", "--max-exits", "3", image("hello.elf"));
     assertEquals([early.code, early.stdout], [30, "Hel"]);
@@ -134,7 +134,7 @@ kvmTest("a closed stdout ends a guest that writes for ever, with exit code 0", a
   const run = `vmexit run -q ${LIMIT.join(" ")} "$1" | head -c 3; echo " \${PIPESTATUS[0]}"`;
   const { stdout, lines } = await bash(run, path);
   assertEquals(stdout, "xxx 0\n");
-  assertEquals(lines, ["vmexit: whoever read the output closed it; exit code 0"]);
+  assertEquals(lines, ["vmexit: the reader closed the output; exit code 0"]);
 });
 
 kvmTest("a guest that is done when stdout turns out closed keeps its exit code", async () => {
@@ -198,5 +198,5 @@ kvmTest("a reader of the trace file that goes away ends the run with exit code 0
   const run = 'vmexit run --trace-file >(head -1 >/dev/null) "$1"';
   const { code, lines } = await bash(run, image("storm.bin64"));
   assertEquals(code, 0);
-  assertEquals(lines, ["vmexit: whoever read the output closed it; exit code 0"]);
+  assertEquals(lines, ["vmexit: the reader closed the output; exit code 0"]);
 });

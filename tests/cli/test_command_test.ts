@@ -340,5 +340,5 @@ kvmTest("the unit tests' own list is run by its conventions", async () => {
   ]);
   assertEquals(records[0].left_out, ["-cpu pmu=on"]);
   const { stdout } = await vmexit("test", path);
-  assertStringIncludes(stdout, "left out, in so many tests:\n     5  -cpu pmu=on\n");
+  assertStringIncludes(stdout, "left out, with the number of tests:\n     5  -cpu pmu=on\n");
 });

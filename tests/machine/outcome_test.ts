@@ -44,7 +44,7 @@ const EXPECTED: readonly [Outcome, code: number, text: string | RegExp][] = [
   [{ kind: "power_off" }, 0, "guest powered off"],
   [{ kind: "reset" }, 0, "guest asked for a reset"],
   [{ kind: "panic" }, 34, "guest panicked (pvpanic)"],
-  [{ kind: "output_closed" }, 0, "whoever read the output closed it"],
+  [{ kind: "output_closed" }, 0, "the reader closed the output"],
   [{ kind: "host_limit", what: "mmap: no" }, 6, "the host refuses: mmap: no"],
   [
     { kind: "shutdown", registersLost: true },
@@ -73,7 +73,7 @@ const EXPECTED: readonly [Outcome, code: number, text: string | RegExp][] = [
   [
     { kind: "unhandled", exit: MMIO },
     28,
-    "nobody handles this exit: MMIO read gpa=0xd0000000 size=1 data=0xff rip=0x1000",
+    "unhandled exit: MMIO read gpa=0xd0000000 size=1 data=0xff rip=0x1000",
   ],
   [{ kind: "max_exits", limit: 7 }, 30, "stopped after 7 exits"],
   [
@@ -88,7 +88,7 @@ const EXPECTED: readonly [Outcome, code: number, text: string | RegExp][] = [
 ];
 
 for (const [outcome, code, text] of EXPECTED) {
-  Deno.test(`the outcome ${outcome.kind} has the exit code ${code} and is told in words`, () => {
+  Deno.test(`the outcome ${outcome.kind} has the exit code ${code} and its text`, () => {
     assertEquals(exitCodeOf(outcome), code);
     const described = describeOutcome(outcome);
     if (typeof text === "string") assertEquals(described, text);

@@ -61,7 +61,7 @@ FAIL # <b> & \\ ␁ (dir/a.toml:3)
   artefacts /tmp/x
 SKIP s: no KVM # here
 PASS unit (12 ms, 2 parts: 1 passed, 0 failed, 1 skipped)
-Without an equivalent here, and so left out, in so many tests:
+Options without an equivalent here, left out, with the number of tests:
      1  -cpu max
 2 passed, 1 failed, 1 skipped, 1 not run, 1 flaky in 1.5 s
 `,

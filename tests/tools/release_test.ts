@@ -25,7 +25,7 @@ Deno.test("the manual page has every command, option and exit code", () => {
   const listed = [...PAGE.slice(PAGE.indexOf(".Sh EXIT STATUS")).matchAll(/^\.It (\d+|odd)$/gm)];
   assertEquals(listed.map(([, code]) => code!).sort(), codes.sort());
   assertStringIncludes(PAGE, "\n.It 20\nmemory fault\n");
-  assertStringIncludes(PAGE, "\n.It 0\nthe guest ended well: HLT for good, power-off, reset\n");
+  assertStringIncludes(PAGE, "\n.It 0\nthe guest ended well: final HLT, power-off, reset\n");
 });
 
 for (
