@@ -1,5 +1,5 @@
 /**
- * The name that somebody probably meant.
+ * Finds the known name nearest to a mistyped one, for "did you mean".
  *
  * @module
  */

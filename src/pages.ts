@@ -31,7 +31,7 @@ export function offsetInPage(address: bigint): number {
 
 /**
  * Splits `[address, address + sizeBytes)` at page boundaries, in ascending order.
- * An address past the last one of 64 bits is left to the caller.
+ * Addresses may pass 2^64; wrapping them is up to the caller.
  *
  * @example
  * ```ts

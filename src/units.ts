@@ -16,7 +16,7 @@ const UNITS: Readonly<Record<string, number>> = {
  * A size in bytes: a decimal or hexadecimal number with an optional suffix
  * K, M, G or T (powers of 1024, `KiB` and `KB` too).
  *
- * @returns `undefined` for what is none, or more than 2^53
+ * @returns `undefined` if it is not a size, or more than 2^53
  *
  * @example
  * ```ts
@@ -30,7 +30,7 @@ export function sizeBytesOf(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** An address: decimal, or hexadecimal with 0x. @returns `undefined` for what is none */
+/** An address: decimal, or hexadecimal with 0x. @returns `undefined` if it is not one */
 export function addressOf(text: string): bigint | undefined {
   if (!/^(0x[0-9a-f]+|\d+)$/i.test(text) || BigInt(text) >= 1n << 64n) return undefined;
   return BigInt(text);

@@ -23,7 +23,7 @@ const LZ4_BLOCK_BYTES = 8 << 20;
 /** How much is handed to a streaming decompressor at once: some thousand times as much comes out. */
 const PIECE_BYTES = 4096;
 
-/** Decompresses to at most so many bytes, or fails. */
+/** Decompresses to at most `maxBytes`, or fails. */
 type Unpack = (packed: Uint8Array, maxBytes: number) => Uint8Array | Promise<Uint8Array>;
 
 /** The formats of files. */

@@ -71,7 +71,7 @@ function compressed(image: Uint8Array): string | undefined {
 /**
  * Plans the boot of an image.
  *
- * @param name the file's name, for `auto` and for kernels that are told it
+ * @param name the file's name, for `auto` and for kernels that get it
  * @throws {ImageError} when the image is malformed or does not fit
  *
  * @example

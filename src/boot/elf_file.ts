@@ -22,7 +22,7 @@ const PT_NOTE = 4;
 /** No executable has more program headers. */
 const MAX_PROGRAM_HEADERS = 1024;
 
-/** A program header, its values unchecked: what is not loaded may be anything. */
+/** A program header, its values unchecked: those of a segment that is not loaded may be anything. */
 export interface ProgramHeader {
   readonly index: number;
   readonly type: number;

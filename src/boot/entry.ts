@@ -96,7 +96,7 @@ export function longEntry(
 
 /** Writes a plan into guest memory and sets the processor up to start it. */
 export function enter(plan: BootPlan, memory: GuestMemory, vcpu: Vcpu): void {
-  // An image's zeros, where firmware has left something, and then all bytes, which stay.
+  // First an image's zeros, over the firmware's data, then all bytes, which stay.
   for (const segment of plan.segments) clearLowZeros(segment, memory);
   for (const { gpa, bytes } of plan.segments) memory.write(gpa, bytes);
   const { mode, rip, rsp, registers, selectors, gdt, cr3 } = plan.entry;

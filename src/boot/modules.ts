@@ -1,5 +1,5 @@
 /**
- * Files that a guest is handed beside the image (modules), and strings for the
+ * Files that a guest gets besides the image (modules), and strings for the
  * guest: what the Multiboot and PVH loaders share.
  *
  * @module

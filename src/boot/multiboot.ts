@@ -65,7 +65,7 @@ const AT = {
 const INFO_BYTES = 116;
 const MODULE_BYTES = 16;
 const MAP_ENTRY_BYTES = 24;
-/** The loader name that kernels are told. */
+/** The loader name that kernels get. */
 export const LOADER_NAME = "vmexit";
 
 interface Header {

@@ -14,7 +14,7 @@ export interface HeaderKind {
   /** How many 32-bit words from the magic on have the sum 0; the last one is the checksum. */
   readonly summed: number;
   readonly alignment: number;
-  /** The header lies within so many bytes of the file. */
+  /** The header lies within the first `withinBytes` of the file. */
   readonly withinBytes: number;
 }
 
@@ -38,7 +38,7 @@ export const MULTIBOOT_2: HeaderKind = {
 /** How much of a file is searched for misplaced headers. */
 const SEARCHED_BYTES = 4 << 20;
 
-/** The offset of a version's header in a file, or `undefined` where there is none. */
+/** The offset of a version's header in a file, or `undefined` if there is none. */
 export function findHeader(image: Uint8Array, kind: HeaderKind): number | undefined {
   const { alignment, withinBytes } = kind;
   const isRight = (offset: number, sum: number): boolean => offset % alignment === 0 && sum === 0;
@@ -81,7 +81,7 @@ interface Found {
   readonly sum: number;
 }
 
-/** The first magic number with a header behind it that is wanted. */
+/** The first magic number whose header passes `isWanted`. */
 function search(
   image: Uint8Array,
   { magic, summed }: HeaderKind,

@@ -16,7 +16,7 @@ import { ImageError } from "./image.ts";
 
 /**
  * The boot protocols. `linux` picks the best of its three entries, `multiboot` is
- * version 1 or, where there is no such header, version 2.
+ * version 1 or, without such a header, version 2.
  */
 export const BOOT_PROTOCOLS = [
   "flat16",
@@ -157,7 +157,7 @@ const PAGE = BigInt(PAGE_BYTES);
 const MAX_RAM_END = BigInt(HIGH_RAM_START + MAX_RAM_BYTES - LOW_RAM_END);
 
 /**
- * Guest memory while a plan is made: what lies where, and where there is room.
+ * Guest memory while a plan is made: what lies where, and what is free.
  */
 export class Placement {
   readonly segments: Segment[] = [];
@@ -201,7 +201,7 @@ export class Placement {
 
   /**
    * Puts a part of the image at an address. Its zeros may lie over another part's
-   * bytes, which stay, and the whole over what firmware has left in reserved memory.
+   * bytes, which stay, and the whole over the firmware's data in reserved memory.
    *
    * @param sizeBytes the memory that it takes, zeros behind the bytes
    * @throws {ImageError} when that memory is not RAM, or bytes differ where parts overlap
@@ -276,7 +276,7 @@ export class Placement {
    * The highest free pages that end at or below an address, in RAM below 4 GiB.
    *
    * @param floor the lowest address they may have
-   * @returns their address, or `undefined` where there is no room
+   * @returns their address, or `undefined` without room
    */
   findBelow(end: bigint, sizeBytes: bigint, floor: bigint): bigint | undefined {
     const lowEnd = BigInt(this.ram[0]!.sizeBytes);
@@ -288,7 +288,7 @@ export class Placement {
     return undefined;
   }
 
-  /** Puts a table where there is room. @returns its address */
+  /** Puts a table into free memory. @returns its address */
   putTable(name: string, bytes: Uint8Array): bigint {
     const gpa = this.findPages(name, bytes.length);
     this.put(name, gpa, bytes);

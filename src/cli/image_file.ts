@@ -78,7 +78,7 @@ function readNamedImage(operand: string): { path: string; bytes: Uint8Array } {
   } catch (error) {
     if (!(error instanceof ImageError && error.cause === "ENOENT")) throw error;
     const bundled = findBundledImage(operand);
-    // An executable made by `deno compile` carries it in a file system of its own.
+    // An executable made by `deno compile` carries it in its own file system.
     if (bundled) return { path: bundled.name, bytes: Deno.readFileSync(bundled.path) };
     const names = operand.includes("/") ? [] : shortNames();
     if (names.length === 0) throw error;

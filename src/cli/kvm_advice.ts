@@ -27,7 +27,7 @@ export function explainUnavailable(
 }
 
 /**
- * Words an error for whoever typed the command line.
+ * Words an error for the user of the command line.
  *
  * @example
  * ```ts

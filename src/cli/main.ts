@@ -126,7 +126,7 @@ async function help(name?: string): Promise<number> {
   return print(commandHelp(spec));
 }
 
-/** The first word is no command: an image, an option of QEMU, or a slip. */
+/** The first word is not a command: an image, an option of QEMU, or a slip. */
 async function notACommand(name: string): Promise<UsageError> {
   const { isImageName } = await import("./image_file.ts");
   if (isImageName(name)) {
@@ -140,7 +140,7 @@ function unknownCommand(message: string, given: string): UsageError {
   return new UsageError(message, { given, choices: COMMANDS.map(({ name }) => name) });
 }
 
-/** Writes to stdout. A reader that has closed it is no error. */
+/** Writes to stdout. A reader that closes it early is not an error. */
 function print(text: string): number {
   const out = new OutputBuffer(Deno.stdout, "stdout");
   out.text(text);
@@ -149,7 +149,7 @@ function print(text: string): number {
   return EXIT_CODES.success.code;
 }
 
-/** Says something on stderr. Where that fails too, there is no other place to say it. */
+/** Writes a message to stderr. If that fails too, there is nowhere else to report it. */
 function say(text: string): void {
   const out = new OutputBuffer(Deno.stderr, "stderr");
   out.text(`vmexit: ${text}\n`);

@@ -17,7 +17,7 @@ export const ACPI_PM_PORTS = {
 
 /** The timer's frequency. */
 const TICKS_PER_MS = 3579.545;
-/** After so many ticks the timer's top bit changes, which sets its status bit. */
+/** The ticks between two changes of the timer's top bit, which set its status bit. */
 const HALF_TURN = 2 ** 31;
 /** Status and enable: the timer. */
 const TIMER = 0x0001;

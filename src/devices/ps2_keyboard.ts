@@ -1,6 +1,6 @@
 /**
  * A PS/2 keyboard on which no key is pressed: it acknowledges its commands, so that
- * drivers find it and go on (IBM PC/AT Technical Reference, keyboard). The
+ * drivers detect it (IBM PC/AT Technical Reference, keyboard). The
  * controller, i8042.ts, passes bytes between it and the guest.
  *
  * @module

@@ -27,7 +27,7 @@ export interface SerialBackend extends Disposable {
   flush?(): void;
   /** Called once, before the guest runs, with the watcher for its input. */
   watchInput?(watcher: InputWatcher): void;
-  /** Called once, when the guest first wants input. */
+  /** Called once, when the guest first asks for input. */
   listening?(): void;
 }
 

@@ -95,7 +95,7 @@ export class Uart16550 implements Device {
   /** Called when the guest has read all input, to fetch more. */
   onDrained: () => void = () => {};
   /**
-   * Called once, when the guest first wants input: it enables the receive interrupt,
+   * Called once, when the guest first asks for input: it enables the receive interrupt,
    * or keeps polling for input. A guest that only prints also reads the line status,
    * and may drain the receiver first, but then it sends.
    */

@@ -261,7 +261,7 @@ export const EXITS: { readonly [R in DescribedReason]: Description<ExitOf<R>> } 
   },
   X86_RDMSR: {
     fields: msrFields({
-      shape: optional(described("The answer, where there is one.", HEX)),
+      shape: optional(described("The answer, if there is one.", HEX)),
       json: (e) => e.refused ? undefined : hex(e.data),
       text: (e) => e.refused ? "" : `data=${hex(e.data)}`,
     }),

@@ -65,7 +65,7 @@ export function exceptionVector(vector: number): ExceptionVector | undefined {
 }
 
 /**
- * Mnemonic and name of an exception vector, or `undefined` where there is none.
+ * Mnemonic and name of an exception vector, or `undefined` if it has none.
  *
  * @example
  * ```ts

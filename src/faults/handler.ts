@@ -214,7 +214,7 @@ export class FaultHandler {
         locatedBy: "MMIO exit",
       });
     }
-    // There is nothing to look at where KVM has reset the vCPU (R13).
+    // Once KVM has reset the vCPU, its state is lost (R13).
     if (exit?.reason === "SHUTDOWN" && isResetState(state.regs, state.sregs)) return undefined;
     const extended = (): ExtendedState => readExtendedState(this.#vcpu);
     const location = locate(state, this.#memory, decoder(), extended);

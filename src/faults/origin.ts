@@ -33,7 +33,7 @@ export function isDisguisedMmio(slot: SlotKind | undefined, isWrite: boolean): b
 
 /**
  * What an exit may be in disguise. MMIO in a slot surely is one; for a failed emulation and a
- * triple fault only a look at memory tells.
+ * triple fault only memory can tell.
  *
  * @returns `undefined` for an exit that is what it says
  */

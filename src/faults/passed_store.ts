@@ -23,7 +23,7 @@ export interface PassedStore {
   readonly rip: bigint;
   /** The linear address that it stores to. */
   readonly gva: bigint;
-  /** The registers before the instruction, as far as they can be told. */
+  /** The registers before the instruction, as far as they can be reconstructed. */
   readonly regs: Regs;
 }
 
@@ -134,7 +134,7 @@ class StoreSearch {
   }
 }
 
-/** KVM hands wide stores out in parts of so many bytes. */
+/** KVM splits wide stores into parts of this size, in bytes. */
 const FRAGMENT_BYTES = 8;
 
 function integer(bytes: Uint8Array): bigint {

@@ -34,7 +34,7 @@ export interface FaultResolver {
 /** The most pages that one touch of a lazy hole brings in: 2 MiB. */
 const MAX_CHUNK_PAGES = 512;
 /**
- * All lazy holes of a machine are supplied in so many units at most. Each may split a mapping of
+ * All lazy holes of a machine are supplied in at most this many units. Each may split a mapping of
  * the process in two more, and the kernel allows 65,530 of them (vm.max_map_count), of which
  * JavaScript needs some: a guest that touches every other page must not use them up.
  */

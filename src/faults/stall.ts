@@ -11,10 +11,10 @@ import { KVM_MP_STATE } from "../../ffi/kvm_consts.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { FaultOrigin } from "./origin.ts";
 
-/** What the fault handler is told of a stall. */
+/** A stall, as the origin of a fault. */
 export const STALL: FaultOrigin = { shape: "disguised", disguise: "stall", errno: 0 };
 
-/** How long after one look the next one makes sense. */
+/** The time between two looks at a vCPU's registers. */
 const PERIOD_MS = 80;
 /** As many looks in a row have found the same registers. */
 const LOOKS = 3;

@@ -50,7 +50,7 @@ const HANDLERS: readonly (readonly number[])[] = [
 const CRASH = HANDLERS.findIndex((vectors) => vectors.includes(0x06));
 const FIRST_PIC = { base: 0x08, last: 0x0f } as const;
 const RESET = HANDLERS.findIndex((vectors) => vectors.includes(0x19));
-/** Each entry of bios.S takes so many bytes. */
+/** The size of each entry of bios.S, in bytes. */
 const HANDLER_BYTES = 4;
 /** The low memory that a BIOS owns: vectors and data area. */
 const LOW_BYTES = 0x500;

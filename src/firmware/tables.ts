@@ -20,7 +20,7 @@ export const MP_POINTER_GPA = 0xf_8000;
 const AREA = { gpa: 0xf_0000n, sizeBytes: 0x1_0000 } as const;
 
 /**
- * All tables; none where there is no RAM for them.
+ * All tables; none if there is no RAM for them.
  *
  * @param cpus how many vCPUs, at most 1024
  */

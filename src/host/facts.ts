@@ -47,7 +47,7 @@ export const HOST_FILES: HostFiles = {
   read(path) {
     const fd = open(path, O_CLOEXEC);
     try {
-      // Files in /proc have no size: read until there is no more.
+      // Files in /proc have no size: read to the end.
       const decoder = new TextDecoder();
       const chunk = new Uint8Array(CHUNK_BYTES);
       let text = "";

@@ -53,7 +53,7 @@ export class ThreadAlarm implements Disposable {
     this.#disposed = true;
     deleteTimer(this.#timer);
     if (performance.now() >= this.#due) takePendingSignal(ALARM_SIGNAL);
-    // While another alarm is left its signal must stay blocked: it would end the process.
+    // While another alarm exists the signal must stay blocked: it would end the process.
     if (--thread.alarms === 0) unblockSignals(ALARM_SIGNAL, SIGIO);
   }
 
@@ -65,7 +65,7 @@ export class ThreadAlarm implements Disposable {
     vcpu.setSignalMask(guestSignalMask(thread.outerMask));
   }
 
-  /** Goes off once, in so many milliseconds. @throws {DisposedError} */
+  /** Goes off once, after `delayMs`. @throws {DisposedError} */
   arm(delayMs: number): void {
     this.#set(Math.max(delayMs, 1e-6));
     this.#due = performance.now() + delayMs - CLOCK_SLACK_MS;

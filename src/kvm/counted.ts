@@ -36,7 +36,7 @@ export interface Msr {
   readonly data: bigint;
 }
 
-/** Room for so many entries, for the kernel to fill. */
+/** Room for `count` entries, for the kernel to fill. */
 export function emptyCounted<L extends Layout>(
   { headerBytes, entry }: Counted<L>,
   count: number,

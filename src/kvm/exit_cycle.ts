@@ -43,7 +43,7 @@ export interface ExitPagePlace {
 }
 
 /**
- * Enters a vCPU, and keeps track of what comes out.
+ * Enters a vCPU, and keeps track of its exits.
  *
  * @example
  * ```ts
@@ -53,7 +53,7 @@ export interface ExitPagePlace {
  * const { cycle } = vm.createVcpu(0);
  * cycle.page.immediateExit = true; // there is no memory to run in
  * cycle.run();
- * console.log(cycle.state); // "whole": interrupted, which is no exit
+ * console.log(cycle.state); // "whole": an interruption is not an exit
  * ```
  */
 export class ExitCycle {
@@ -73,7 +73,7 @@ export class ExitCycle {
     this.#fd = fd;
   }
 
-  /** A cycle over a mapped `kvm_run`. Whoever mapped it releases the page before unmapping. */
+  /** A cycle over a mapped `kvm_run`. Release the page before unmapping it. */
   static at({ fd, address, sizeBytes }: ExitPagePlace, what: string): ExitCycle {
     return new ExitCycle(new ExitPage(new Uint8Array(viewMemory(address, sizeBytes))), fd, what);
   }
@@ -105,7 +105,7 @@ export class ExitCycle {
     return rawIoctl(this.#fd, KVM_RUN, 0);
   }
 
-  /** The vCPU is in the guest from now on: here, or on a thread of its own. */
+  /** The vCPU is in the guest from now on: here, or on its own thread. */
   entered(): void {
     this.#state = "running";
   }

@@ -1,7 +1,7 @@
 /**
  * `struct kvm_run`: the page on which KVM says why a vCPU came out of the guest, and
  * on which the VMM replies. Every offset into it is known here and nowhere else:
- * whoever serves an exit asks and replies by name.
+ * code that serves an exit reads and replies by name.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const IO = KVM_RUN_IO.fields;
 const MMIO = KVM_RUN_MMIO.fields;
 const MSR = KVM_RUN_MSR.fields;
 const HYPERCALL = KVM_RUN_HYPERCALL.fields;
-/** `kvm_run.mmio.data` has room for so many bytes. */
+/** The size of `kvm_run.mmio.data`. */
 const MMIO_BYTES = 8;
 
 /** What answers port accesses: a bus, or what stands for one. */
@@ -292,7 +292,7 @@ export class MmioAccess {
     );
   }
 
-  /** The GPA: exact below 2^53, beyond which there is no guest memory and no device. */
+  /** The GPA: exact below 2^53, beyond which nothing is mapped. */
   get gpa(): number {
     const at = PAYLOAD + MMIO.phys_addr[0];
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
@@ -328,7 +328,7 @@ function required(value: ReplyData | undefined): ReplyData {
   return value;
 }
 
-/** Fills the items of an access, each of so many bytes. */
+/** Fills the items of an access, all of one size. */
 function fill(data: Uint8Array, sizeBytes: number, value: ReplyData): void {
   if (value instanceof Uint8Array) {
     if (value.length < data.length) {

@@ -8,7 +8,7 @@ import type { SystemError } from "../../ffi/libc.ts";
 
 /** What a caller asked for and could change, for its user interface to name. */
 export type KvmCause =
-  /** A path that is no KVM device. */
+  /** A path that is not a KVM device. */
   | { readonly kind: "device" }
   /** A path other than KVM's usual one that is not there. */
   | { readonly kind: "missing_device" }
@@ -33,7 +33,7 @@ export class KvmUnavailableError extends Error {
    *
    * @param problem what is wrong, one clause
    * @param remedy what the user can do about it, one clause
-   * @param reason what was asked for in vain, where that can be changed
+   * @param reason the request that failed, where the caller can change it
    */
   constructor(
     readonly problem: string,

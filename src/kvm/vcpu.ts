@@ -94,7 +94,7 @@ export class Vcpu extends Descriptor {
     return this.get("KVM_GET_REGS", ioctls.KVM_GET_REGS, structs.KVM_REGS);
   }
 
-  /** `KVM_SET_REGS`: what is left out becomes zero. */
+  /** `KVM_SET_REGS`: omitted fields become zero. */
   setRegs(regs: PartialStruct<typeof structs.KVM_REGS>): void {
     this.set("KVM_SET_REGS", ioctls.KVM_SET_REGS, structs.KVM_REGS, regs);
   }
@@ -246,7 +246,7 @@ export class Vcpu extends Descriptor {
     });
   }
 
-  /** `KVM_INTERRUPT`: queues an interrupt where there is no in-kernel irqchip. */
+  /** `KVM_INTERRUPT`: queues an interrupt without an in-kernel irqchip. */
   interrupt(vector: number): void {
     this.set("KVM_INTERRUPT", ioctls.KVM_INTERRUPT, structs.KVM_INTERRUPT_STRUCT, { irq: vector });
   }

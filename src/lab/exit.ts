@@ -89,7 +89,7 @@ export type Exit =
   | Exclude<VmExit, IoExit | MmioExit | HypercallExit | MsrExit> & Answerable<undefined>;
 
 /**
- * A read that nothing answered: neither a loop over `exits()`, nor a handler, nor a device.
+ * An unanswered read: no loop over `exits()`, no handler and no device replied.
  * The exit is still pending: register a handler and run again.
  *
  * @example

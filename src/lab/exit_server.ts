@@ -193,7 +193,7 @@ function isFault({ faults, memory, vcpu }: RunContext): boolean {
   return origin !== undefined && (origin.disguise === "mmio" || faults.isBehind(origin));
 }
 
-/** @throws {UnansweredExitError} for a read that neither a handler nor a device answers */
+/** @throws {UnansweredExitError} for a read that no handler and no device answers */
 function requireAnswer(context: RunContext): void {
   const { ports, mmio, vcpu: { page } } = context;
   const isUnanswered = page.reason === KVM_EXIT.IO

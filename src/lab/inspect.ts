@@ -68,7 +68,7 @@ export function fieldsText(name: string, fields: object, layout: Layout = {}): s
   return `${head}{\n${packed(items)}\n}`;
 }
 
-/** Fills lines; what has lines of its own or parts begins on a new one. */
+/** Fills lines; a field of several lines or parts begins on a new one. */
 function packed(items: readonly string[]): string {
   const lines: string[] = [];
   let line = "";

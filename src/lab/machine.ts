@@ -40,7 +40,7 @@ import { type GuestVcpu, LiveVcpu, type VcpuHost } from "./vcpu.ts";
 
 /** How many random bytes a kernel gets that takes a seed from its loader. */
 const SEED_BYTES = 32;
-/** Where a processor starts after a reset (SDM volume 3A, 10.1.4): there is no firmware there. */
+/** Where a processor starts after a reset (SDM volume 3A, 10.1.4): no firmware is there. */
 const RESET_VECTOR = 0xffff_fff0n;
 
 /**
@@ -504,7 +504,7 @@ export class Machine implements Disposable {
     if (this.#isDisposed) this.#machine[Symbol.dispose]();
   }
 
-  /** @throws {Error} where there is nothing to run */
+  /** @throws {Error} if nothing is loaded */
   #requireGuest(): void {
     if (this.#isLoaded) return;
     const { vcpu } = this.#vm;
@@ -529,7 +529,7 @@ export class Machine implements Disposable {
   }
 }
 
-/** @throws {RangeError} for what is not a time */
+/** @throws {RangeError} if the timeout is negative or NaN */
 function deadlineOf({ timeoutMs = Infinity }: RunLimits): {
   readonly timeoutMs: number;
   readonly deadline: number;

@@ -197,7 +197,7 @@ export class GuestRamView extends MemoryView implements GuestRam {
   }
 }
 
-/** An integer that has so many bits, with or without a sign. @throws {RangeError} */
+/** An integer that fits in `bits`, with or without a sign. @throws {RangeError} */
 function integer(value: number | bigint, bits: number): bigint {
   if (typeof value === "bigint" || Number.isInteger(value)) {
     const exact = BigInt(value);

@@ -97,7 +97,7 @@ export interface LoadOptions {
  * ```
  */
 export interface RunLimits {
-  /** End the run after so many milliseconds. Default: never. */
+  /** End the run after this many milliseconds. Default: never. */
   readonly timeoutMs?: number;
 }
 

@@ -200,7 +200,7 @@ export class LiveVcpu implements GuestVcpu {
     return fieldsText(name, { instruction: this.disassemble(), bits, regs: this.regs });
   }
 
-  /** KVM's vCPU. @throws {Error} while it runs on a thread of its own */
+  /** KVM's vCPU. @throws {Error} while it runs on its own thread */
   get #vcpu(): Vcpu {
     const { vcpu } = this.context;
     if (vcpu.disposed) throw new DisposedError(vcpu.what);
@@ -378,7 +378,7 @@ export class LiveVcpu implements GuestVcpu {
 const XSAVE_BYTES = 4096;
 const LAPIC_BYTES = 1024;
 
-/** A copy of so many bytes. @throws {RangeError} when they are more or fewer */
+/** A copy of the bytes. @throws {RangeError} when they are more or fewer than expected */
 function exactly(bytes: Uint8Array, sizeBytes: number, what: string): Uint8Array<ArrayBuffer> {
   if (bytes.length === sizeBytes) return bytes.slice();
   throw new RangeError(`${what} has ${sizeBytes} bytes, got ${bytes.length}`);

@@ -1,8 +1,8 @@
 /**
  * The halt that never ends: on a machine with interrupt controllers in the
- * kernel, HLT is no exit, and a vCPU that halts with interrupts off stays in
- * `KVM_RUN`. Such a vCPU is dead, unless something that interrupts off do not
- * keep out can still come.
+ * kernel, HLT does not exit, and a vCPU that halts with interrupts off stays in
+ * `KVM_RUN`. Such a vCPU is dead, unless an NMI, an SMI or the like can still
+ * wake it.
  *
  * @module
  */

@@ -94,7 +94,7 @@ export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
   readonly observer?: ExitObserver;
   /** Count by port and GPA and measure time. Default false. */
   readonly detailed?: boolean;
-  /** End the run after so many exits. Default: never. */
+  /** End the run after this many exits. Default: never. */
   readonly maxExits?: number;
   /** Default `ignore`. */
   readonly unclaimed?: UnclaimedPolicy;
@@ -109,7 +109,7 @@ export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
 const TSS_GPA = 0xfffb_d000;
 /** How a machine is run. */
 export interface RunPacing {
-  /** End the run after so many milliseconds. Default: never. */
+  /** End the run after this many milliseconds. Default: never. */
   readonly timeoutMs?: number;
   /** Called before each turn of the event loop. */
   readonly onPause?: () => void;
@@ -390,7 +390,7 @@ export class VirtualMachine implements Disposable {
     return isDead;
   }
 
-  /** Lets the guest come out in so many milliseconds, unless it does so before. */
+  /** Brings the guest out after this many milliseconds at the latest. */
   #endSliceIn(milliseconds: number): void {
     const end = performance.now() + milliseconds;
     if (end >= this.#sliceEnd) return;

@@ -1,6 +1,6 @@
 /**
- * The devices of the PC: made, wired to the interrupt controllers, and told of
- * the machine that they are in.
+ * The devices of the PC: makes them and wires them to the interrupt controllers
+ * and to the machine.
  *
  * @module
  */

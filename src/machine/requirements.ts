@@ -47,7 +47,7 @@ export function requireAttributes(vm: Pick<Vm, "checkExtension">, holes: readonl
   throw missingCapability("MEMORY_ATTRIBUTES", { what: "hole", kind: "private" });
 }
 
-/** Checks that the host can make a PC of so many vCPUs. @throws {KvmUnavailableError} */
+/** Checks that the host can make a PC with `cpus` vCPUs. @throws {KvmUnavailableError} */
 export function requirePcCapabilities(kvm: Kvm, cpus: number): void {
   const most = cpus > 1 ? kvm.checkExtension("MAX_VCPUS") : 1;
   if (cpus > most) throw tooManyVcpus(cpus, most);

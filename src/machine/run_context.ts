@@ -77,7 +77,7 @@ export interface RunContext {
   readonly faults: FaultHandler;
   readonly statistics: RunStatistics;
   readonly observer: ExitObserver;
-  /** End the run after so many exits. */
+  /** End the run after this many exits. */
   readonly maxExits: number;
   /** Decides on accesses that no device claims. */
   readonly unclaimed: Pick<UnclaimedAccesses, "port" | "gpa">;

@@ -29,7 +29,7 @@ export function serve(context: RunContext): Next {
   return outcome || context.control.outcome ? end(context, outcome) : "continue";
 }
 
-/** Serves a fault that no return of `KVM_RUN` told of: a guest that gets nowhere. */
+/** Serves a fault that `KVM_RUN` did not report: a guest that makes no progress. */
 export function serveStall(context: RunContext, origin: FaultOrigin): void {
   end(context, serveFault(context, origin));
 }
@@ -89,7 +89,7 @@ function unhandled({ vcpu }: RunContext): Outcome {
   return { kind: "unhandled", exit: decodeExit(vcpu.page) };
 }
 
-/** What an exit means that is neither I/O nor routine. */
+/** The outcome of an exit that no device and no handler serves. */
 function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
   switch (exit.reason) {
     case "HLT":
@@ -120,8 +120,8 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
 }
 
 /**
- * Serves a step or a breakpoint. The step that KVM needs to get past a breakpoint, which no one
- * asked for, is neither counted nor shown.
+ * Serves a step or a breakpoint. The extra step that gets past a
+ * breakpoint is neither counted nor shown.
  */
 function serveDebug({ debug, observer, statistics, vcpu }: RunContext): Outcome | undefined {
   const exit = decodeExit(vcpu.page) as DebugExit;

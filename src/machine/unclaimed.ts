@@ -9,10 +9,10 @@ import { PAGE_BYTES } from "../pages.ts";
 /** What is done about I/O and MMIO that no device claims, besides reading all ones. */
 export type UnclaimedPolicy = "ignore" | "warn" | "stop";
 
-/** Told of an access: to a port, or to a GPA. */
+/** Called for an unclaimed access: to a port, or to a GPA. */
 export type UnclaimedListener = (space: "port" | "gpa", address: number) => void;
 
-/** After so many different ports and pages there are no more warnings. */
+/** The most warnings, each for another port or page. */
 const MAX_WARNINGS = 32;
 const PORTS = 0x10000;
 
@@ -22,7 +22,7 @@ export class UnclaimedAccesses {
   readonly #knownPages = new Set<number>();
   #warnings = 0;
 
-  /** @param listener told once of each port and page, under `warn` */
+  /** @param listener called once for each port and page, under `warn` */
   constructor(readonly policy: UnclaimedPolicy, readonly listener: UnclaimedListener) {}
 
   /** An access to a port. @returns whether the run is to end */

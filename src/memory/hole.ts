@@ -12,10 +12,10 @@ import { isRam, type RamRange } from "./ram.ts";
  * What is wrong with a range.
  *
  * - `none`: the host memory has no access rights (PROT_NONE)
- * - `unmapped`: there is no host memory (munmap)
+ * - `unmapped`: no host memory (munmap)
  * - `readonly`: the host memory is read-only (PROT_READ)
  * - `truncated`: the host memory maps a file that ends before it
- * - `gmem`: a slot of its own, on a guest_memfd that was closed
+ * - `gmem`: a separate slot, on a guest_memfd that was closed
  * - `private`: the private attribute without a guest_memfd
  * - `noslot`: no memory slot, so that accesses are MMIO
  * - `romslot`: a read-only memory slot, so that writes are MMIO

@@ -17,7 +17,7 @@
 export type Gpa = number | bigint;
 
 /**
- * A GPA as a number. Above 2^53 it loses its low bits, which is harmless: there is no RAM.
+ * A GPA as a number. Above 2^53 it loses its low bits, which is harmless: no RAM is there.
  *
  * @example
  * ```ts

@@ -22,7 +22,7 @@ export interface Slot {
   /** Where its memory begins in the host memory that is reserved for the guest's RAM. */
   readonly offset: number;
   readonly kind: SlotKind;
-  /** The hole that made it a slot of its own. */
+  /** The hole that made it a separate slot. */
   readonly hole?: Hole;
 }
 

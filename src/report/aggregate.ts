@@ -75,7 +75,7 @@ export interface Aggregates {
 /** How many values a histogram names. */
 const TOP = 50;
 const PAGE_BITS = 12n;
-/** Bins of durations: so many a decade, from a tenth of a microsecond on. */
+/** Bins of durations per decade, from a tenth of a microsecond on. */
 const BINS_A_DECADE = 10;
 const DURATION_BINS = 120;
 /** In how many parts a region is divided to show where something happened. */

@@ -6,7 +6,7 @@
 
 /** How an exit accessed its address. */
 export interface AccessRow {
-  /** `in`, `out`, `read`, `write`, `fetch`; empty where there is no direction. */
+  /** `in`, `out`, `read`, `write`, `fetch`; empty for exits without a direction. */
   readonly direction: string;
   /** Bytes an item; 0 where it has no size. */
   readonly size: number;

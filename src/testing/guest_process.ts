@@ -1,5 +1,5 @@
 /**
- * Runs one guest in a process of its own and reads its output, within bounds.
+ * Runs one guest in a child process and reads its output, within bounds.
  *
  * @module
  */

@@ -18,7 +18,7 @@ const SHOWN = 400;
 /**
  * What is wrong with an output.
  *
- * @param golden the content of the golden file; `undefined` where there is none
+ * @param golden the content of the golden file; `undefined` if there is none
  * @param timeoutMs how long a pattern may take
  */
 export async function outputFailures(

@@ -101,7 +101,7 @@ function isSame(name: string, value: string): boolean {
 function translate(name: string, value: string): string | undefined {
   switch (name) {
     case "m":
-      // QEMU counts in megabytes where there is no unit.
+      // QEMU counts in megabytes without a unit.
       if (/^\d+$/.test(value)) return `--memory=${value}M`;
       return /^\d+[kmgt]$/i.test(value) ? `--memory=${value}` : undefined;
     case "smp":

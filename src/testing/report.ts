@@ -1,5 +1,5 @@
 /**
- * The interface of the report formats, each of which is a file of its own.
+ * The interface of the report formats; each format has its own file.
  *
  * @module
  */

@@ -131,7 +131,7 @@ function failedVerdict(what: "read" | "write", path: string, problem: string): V
   return { status: "failed", failures: [failure], guestReports: [] };
 }
 
-/** The content of a golden file, nothing where there is none yet, or why it cannot be read. */
+/** The content of a golden file, no bytes if there is none yet, or why it cannot be read. */
 function readGolden(path: string): { bytes?: Uint8Array<ArrayBuffer> } | { problem: string } {
   try {
     return { bytes: Deno.readFileSync(path) };
@@ -197,7 +197,7 @@ async function explainFailure(
   return { ...result, lastExits, ...keepArtefacts(result, process, traced, around) };
 }
 
-/** Writes the artefacts of a failed test to a folder of its own. */
+/** Writes the artefacts of a failed test to its own folder. */
 function keepArtefacts(
   { test, command, failures }: TestResult,
   process: ProcessResult,

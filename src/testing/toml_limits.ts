@@ -1,6 +1,5 @@
 /**
- * Limits of TOML that anyone may have written: a parser that recurses is only given what it can
- * take.
+ * Limits of untrusted TOML: the parser recurses, so size and depth are checked before it runs.
  *
  * @module
  */
@@ -13,7 +12,7 @@ const MAX_UNITS = 8 << 20;
 const MAX_DEPTH = 64;
 
 /**
- * Sees that a text is neither too large nor nested too deeply.
+ * Refuses a text that is too large or nested too deeply.
  *
  * @param path what errors call it
  * @throws {TestFileError}
@@ -77,13 +76,13 @@ export function checkLimits(path: string, text: string): void {
   }
 }
 
-/** Where a text goes on after its next `what`. */
+/** The offset just after the next `what`. */
 function endOf(text: string, what: string, from: number): number {
   const at = text.indexOf(what, from);
   return at < 0 ? text.length + 1 : at + what.length;
 }
 
-/** Where a text goes on after the string that begins here; a string may lack its end. */
+/** The offset just after the string that begins here; a string may lack its end. */
 function endOfString(text: string, start: number): number {
   const quote = text[start]!;
   const isLong = text.startsWith(quote.repeat(3), start);

@@ -60,7 +60,7 @@ function escapeUnit(unit: string): string {
 /** Lone surrogates stand for bytes that are not UTF-8. */
 const LONE = 0xdc00;
 
-/** UTF-8 without losses: a byte that does not fit becomes a character of its own. */
+/** UTF-8 without losses: a byte that is not valid becomes a lone surrogate. */
 export function decodeLosslessly(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

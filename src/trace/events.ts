@@ -1,5 +1,5 @@
 /**
- * What the tracer is told of a run; text.ts makes lines of it, json.ts records.
+ * The events of a run as the tracer receives them; text.ts words them as lines, json.ts as records.
  *
  * @module
  */

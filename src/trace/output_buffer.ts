@@ -1,9 +1,8 @@
 /**
  * A buffer in front of a stream: one reused block of memory, written out in large pieces.
  *
- * It never throws at a device that writes to it. A reader that takes nothing is waited for, or,
- * where somebody can pause the guest, reported: what does not fit in the block until the guest
- * pauses makes it grow.
+ * A write never throws. When the reader stalls, the buffer waits for it or, with `onStall`, has the
+ * guest paused and grows until it is.
  *
  * @module
  */
@@ -18,13 +17,13 @@ export interface ByteStream {
    * @throws {Deno.errors.BrokenPipe} when the reader has closed its end
    */
   writeSync(bytes: Uint8Array<ArrayBuffer>): number;
-  /** Waits for room, for at most so long. @returns whether there is any */
+  /** Waits for room until the time is up. @returns whether there is any */
   waitForRoom?(timeoutMs: number): boolean;
 }
 
 /** Why a stream takes no more. */
 export interface OutputFailure {
-  /** Its reader closed it: the way `| head` ends, and no error. */
+  /** Its reader closed it: the way `| head` ends, not an error. */
   readonly closed: boolean;
   /** What and why, for people. */
   readonly message: string;
@@ -56,7 +55,7 @@ export class OutputBuffer {
   #bytes = new Uint8Array(CAPACITY);
   readonly #encoder = new TextEncoder();
   #used = 0;
-  /** The reader was waited for in vain, and has taken nothing since. */
+  /** A wait for the reader timed out, and it has taken nothing since. */
   #stalled = false;
 
   /**
@@ -103,7 +102,7 @@ export class OutputBuffer {
     if (this.#used >= CAPACITY) this.onStall?.();
   }
 
-  /** Writes until at most so many bytes are left, for at most so long. @returns whether it did */
+  /** Writes until at most `most` bytes are pending, or the time is up. @returns whether it did */
   drain(most: number, timeoutMs: number): boolean {
     const end = performance.now() + timeoutMs;
     for (;;) {
@@ -115,7 +114,7 @@ export class OutputBuffer {
     }
   }
 
-  /** Drops what is not written yet. @returns how many bytes */
+  /** Drops all pending bytes. @returns how many bytes */
   drop(): number {
     const dropped = this.#used;
     this.#used = 0;
@@ -138,7 +137,7 @@ export class OutputBuffer {
     this.#used += rest.length;
   }
 
-  /** @returns how many bytes need no more care: written, or dropped after a failure */
+  /** @returns how many bytes are done with: written, or dropped after a failure */
   #write(bytes: Uint8Array<ArrayBuffer>): number {
     for (let done = 0;;) {
       if (done === bytes.length || this.failure) return bytes.length;

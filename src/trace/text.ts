@@ -20,7 +20,7 @@ import {
 import { bitnessOf } from "../x86/instruction.ts";
 import type { Moment, RunEnd, TracedExit, TracedFault, UnresolvedFault } from "./events.ts";
 
-/** Terminal attributes, empty where there is to be no colour. */
+/** Terminal attributes, empty without colour. */
 export interface Palette {
   readonly reason: string;
   readonly reset: string;

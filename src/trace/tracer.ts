@@ -99,7 +99,7 @@ export class Tracer implements ExitObserver {
     return { n, tUs: (leftAt - this.#startedAt) * 1000, cpu, guestUs };
   }
 
-  /** Warns on a line of its own. */
+  /** Writes a warning on its own line. */
   warn(message: string): void {
     this.out.text(
       this.style.format === "json" ? warningJson(message) : `vmexit: warning: ${message}\n`,

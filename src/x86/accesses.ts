@@ -33,7 +33,7 @@ export interface MemoryAccess {
   /** What makes it: `operand`, `IDT entry`. */
   readonly source: string;
   readonly kind: "operand" | "descriptor";
-  /** A read-modify-write counts as a write: the processor wants the right to write at once. */
+  /** A read-modify-write counts as a write: the processor checks write permission first. */
   readonly access: "read" | "write";
   /** The linear address. */
   readonly gva: bigint;

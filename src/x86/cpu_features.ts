@@ -19,8 +19,8 @@ export interface FeatureRegister {
 /**
  * Every feature that can be turned on and off, by the name that Linux has for it
  * in /proc/cpuinfo (or, where that shows none, in its headers), and KVM's own by
- * that of Documentation/virt/kvm/x86/cpuid.rst. Left out is what follows the
- * state of the machine: OSXSAVE, OSPKE, HTT, CMP_LEGACY.
+ * that of Documentation/virt/kvm/x86/cpuid.rst. Bits that follow the
+ * state of the machine are missing: OSXSAVE, OSPKE, HTT, CMP_LEGACY.
  *
  * Sources: SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
  */

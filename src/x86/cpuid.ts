@@ -170,7 +170,7 @@ class CpuidTable {
   }
 }
 
-/** Turns features on and off. What depends on a feature that goes stays: it is a bit of its own. */
+/** Turns features on and off. Dependent features stay: each bit is set alone. */
 function applyFeatures(
   table: CpuidTable,
   { baseline = false, on = [], off = [] }: CpuFeatures,
@@ -210,7 +210,7 @@ function featureMissing(name: string): KvmUnavailableError {
   );
 }
 
-/** Tells a vCPU its APIC id, and that it is one core of so many in one package. */
+/** Gives a vCPU its APIC id, and its place among the cores of one package. */
 function applyTopology(table: CpuidTable, cpu: number, cpus: number): void {
   const { words } = table;
   const vendor = table.find(0);

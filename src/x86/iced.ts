@@ -1,6 +1,6 @@
 /**
- * The instruction decoder's package, as much of it as is used, in a module of its own, which is
- * loaded when it is needed.
+ * The parts of iced-x86 that the instruction decoder uses. instruction.ts loads this module on first
+ * need.
  *
  * @module
  */

@@ -86,7 +86,7 @@ export function identityMap(options: IdentityMapOptions): IdentityMap {
   }
   const tables: TablePage[] = [];
   const flags = Number(P | RW | US);
-  /** Fills a table with entries that are so many bytes apart: halves are written, not bigints. */
+  /** Fills a table with entries at a fixed distance: halves are written, not bigints. */
   const add = (first: bigint, step: number, used: number, flags: number): void => {
     const words = new Uint32Array(Number(ENTRIES) * 2);
     let address = Number(first);

@@ -1,6 +1,6 @@
 /**
- * Guest output and messages in one place: a terminal, or `2>&1`. A message begins on a line of its
- * own though the guest has not finished its line, and nothing gets into the middle of a message.
+ * Guest output and messages in one place: a terminal, or `2>&1`. A message begins on its
+ * own line though the guest has not finished one, and nothing gets into the middle of a message.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export class SharedScreen {
     });
   }
 
-  /** A stream for messages, each with its line's end. @param finish writes what is left of one */
+  /** A stream for messages, each with its line's end. @param finish writes the rest of one */
   forMessages(stream: ByteStream, finish: () => void): ByteStream {
     return wrap(stream, (bytes) => {
       if (this.#finish && this.#finish !== finish) this.#finish();

@@ -1,5 +1,5 @@
 /**
- * What `vmexit run` is told beside the image.
+ * The options of `vmexit run`, parsed and checked: what the machine and the trace are made with.
  *
  * @module
  */
@@ -31,7 +31,7 @@ const MAX_BREAKPOINTS = 4;
 
 /** How the trace looks and where it goes. */
 export interface TraceOptions {
-  /** Neither exits nor a summary are wanted. */
+  /** Print neither exits nor a summary. */
   readonly quiet: boolean;
   readonly format: "text" | "json";
   readonly wanted: TraceMask;
@@ -40,7 +40,7 @@ export interface TraceOptions {
   readonly file: string | undefined;
 }
 
-/** What `run` is told beside the image. */
+/** The options of `run`, checked. */
 export interface RunOptions {
   readonly timeoutMs: number;
   readonly trace: TraceOptions;

@@ -5,8 +5,8 @@
  * device as soon as the machine's thread looks, before it serves anything else.
  * A serial port's line status is answered from a copy.
  *
- * What one vCPU posted and what another, told of it by memory, posted or did
- * next keep their order: all vCPUs share one queue.
+ * All vCPUs share one queue, so that posts keep the order that guests establish
+ * between them through memory.
  *
  * @module
  */
@@ -14,7 +14,7 @@
 import type { Uart16550 } from "../../devices/uart16550.ts";
 import type { PortAccess, PortTarget } from "../../kvm/exit_page.ts";
 
-/** How many bytes wait at most; a power of two. Whoever finds no room has its exit served instead. */
+/** How many bytes can wait; a power of two. When the queue is full, a vCPU exits instead. */
 const QUEUE = 1 << 14;
 /** The words in front of the queue: how many were taken, how many places were given away. */
 const TAKEN = 0;
@@ -111,7 +111,7 @@ export class PortPoster implements PortTarget<undefined> {
   }
 }
 
-/** Takes what was posted. @param each told of each byte, and whether an exit began with it */
+/** Takes what was posted. @param each called with each byte, and whether an exit began with it */
 export function takePosted(
   { words }: PostedPorts,
   each: (port: number, byte: number, first: boolean) => void,

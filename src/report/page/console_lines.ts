@@ -16,7 +16,7 @@ export interface ConsoleLine {
 
 const NEWLINE = 0x0a;
 const ESCAPE = 0x1b;
-/** Longer lines go on in the next. */
+/** Longer lines are wrapped. */
 const MAX_BYTES = 512;
 /** Control characters have pictures in Unicode from here on. */
 const PICTURES = 0x2400;

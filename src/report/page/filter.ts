@@ -16,7 +16,7 @@ import { dataOf, spaceOf } from "../rows.ts";
 /** Whether a row is wanted. */
 export type RowTest = (row: number) => boolean;
 
-/** A filter that makes no sense. */
+/** A filter that cannot be parsed. */
 export class FilterError extends Error {
   override readonly name = "FilterError";
 }

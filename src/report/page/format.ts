@@ -22,7 +22,7 @@ export function countText(count: number): string {
 }
 
 /**
- * A duration of so many tenths of a microsecond, in the unit that suits it.
+ * A duration, given in tenths of a microsecond, in the unit that suits it.
  *
  * @example
  * ```ts

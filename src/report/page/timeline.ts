@@ -12,10 +12,10 @@ import { reasonColor } from "./colors.ts";
 import { element, style } from "./dom.ts";
 import { countText, durationText, tickText } from "./format.ts";
 
-/** What the timeline tells. */
+/** The reasons it shows, and what it reports back. */
 export interface TimelineOptions {
   readonly reasons: readonly Reason[];
-  /** The user wants to see this part. */
+  /** The user zoomed to this range. */
   zoom(range: TimeRange): void;
   /** The pointer is at a time; `undefined` when it is nowhere. */
   hover(time: number | undefined): void;
@@ -27,7 +27,7 @@ export interface TimelineOptions {
 const LEAST_HEIGHT = 3;
 const BIN_PIXELS = 4;
 const LEAST_DRAG = 4;
-/** Above so many vCPUs each has a lower chart. */
+/** With more vCPUs than this, each has a lower chart. */
 const FEW_CPUS = 2;
 /** The part that one turn of the wheel or one key takes away on both sides, and one key moves. */
 const ZOOM_STEP = 0.25;
