@@ -13,10 +13,10 @@ import { fileURLToPath } from "node:url";
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 const PARTS = ["vmexit", "dev", "tools/launch.sh", "tools/probe_std.ts", "deno.json", "deno.lock"];
 
-/** A port of this host that nobody listens on: a registry there is out of reach at once. */
+/** A closed port of this host: a registry there is out of reach at once. */
 const OUT_OF_REACH = "http://127.0.0.1:9/";
 
-/** What npx prints that nobody asked for. */
+/** The noise that npx prints. */
 const NPM_CHATTER = "npm warn Unknown user config";
 
 /** What the launchers' set-up says in its one line. */
@@ -120,7 +120,7 @@ class Copy implements Disposable {
     return this.exec(join(this.root, "vmexit"), args, { env });
   }
 
-  /** What .setup holds, or nothing where there is none. */
+  /** What .setup holds, or nothing without one. */
   setup(): string[] {
     try {
       return Deno.readTextFileSync(join(this.root, ".setup")).trimEnd().split("\n");
@@ -392,7 +392,7 @@ class FakeJsr implements AsyncDisposable {
   }
 }
 
-Deno.test("where JSR is within reach its packages are taken, and deno.lock is left alone", async () => {
+Deno.test("where JSR is within reach its packages are taken, and deno.lock does not change", async () => {
   await using jsr = new FakeJsr();
   using copy = new Copy(WITH_DENO, jsr.env);
   const result = await copy.vmexit(["x"]);

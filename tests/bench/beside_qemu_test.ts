@@ -25,7 +25,7 @@ Deno.test("without peers there are no rows, and with one it is in each row", () 
   rows.forEach(({ name, peers }) => assertEquals(peers, ["QEMU"], name));
 });
 
-Deno.test("a program that does not print what the guest writes is no measurement", async () => {
+Deno.test("a program that does not print the guest's output is not measured", async () => {
   const echo: Program = { name: "echo", path: "sh", arguments: () => ["-c", "echo; exit 1"] };
   await assertRejects(() => loopRate(echo, loopOf("port", 10)), Error, "echo printed 1 bytes");
 });

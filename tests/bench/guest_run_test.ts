@@ -9,7 +9,7 @@ Deno.test("a run has the times of its first byte, its last and its end", async (
   assertEquals(run.bytes, 8);
 });
 
-Deno.test("a run that ends otherwise than it must is no measurement", async () => {
+Deno.test("a run that ends in another way is not measured", async () => {
   await assertRejects(() => runGuest(sh("echo; exit 1"), 3), Error, "ended with 1");
   await assertRejects(() => runGuest(sh("exit 3"), 3), Error, "printed 0 bytes");
 });

@@ -23,7 +23,7 @@ Deno.test("the two are measured in turn, and the first of each does not count", 
   const measure = (name: string) => () => Promise.resolve(order.push(name));
   const { ours } = await measurePairs(2, measure("a"), measure("b"));
   assertEquals(order.join(""), "ababab");
-  assertEquals(ours, 4); // of 3 and 5; the first one, 1, is left out
+  assertEquals(ours, 4); // of 3 and 5; the first one, 1, does not count
 });
 
 Deno.test("several peers are measured in one turn, and each has its own ratio", async () => {

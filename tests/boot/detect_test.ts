@@ -150,7 +150,7 @@ Deno.test("files that are often taken for kernels are named", () => {
   }
 });
 
-Deno.test("a Multiboot 1 kernel is told the image's name before its arguments", () => {
+Deno.test("a Multiboot 1 kernel gets the image's name before its arguments", () => {
   const commandLine = (name: string, options: Partial<BootOptions>) => {
     const plan = planBoot(multiboot(), name, "multiboot", { ...RAM, ...options });
     const memory = new PlannedMemory(plan);

@@ -254,7 +254,7 @@ Deno.test("zeros of one segment over bytes of another leave the bytes, in any or
   }
 });
 
-Deno.test("what is not loaded is not judged: notes, alignments, places of empty ranges", () => {
+Deno.test("parts that are not loaded are not checked: notes, alignments, places of empty ranges", () => {
   const segments = [
     { bytes: HALT, p_align: 3n },
     { p_paddr: 0x20_0000n, p_memsz: 0x1000n, p_offset: 1n << 40n },
@@ -309,7 +309,7 @@ Deno.test("an image that leaves no room for tables is refused", () => {
   );
 });
 
-Deno.test("signs that a file is no kernel are warned of", () => {
+Deno.test("a file that does not look like a kernel draws a warning", () => {
   const warnings = (options: ElfOptions) => planElf(elf(options), RAM).warnings;
   assertEquals(warnings({}), []);
   assertEquals(warnings({ segments: [{ p_memsz: 0x1000n }] }), [

@@ -138,7 +138,7 @@ kvmTest("kernels are entered with the caches on, other images as the processor w
   }
 });
 
-kvmTest("zeros of an image replace what firmware has left, and not the image's bytes", () => {
+kvmTest("zeros of an image replace the firmware's data, and not the image's bytes", () => {
   using kvm = Kvm.open();
   using memory = new GuestMemory(4 << 20);
   using vm = kvm.createVm();

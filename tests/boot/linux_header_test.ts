@@ -179,7 +179,7 @@ Deno.test("inspect gets every field of the version, flags by name, the release a
   assertEquals(old.some(([name]) => name === "cmd_line_ptr" || name === "init_size"), false);
 });
 
-Deno.test("a missing or unprintable version text is left out", () => {
+Deno.test("a missing or unprintable version text is not shown", () => {
   for (const kernel_version of [0, 0x200, 0xffff]) {
     const facts = headerFacts(parseLinuxHeader(bzImage({ kernel_version })));
     assertEquals(facts.some(([name]) => name === "release"), false);

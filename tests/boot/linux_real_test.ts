@@ -42,7 +42,7 @@ Deno.test("its header has what the loader writes, command line above the heap", 
   assertEquals(header(0x214), 0x10_0000, "code32_start as it was");
 });
 
-Deno.test("a relocatable kernel is told where it is", () => {
+Deno.test("a relocatable kernel learns where it is", () => {
   const fields = { relocatable_kernel: 1, pref_address: 0x40_0000n };
   assertEquals(headerAt(plan(fields), 0x1_0000n)(0x214), 0x40_0000);
 });

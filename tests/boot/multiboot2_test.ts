@@ -217,7 +217,7 @@ Deno.test("a request for undefined information is refused, unless it is optional
   );
 });
 
-Deno.test("a kernel that wants a framebuffer gets a warning and no tag", () => {
+Deno.test("a kernel that asks for a framebuffer draws a warning and gets no tag", () => {
   const plan = planMultiboot2(kernel([5, 0, [1024, 768, 32]], [5, 1, [0, 0, 0]]), RAM);
   assertEquals(plan.warnings, [
     "the kernel asks for a framebuffer of 1024x768x32; there is no display, so it gets none",
@@ -268,7 +268,7 @@ Deno.test("the ACPI root pointer is handed over as a copy, by its version", () =
   assertEquals([pointer(20).has(15), pointer(36).has(14)], [false, false]);
 });
 
-Deno.test("a relocatable kernel is told where it was loaded", () => {
+Deno.test("a relocatable kernel learns where it was loaded", () => {
   const relocatable: Tag = [10, 0, [0, 0xffff_ffff, 0x1000, 0]];
   const tags = information(planMultiboot2(kernel(relocatable), RAM));
   assertEquals(words(tags.get(21)![0]!).slice(2), [LOAD]);

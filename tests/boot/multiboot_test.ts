@@ -96,7 +96,7 @@ Deno.test("load_end_addr 0 means the whole file, bss_end_addr 0 no zeros behind 
   assertEquals([cut!.bytes.length, cut!.sizeBytes], [40, 0x1000]);
 });
 
-Deno.test("what stands before load_addr in the file is left out", () => {
+Deno.test("bytes before load_addr in the file are not loaded", () => {
   const before = new Uint8Array(64);
   const at = LOAD + 16;
   const image = multiboot({
@@ -140,7 +140,7 @@ Deno.test("a mandatory flag that is not in the specification is refused, an opti
   planMultiboot(multiboot({ flags: 0x8001_0003 }), RAM);
 });
 
-Deno.test("a kernel that asks for a video mode is told that there is none", () => {
+Deno.test("a kernel that asks for a video mode learns that there is none", () => {
   const { warnings } = planMultiboot(multiboot({ flags: 0x1_0004 }), RAM);
   assertEquals(warnings, [
     "the kernel asks for a video mode; there is no display, so it gets none",

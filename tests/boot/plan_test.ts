@@ -12,7 +12,7 @@ function placement(sizeBytes = 4 * MIB): Placement {
   return new Placement(ramLayout(sizeBytes));
 }
 
-Deno.test("what is put takes its place, and what takes none is left out", () => {
+Deno.test("what is put takes its place, and empty pieces are dropped", () => {
   const memory = placement();
   memory.put("code", 0x1000n, BYTE, 0x10);
   memory.put("nothing", 1n << 63n, new Uint8Array());

@@ -39,7 +39,7 @@ Deno.test("an empty file, and one that is empty by nature", async () => {
   await assertRefused(/^vmexit: \/dev\/null: the file is empty$/m, "/dev/null");
 });
 
-Deno.test("a text file: what --boot would take is listed", async () => {
+Deno.test("a text file: the values of --boot are listed", async () => {
   using dir = new TempDir();
   const path = dir.file("notes", "Dear reader,\nthis is no guest.\n");
   const choices = "auto, flat16, flat32, flat64, elf, multiboot";

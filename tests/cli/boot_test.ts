@@ -105,7 +105,7 @@ for (const [packer, ...options] of PACKERS) {
   });
 }
 
-Deno.test("--decompress wants a packed kernel", async () => {
+Deno.test("--decompress needs a packed kernel", async () => {
   fails(
     await vmexit("inspect", "--decompress", LINUX),
     "payload_length 0x0: there is no packed kernel",

@@ -25,7 +25,7 @@ Deno.test("of the images that differ in their ends alone a short name means one"
   assertEquals(shortNames().length, new Set(shortNames()).size);
 });
 
-Deno.test("a name cannot lead out of the folder, or to what is no image", () => {
+Deno.test("a name cannot lead out of the folder, or to a file that is not an image", () => {
   for (
     const name of ["", ".", "..", "../images/hello", "./hello", "README", "README.md", "fault"]
   ) {
@@ -53,7 +53,7 @@ Deno.test("inspect knows bundled images too", async () => {
   assertStringIncludes((await vmexit("inspect", "pvh-info")).stdout, "image    pvh-info.pvh, ");
 });
 
-Deno.test("a name that is no file and no bundled image is answered with those that are", async () => {
+Deno.test("an unknown name is answered with the bundled images", async () => {
   const { code, lines } = await vmexit("run", "nosuch");
   assertEquals([code, lines.length], [4, 1]);
   assertStringIncludes(lines[0]!, "vmexit: nosuch does not exist");

@@ -116,7 +116,7 @@ kvmTest("Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\ are for the guest, as is Ctrl-A c", 
   assertEquals((await child.status).code, 0);
 });
 
-kvmTest("Ctrl-A h explains the keys, and the guest sees none of it", async () => {
+kvmTest("Ctrl-A h explains the keys, and does not reach the guest", async () => {
   using terminal = new Terminal();
   const child = terminal.start(`${RUN} ${LIMIT} ${ECHO}`);
   terminal.expect("ready\r\n");
@@ -157,7 +157,7 @@ kvmTest("Ctrl-C ends a guest that only prints", async () => {
   assertFalse(terminal.screen.includes(GREETING));
 });
 
-kvmTest("what is typed ahead while a guest only prints is left for the shell", async () => {
+kvmTest("type-ahead stays for the shell while a guest only prints", async () => {
   using dir = new TempDir();
   using terminal = new Terminal();
   const guest = dir.file("print.bin16", PRINT);
@@ -168,7 +168,7 @@ kvmTest("what is typed ahead while a guest only prints is left for the shell", a
   await child.status;
 });
 
-kvmTest("in the background the terminal is left alone, and taken in the foreground", async () => {
+kvmTest("the terminal keeps its mode in the background, and is raw in the foreground", async () => {
   using terminal = new Terminal();
   const child = terminal.start(
     `set -m; ${RUN} ${LIMIT} ${ECHO} & read; fg >/dev/null; echo code=$?`,
@@ -186,7 +186,7 @@ kvmTest("in the background the terminal is left alone, and taken in the foregrou
 
 for (const name of ["SIGTSTP", "SIGSTOP"] as const) {
   kvmTest(
-    `${name} stops the run, and it goes on in the foreground with a raw terminal`,
+    `${name} stops the run, and it resumes in the foreground with a raw terminal`,
     async () => {
       using terminal = new Terminal();
       const child = terminal.start(
@@ -216,7 +216,7 @@ kvmTest("a terminal that goes away ends the run", async () => {
 });
 
 kvmTest(
-  "a pipe is input, keys for vmexit are not looked for in it, and its end is no end",
+  "a pipe is input without keys for vmexit, and its end does not end the run",
   async () => {
     const run = `vmexit run -q --machine pc --timeout 2s "$1"`;
     const ends = await bash(`printf 'foo\\001xq' | ${run}`, image("pc/serial-irq.bin16"));

@@ -1,5 +1,5 @@
 /**
- * `--hole` and what becomes of the faults that it makes, as users see it.
+ * `--hole` and the faults that it causes, as users see them.
  *
  * @module
  */

@@ -6,7 +6,7 @@ import { HostLimitError, withinHostMemory } from "../../src/cli/host_limit.ts";
 /** More than a process has addresses for. */
 const TOO_MUCH = 2 ** 48;
 
-Deno.test("a host that has not enough memory is told of with the size and a remedy", () => {
+Deno.test("too little memory on the host is reported with the size and a remedy", () => {
   const error = assertThrows(
     () => withinHostMemory(TOO_MUCH, () => mmap(TOO_MUCH)),
     HostLimitError,

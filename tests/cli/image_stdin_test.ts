@@ -14,12 +14,12 @@ Deno.test("inspect - says what standard input holds", async () => {
   assertEquals([code, stdout.split("\n")[0]!.split(",")[0]], [0, "image    standard input"]);
 });
 
-Deno.test("an empty standard input is no image", async () => {
+Deno.test("an empty standard input is not an image", async () => {
   const { code, stderr } = await bash("vmexit run - </dev/null");
   assertEquals([code, stderr], [4, "vmexit: standard input: the file is empty\n"]);
 });
 
-Deno.test("a terminal is no image: nothing waits for one to be typed", async () => {
+Deno.test("a terminal is not an image: the run does not wait for input", async () => {
   const { stdout } = await bash('script -qec "\\"$VMEXIT\\" run -; echo code=\\$?" /dev/null');
   assertEquals(
     stdout.replaceAll("\r", ""),

@@ -25,7 +25,7 @@ function prints(stdout: string): Expected {
   return { stdout, exits: { IO: stdout.length, HLT: 1 } };
 }
 
-/** The same on a PC, where HLT is no exit. */
+/** The same on a PC, where HLT does not exit. */
 function printsOnPc(stdout: string, furtherExits = 0): Expected {
   return {
     stdout,

@@ -26,7 +26,7 @@ kvmTest("much input arrives whole", async () => {
   assertEquals((await bash(script, ECHO)).stdout.trim(), "50000");
 });
 
-kvmTest("a guest without input goes on, from a closed stdin too", async () => {
+kvmTest("a guest without input runs on, with a closed stdin too", async () => {
   assertEquals((await bash('vmexit run -q "$1" <&-', ECHO)).code, 0);
   assertEquals((await bash('vmexit run -q "$1" </dev/null', ECHO)).code, 0);
 });
@@ -69,7 +69,7 @@ kvmTest("a socket gets the output and gives the input", async () => {
   assertEquals((await run).code, 0);
 });
 
-kvmTest("a pseudo-terminal's path is told, in text and in JSON", async () => {
+kvmTest("a pseudo-terminal's path is printed, in text and in JSON", async () => {
   const text = await vmexit("run", "-q", "--com2", "pty", HELLO);
   assertMatch(text.lines[0]!, /^vmexit: COM2 is at \/dev\/pts\/\d+$/);
   const json = await vmexit("run", "-q", "--format", "json", "--com4", "pty", HELLO);
@@ -97,7 +97,7 @@ Deno.test("what a port cannot be connected with is refused", async () => {
   assertStringIncludes(long.stderr, "107 bytes");
 });
 
-kvmTest("stdio is the port's that wants it, and COM1's otherwise", async () => {
+kvmTest("stdio goes to the port that asks for it, and to COM1 by default", async () => {
   const result = await vmexit("run", "-q", "--com2", "stdio", HELLO);
   assertEquals([result.code, result.stdout], [0, ""]);
 });

@@ -53,7 +53,7 @@ Deno.test("the page is the same, made of a bundle or of the sources", async () =
   assertEquals(fromSources.stdout, page.stdout);
 });
 
-kvmTest("a trace in text is refused, with what would be right", async () => {
+kvmTest("a trace in text is refused, with a hint at JSON", async () => {
   using dir = new TempDir();
   await vmexit("run", "--trace-file", `${dir.path}/t`, image("hello.elf"));
   const result = await vmexit("report", `${dir.path}/t`);
@@ -97,7 +97,7 @@ kvmTest("real traces become documents in the Trace Event Format", async () => {
   }
 });
 
-Deno.test("what a killed run left is shown, with a word about it", async () => {
+Deno.test("the trace of a killed run is shown, with a remark", async () => {
   using dir = new TempDir();
   const trace = dir.file("t.jsonl", TRACE.slice(0, -30));
   const { code, stderr } = await vmexit("report", trace, "-o", "/dev/null");

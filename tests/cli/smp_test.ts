@@ -18,7 +18,7 @@ const COUNTER_MASK = (1 << COUNTER_BITS) - 1;
 /** Where the page is that the memory faults are about. */
 const BAD = "0x300000";
 
-/** Runs an image of images/ on so many vCPUs. */
+/** Runs an image of images/ on several vCPUs. */
 function runOn(cpus: number, name: string, ...options: string[]): Promise<Result> {
   return vmexit("run", "-c", `${cpus}`, ...LIMIT, ...options, image(name));
 }
@@ -163,7 +163,7 @@ for (const cpus of [1, 2, 4]) {
   });
 }
 
-kvmTest("vCPUs that nobody starts keep no run from its end", async () => {
+kvmTest("a run ends though some vCPUs were never started", async () => {
   const result = await runOn(4, "hello.mb", "-q");
   assertEquals([result.stdout, result.code], ["Hello from Multiboot!\n", 0]);
   assertEquals(lastLine(result), "vmexit: guest halted (HLT); exit code 0");

@@ -57,7 +57,7 @@ kvmTest(
   },
 );
 
-kvmTest("the same where stdout and stderr are one pipe, of which nothing can be told", async () => {
+kvmTest("the same where stdout and stderr are one pipe, so that no message gets out", async () => {
   using dir = new TempDir();
   const flood = dir.file("flood.bin64", printer("never"));
   const { stdout } = await bash(
@@ -148,7 +148,7 @@ kvmTest("so does a serial port into a named pipe that is not read", async () => 
   assertMatch(stderr, /lost \d+ bytes of .*com2: its reader .*\nvmexit: timeout after 1000 ms/);
 });
 
-kvmTest("nor does a report that nobody reads keep a signal from ending the tests", async () => {
+kvmTest("a signal ends the tests though their report is not read", async () => {
   using dir = new TempDir();
   const tests = dir.file(
     "a.toml",

@@ -79,7 +79,7 @@ kvmTest("tests are selected by name, tag and share", async () => {
   assertEquals(await names("--shard=4/4"), []);
 });
 
-Deno.test("command lines that make no sense are exit code 2", async () => {
+Deno.test("invalid command lines are exit code 2", async () => {
   using dir = new TempDir();
   const path = dir.file("three.toml", THREE);
   for (
@@ -97,7 +97,7 @@ Deno.test("command lines that make no sense are exit code 2", async () => {
   }
 });
 
-Deno.test("files that make no sense are exit code 4, each error with its line and column", async () => {
+Deno.test("invalid files are exit code 4, each error with its line and column", async () => {
   using dir = new TempDir();
   const one = dir.file("one.toml", '[[test]]\nname = "a"\nimage = "x"\nmemroy = "1M"\n');
   const two = dir.file("two.toml", "a = = 1\n");
@@ -241,7 +241,7 @@ function says(text: string): Uint8Array {
   return new Uint8Array([...code(head), ...bytes]);
 }
 
-kvmTest("nothing that a guest prints is obeyed by the terminal of who tests it", async () => {
+kvmTest("a guest's escape sequences do not reach the tester's terminal", async () => {
   using dir = new TempDir();
   const guest = `${dir.path}/escapes.bin64`;
   Deno.writeFileSync(guest, says("\x1b[2J\u009b31m\x1b]0;t\x07PASS\r\n"));
@@ -263,7 +263,7 @@ stdout = "PASS\\n"
   assertStringIncludes(stdout, "PASS␍\n");
 });
 
-kvmTest("every format can go to a file, and people are told all the same", async () => {
+kvmTest("every format can go to a file, and the terminal still has its report", async () => {
   using dir = new TempDir();
   const path = dir.file("three.toml", THREE);
   for (

@@ -152,7 +152,7 @@ Deno.test("the help of run has the trace classes", async () => {
   }
 });
 
-Deno.test("a reader that closes the help early is no error", async () => {
+Deno.test("a reader that closes the help early is not an error", async () => {
   const { stdout, stderr } = await bash(
     "exec 3> >(:); wait $!; vmexit help >&3; echo $?; vmexit help run | head -1",
   );

@@ -63,7 +63,7 @@ Deno.test("an item is read byte by byte, and zeros past its end", () => {
   bus.write(SELECTOR, 2, 5);
   assertEquals(take(2), [1, 2], "selecting starts over");
   bus.write(SELECTOR, 2, 0x77);
-  assertEquals(take(2), [0, 0], "there is no such item");
+  assertEquals(take(2), [0, 0], "no such item");
 });
 
 Deno.test("the selector takes 16 bits and cannot be read; data cannot be written", () => {
@@ -124,14 +124,14 @@ for (
     (1n << 64n) - 1n,
   ]
 ) {
-  Deno.test(`a transfer to 0x${gpa.toString(16)}, where there is no RAM, is an error`, () => {
+  Deno.test(`a transfer to 0x${gpa.toString(16)}, outside RAM, is an error`, () => {
     const { dma } = fwCfg(ITEMS);
     const control = 5 << 16 | CONTROL.select | CONTROL.read;
     assertEquals(dma(control, 4, gpa), CONTROL.error);
     assertEquals(dma(control, 0xffff_ffff, 0n), CONTROL.error, "nor is so much RAM");
   });
 
-  Deno.test(`a request at 0x${gpa.toString(16)}, where there is no RAM, does nothing`, () => {
+  Deno.test(`a request at 0x${gpa.toString(16)}, outside RAM, does nothing`, () => {
     const { start, memory } = fwCfg(ITEMS);
     start(gpa);
     assertEquals(memory.bytes.every((byte) => byte === 0xee), true);
@@ -144,7 +144,7 @@ Deno.test("a request's address has 64 bits, of which the upper half is used once
   new DataView(memory.bytes.buffer).setUint32(REQUEST, CONTROL.read);
   new DataView(memory.bytes.buffer).setUint32(REQUEST + 4, 1);
   start(1n << 32n | BigInt(REQUEST));
-  assertEquals(buffer(1), [0xee], "there is no RAM");
+  assertEquals(buffer(1), [0xee], "no RAM there");
   bus.write(DMA_LOW, 4, swap(REQUEST));
   assertEquals(buffer(1), [1]);
 });

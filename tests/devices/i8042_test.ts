@@ -121,7 +121,7 @@ Deno.test("a byte to the keyboard turns it on", () => {
   assertEquals(take() & 0x10, 0);
 });
 
-Deno.test("bytes for the mouse, which there is not, get no answer; keyboard output comes back", () => {
+Deno.test("bytes for the missing mouse get no answer; keyboard output comes back", () => {
   const { command, send, take, status } = controller();
   for (const mouse of [0xd3, 0xd4]) {
     command(mouse);

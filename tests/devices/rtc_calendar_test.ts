@@ -21,7 +21,7 @@ Deno.test("a date is set field by field, whatever the intermediate dates", () =>
   const { clock, shown } = calendar("2026-03-31T00:00:00Z");
   clock.hold(true);
   clock.set("month", 2);
-  assertEquals(shown(), [20, 26, 2, 31, 0, 0, 0], "there is no such day, for now");
+  assertEquals(shown(), [20, 26, 2, 31, 0, 0, 0], "no such day, for now");
   clock.set("day", 15);
   clock.hold(false);
   assertEquals(shown(), [20, 26, 2, 15, 0, 0, 0]);

@@ -279,7 +279,7 @@ function listened(use: (device: Uart16550) => void): number {
   return count;
 }
 
-Deno.test("a guest that enables the receive interrupt wants input, reported once", () => {
+Deno.test("a guest that enables the receive interrupt asks for input, reported once", () => {
   const enable = (value: number) => (device: Uart16550) => device.write(IER, 1, value);
   assertEquals(listened(enable(0x0e)), 0, "all but input");
   assertEquals(listened(enable(0x01)), 1);
@@ -287,7 +287,7 @@ Deno.test("a guest that enables the receive interrupt wants input, reported once
 });
 
 for (const [name, register] of [["line status", LSR], ["receiver", DATA]] as const) {
-  Deno.test(`a guest that reads the ${name} again and again wants input`, () => {
+  Deno.test(`a guest that reads the ${name} again and again asks for input`, () => {
     const look = (times: number) => (device: Uart16550) => {
       for (let i = 0; i < times; i++) device.read(register);
     };

@@ -39,7 +39,7 @@ Deno.test("an exit reason's number has its name, if it has one", () => {
   assertEquals(exitReasonName(0xffff), undefined);
 });
 
-Deno.test("RIP is told where the registers were shared, and only there", () => {
+Deno.test("RIP is known where the registers were shared, and only there", () => {
   const area = kvmRun(KVM_EXIT.HLT);
   encode(KVM_REGS, { rip: 0xffff_8000_0000_1234n }, area, KVM_RUN_REGS_OFFSET);
   assertEquals(decode(area), { reason: "HLT", code: 5 });
@@ -63,7 +63,7 @@ Deno.test("the data of an access are a view, by which a read is answered", () =>
   assertEquals([...mmio.subarray(at, at + 2)], [3, 4]);
 });
 
-Deno.test("counts that a synthetic kvm_run has too high are cut to what is there", () => {
+Deno.test("counts beyond a synthetic kvm_run are cut to its size", () => {
   const mmio = decode(kvmRun(KVM_EXIT.MMIO, KVM_RUN_MMIO, { len: 0xffff_ffff }));
   assert(mmio.reason === "MMIO");
   assertEquals([mmio.size, mmio.data.length], [8, 8]);
@@ -82,7 +82,7 @@ Deno.test("counts that a synthetic kvm_run has too high are cut to what is there
   assertEquals(port.data.length, 2 * 4096, "to the end of the mapping");
 });
 
-Deno.test("the bytes of an instruction are told where KVM says that it gives them", () => {
+Deno.test("the bytes of an instruction are known where KVM says that it gives them", () => {
   const failure = { suberror: 1, ndata: 4, flags: 1n, insn_size: 15 };
   const decoded = (change: Partial<typeof failure>): VmExit =>
     decode(

@@ -56,7 +56,7 @@ Deno.test("MSR indexes fit in ECX and no two of them share a name", () => {
   const seen = new Set<string>();
   for (const [index, name] of msrNames()) {
     assert(Number.isInteger(index) && index >= 0 && index <= 0xffffffff, `${name} at ${index}`);
-    assert(/^[A-Z][A-Za-z0-9_]+$/.test(name), `${name} is no register name`);
+    assert(/^[A-Z][A-Za-z0-9_]+$/.test(name), `${name} is not a register name`);
     assert(!seen.has(name), `${name} is named twice`);
     seen.add(name);
   }

@@ -450,7 +450,7 @@ export const SAMPLES: readonly Sample[] = [
     json: { gpa: "0x209000", size: "0x1000", visibility: "private", flags: "0x8" },
   },
   {
-    name: "MEMORY_FAULT, shared, with a flag that nobody knows",
+    name: "MEMORY_FAULT, shared, with an unknown flag",
     area: kvmRun(39, run.KVM_RUN_MEMORY_FAULT, { flags: 0x10n, gpa: 0n, size: 0n }),
     exit: { reason: "MEMORY_FAULT", code: 39, flags: 0x10n, gpa: 0n, size: 0n, private: false },
     text: " gpa=0x0 size=0x0 shared flags=0x10",

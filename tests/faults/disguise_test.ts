@@ -1,6 +1,6 @@
 /**
  * Which failed emulations are memory faults in disguise, on memory and a vCPU that are
- * made up; tests/faults/matrix_test.ts has them on real KVM.
+ * synthetic; tests/faults/matrix_test.ts has them on real KVM.
  *
  * @module
  */

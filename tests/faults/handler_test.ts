@@ -27,7 +27,7 @@ interface Run {
   readonly verdicts: readonly string[];
 }
 
-/** Runs a few instructions of 64-bit code, at CPL 3 if told so. */
+/** Runs a few instructions of 64-bit code, at CPL 3 on request. */
 async function run(listing: string, options: TestMachineOptions, cpl: 0 | 3 = 0): Promise<Run> {
   const faults: MemoryFault[] = [];
   const verdicts: string[] = [];
@@ -159,7 +159,7 @@ kvmTest("a lazy page comes with its file's bytes, and zeros behind them", async 
   }
 });
 
-kvmTest("an ordinary triple fault is no memory fault", async () => {
+kvmTest("an ordinary triple fault is not a memory fault", async () => {
   const { outcome } = await run("0f 0b", { holes: [hole("none")] }); // ud2, with no IDT
   assertEquals(outcome.kind, "shutdown");
 });
@@ -191,12 +191,12 @@ kvmTest("R8: onMemoryFault that lies is asked three times, no more", async () =>
   assertEquals(asked, 3);
 });
 
-kvmTest("a resolver can give the guest a page fault of its own", async () => {
+kvmTest("a resolver can give the guest a page fault in place of it", async () => {
   const injector: FaultResolver = {
     name: "injector",
     resolve: () => ({ action: "inject", note: "page fault" }),
   };
-  // There is no IDT, so the page fault becomes a triple fault: a shutdown, not a memory fault.
+  // Without an IDT the page fault becomes a triple fault: a shutdown, not a memory fault.
   const { outcome, verdicts } = await run(READ, { holes: [hole("none")], resolvers: [injector] });
   assertEquals(verdicts, ["resolved: injector, page fault"]);
   assertEquals(outcome.kind, "shutdown");
@@ -250,7 +250,7 @@ kvmTest("a chunk of a lazy hole that grows stops at a page that was stored to", 
   }
 });
 
-kvmTest("a fault is counted as what it turned out to be", async () => {
+kvmTest("a fault is counted as MEMORY_FAULT, whatever exit it came as", async () => {
   const counted = async (listing: string, options: TestMachineOptions) => {
     using test = new TestMachine(code(listing), { protocol: "flat64", ...options });
     await test.run();

@@ -1,6 +1,6 @@
 /**
  * What the processor accesses on its own: descriptors, interrupt delivery, accessed and dirty
- * bits, and what it does not access at all. Memory and vCPU states are made up.
+ * bits, and what it does not access at all. Memory and vCPU states are synthetic.
  */
 
 import { assertEquals } from "@std/assert";

@@ -1,5 +1,5 @@
 /**
- * Where a fault is, on memory and vCPU states that are made up: R6 without KVM.
+ * Where a fault is, on synthetic memory and vCPU states: R6 without KVM.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -46,7 +46,7 @@ Deno.test("good memory has no fault, and every access is listed", () => {
   assert(location.candidates.some((c) => c.kind === "operand" && c.gpa === BigInt(BAD)));
 });
 
-Deno.test("a fetch from a bad page is the fault, and there is no instruction", () => {
+Deno.test("a fetch from a bad page is the fault, and no instruction is named", () => {
   const memory = memoryWith("8b 03").break(CODE);
   const location = locate(protectedMode(), memory, decoder);
   assertEquals(location.instruction, undefined);

@@ -162,11 +162,14 @@ for (const mode of Object.keys(MODES) as Mode[]) {
       else assertNoFault(outcome);
     });
 
-    kvmTest(`R5: ${test.name} in ${mode} mode of a page without a slot is no fault`, async () => {
-      assertNoFault(await runBriefly(image, hole("noslot")));
-    });
+    kvmTest(
+      `R5: ${test.name} in ${mode} mode of a page without a slot is not a fault`,
+      async () => {
+        assertNoFault(await runBriefly(image, hole("noslot")));
+      },
+    );
 
-    kvmTest(`R5: ${test.name} in ${mode} mode of a read-only slot is no fault`, async () => {
+    kvmTest(`R5: ${test.name} in ${mode} mode of a read-only slot is not a fault`, async () => {
       assertNoFault(await runBriefly(image, hole("romslot")));
     });
 

@@ -148,9 +148,12 @@ kvmTest("an annotation is of the access whose page it names", async () => {
   }
 });
 
-kvmTest("a triple fault with an IDT of limit 0 is no memory fault, whatever is bad", async () => {
-  const idt = { base: BigInt(BAD), limit: 0, padding: [] };
-  for (const listing of ["0f 0b", "cc", "f7 f1"]) { // ud2, int3, div ecx
-    assertEquals((await run(listing, { rcx: 0n }, "none", { idt })).kind, "shutdown", listing);
-  }
-});
+kvmTest(
+  "a triple fault with an IDT of limit 0 is not a memory fault, whatever is bad",
+  async () => {
+    const idt = { base: BigInt(BAD), limit: 0, padding: [] };
+    for (const listing of ["0f 0b", "cc", "f7 f1"]) { // ud2, int3, div ecx
+      assertEquals((await run(listing, { rcx: 0n }, "none", { idt })).kind, "shutdown", listing);
+    }
+  },
+);

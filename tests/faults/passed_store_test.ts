@@ -1,5 +1,5 @@
 /**
- * The store that KVM has stepped past, on memory that is made up.
+ * The store that KVM has stepped past, on synthetic memory.
  */
 
 import { assertEquals } from "@std/assert";

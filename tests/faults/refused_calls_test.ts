@@ -11,7 +11,7 @@ import { PROJECT } from "../lib/vmexit.ts";
 
 const [NONE, EPERM, ENOSYS] = [0, 1, 38];
 
-/** Where packages come from: what ./dev test itself was told. */
+/** Where packages come from: the same as for ./dev test itself. */
 const FLAGS = (Deno.env.get("VMEXIT_DENO_FLAGS") ?? "").split(" ").filter((flag) => flag !== "");
 
 async function guests(errno: number): Promise<string> {

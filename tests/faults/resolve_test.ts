@@ -47,14 +47,14 @@ function fault(more: Partial<MemoryFault>): MemoryFault {
   };
 }
 
-Deno.test("R14: an annotated fault on a private page makes it shared (memory that is made up)", () => {
+Deno.test("R14: an annotated fault on a private page makes it shared (synthetic memory)", () => {
   const memory = new FakeMemory();
   const resolver = new AttributesResolver(memory);
   assertEquals(resolver.resolve(fault({}))?.note, "made shared");
   assertEquals(memory.calls, [[0x2000n, 0x1000n, false]]);
 });
 
-Deno.test("what is no such request is left alone (memory that is made up)", () => {
+Deno.test("other faults convert nothing (synthetic memory)", () => {
   const memory = new FakeMemory();
   const resolver = new AttributesResolver(memory);
   assertEquals(resolver.resolve(fault({ shape: "unannotated" })), undefined);
@@ -72,14 +72,14 @@ function mapGpaRange(memory: FakeMemory, args: readonly bigint[], nr = 12n): big
   return BigInt.asIntN(64, page.payload(KVM_RUN_HYPERCALL).ret);
 }
 
-Deno.test("a guest converts its memory by hypercall (exits that are made up)", () => {
+Deno.test("a guest converts its memory by hypercall (synthetic exits)", () => {
   const memory = new FakeMemory();
   assertEquals(mapGpaRange(memory, [0x2000n, 2n, 0x10n]), 0n);
   assertEquals(mapGpaRange(memory, [0x2000n, 1n, 0n]), 0n);
   assertEquals(memory.calls, [[0x2000n, 0x2000n, true], [0x2000n, 0x1000n, false]]);
 });
 
-Deno.test("a hypercall that makes no sense changes nothing (exits that are made up)", () => {
+Deno.test("an invalid hypercall changes nothing (synthetic exits)", () => {
   const memory = new FakeMemory();
   assertEquals(mapGpaRange(memory, [0x2001n, 1n, 0x10n]), -22n, "unaligned");
   assertEquals(mapGpaRange(memory, [0x2000n, 0n, 0x10n]), -22n, "empty");
@@ -105,7 +105,7 @@ Deno.test("a guest that touches every other page of a large lazy hole costs few 
   }
   assert(supplied.length <= 8192, `${supplied.length} mappings`);
   supplied.reduce((end, [start, next]) => {
-    assertEquals(start, end, "nothing is supplied twice, and nothing left out");
+    assertEquals(start, end, "everything is supplied, and nothing twice");
     return next;
   }, hole.gpa);
 });

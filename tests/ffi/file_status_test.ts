@@ -13,7 +13,7 @@ Deno.test("a file's rights and owner are those that stat(2) tells", async () => 
   }
 });
 
-Deno.test("a device's number is told", () => {
+Deno.test("a device has its number", () => {
   const { major, minor } = fileStatus("/dev/null");
   assertEquals([major, minor], [1, 3]);
 });

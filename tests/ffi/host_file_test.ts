@@ -56,7 +56,7 @@ Deno.test("a device that is full is an error in words", () => {
   assertThrows(write, Error, "No space left on device (ENOSPC)");
 });
 
-Deno.test("a reader that is gone is told apart from other errors", async () => {
+Deno.test("a reader that closed its end is distinguished from other errors", async () => {
   using dir = new TempDir();
   const path = `${dir.path}/pipe`;
   assert((await new Deno.Command("mkfifo", { args: [path] }).output()).success);

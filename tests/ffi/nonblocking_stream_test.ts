@@ -7,7 +7,7 @@ import { TempDir } from "../lib/vmexit.ts";
 
 const BYTES = new Uint8Array(8192).fill(0x79);
 
-/** Writes until there is no room. @returns how much that was */
+/** Writes until there is no room. @returns the number of bytes */
 function fill(stream: NonblockingStream): number {
   let written = 0;
   for (;;) {
@@ -56,7 +56,7 @@ Deno.test("a socket takes what it has room for", () => {
     console.error(stream.file.type, written > 0, stream.waitForRoom(0));
   `;
   const path = dir.file("write.ts", script);
-  // bash opens the connection, which nobody reads from.
+  // bash opens the connection, which has no reader.
   const { stderr } = new Deno.Command("bash", {
     args: [
       "-c",

@@ -70,7 +70,7 @@ Deno.test("without PICs, the vectors that they share with exceptions are excepti
 Deno.test("the BIOS data area names the serial ports and where conventional memory ends", () => {
   const data = new DataView(tableAt(0).buffer, 0x400);
   assertEquals([0, 2, 4, 6].map((at) => data.getUint16(at, true)), [0x3f8, 0x2f8, 0x3e8, 0x2e8]);
-  assertEquals(data.getUint16(0x10, true) >> 9 & 7, 4, "so many serial ports");
+  assertEquals(data.getUint16(0x10, true) >> 9 & 7, 4, "the number of serial ports");
   assertEquals(data.getUint16(0x13, true), 639);
   assertEquals(data.getUint16(0x0e, true), 0x9fc0, "the extended area begins there");
 });

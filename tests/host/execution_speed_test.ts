@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { judgeSpeed, loopSpeed } from "../../src/host/execution_speed.ts";
 
-/** A host that runs so many turns a millisecond, and holds the n-th run up for so long. */
+/** A host that runs a number of turns a millisecond, and holds the n-th run up for a while. */
 function host(turnsPerMs: number, stalls: Record<number, number> = {}) {
   const runs: number[] = [];
   return {
@@ -29,7 +29,7 @@ for (
   });
 }
 
-Deno.test("a host that is slow every time is told as such", () => {
+Deno.test("a host that is slow every time is reported as slow", () => {
   assertEquals(judgeSpeed(loopSpeed(host(700).run)), "emulated");
   assertEquals(judgeSpeed(loopSpeed(host(30_000).run)), "slow");
 });

@@ -124,7 +124,7 @@ Deno.test("no permission: join the group where it has access, else an ACL", () =
   assertStringIncludes(closed, 'setfacl -m "u:$USER:rw" /dev/kvm');
 });
 
-Deno.test("nobody is told to join root's group", () => {
+Deno.test("no remedy is to join root's group", () => {
   const text = remedy(13, { status: { ...RIGHTS, gid: 0 }, group: "root" });
   assert(!text.includes("usermod"), text);
 });
@@ -187,7 +187,7 @@ Deno.test("a device that is not KVM is reported, not thrown", () => {
   assertEquals([report.device.exists, report.device.errno], [true, undefined]);
 });
 
-Deno.test("a host that tells nothing of itself is reported, not thrown", () => {
+Deno.test("a host without readable facts is reported, not thrown", () => {
   const report = inspectHost({ kvmPath: "/no/such/device", files: hostWith({}) });
   for (const name of ["kernel", "cpu"] as const) {
     const part = report[name];

@@ -16,7 +16,7 @@ const ENDINGS = 7;
 
 const [first] = crypto.getRandomValues(new Uint32Array(1)).map((seed) => seed & ~7);
 
-kvmTest("a storm of hostile accesses neither ends nor fattens the VMM", async () => {
+kvmTest("the VMM survives a storm of hostile accesses without growing", async () => {
   const run = planHostileRun(first!);
   assertEquals(run.kind, "storm");
   const { problems } = await runHostile(run, STORM_MS);

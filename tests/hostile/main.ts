@@ -10,7 +10,7 @@ import { type HostileReport, type HostileRun, planHostileRun, runHostile } from 
 
 const USAGE = `usage: ./dev fuzz [--seconds N] [--seed SEED]
 
-  --seconds N   go on for about so long (default 60)
+  --seconds N   run for about N seconds (default 60)
   --seed SEED   one run only: that of this seed`;
 /** A storm takes this part of the time, within these bounds. */
 const STORM_SHARE = 1 / 4;

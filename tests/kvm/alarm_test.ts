@@ -40,14 +40,14 @@ function runFor(guest: TestGuest, delayMs: number): [RunResult, number] {
   return [result, ms];
 }
 
-Deno.test("an alarm that is taken back in time has not gone off", () => {
+Deno.test("an alarm that is disarmed in time does not go off", () => {
   using alarm = new ThreadAlarm();
   alarm.arm(60_000);
   assertFalse(alarm.disarm());
   assertFalse(alarm.disarm());
 });
 
-Deno.test("an alarm that went off outside a guest is told once and harms nobody", () => {
+Deno.test("an alarm that goes off outside a guest is reported once and does no harm", () => {
   using alarm = new ThreadAlarm();
   alarm.arm(0);
   const deadline = performance.now() + GENEROUS_MS;
@@ -99,7 +99,7 @@ kvmTest("an alarm that went off before the guest is entered brings it back at on
   for (let i = 0; i < 20; i++) assertEquals(runFor(guest, 0)[0], RunResult.interrupted);
 });
 
-kvmTest("an interrupted guest goes on where it was", () => {
+kvmTest("an interrupted guest resumes where it was", () => {
   using guest = new TestGuest();
   guest.enterReal(code("66 49 eb fc")); // dec ecx; jmp $-2
   runFor(guest, 5);

@@ -92,7 +92,7 @@ Deno.test("a synthetic string may fill the page of port data, from where KVM say
   assertEquals(odd.written, [0x1234]);
 });
 
-Deno.test("a synthetic input from a port that nobody claims is all ones", () => {
+Deno.test("a synthetic input from an unclaimed port is all ones", () => {
   const { area } = servePort("in", 2, 2, { port: 0x1234 });
   assertEquals([...area.subarray(PORT_DATA, PORT_DATA + 5)], [0xff, 0xff, 0xff, 0xff, 0]);
 });
@@ -137,7 +137,7 @@ Deno.test("a synthetic MMIO length that cannot be is cut to the data there are",
   assertEquals(serveMmio("read", 0).data, [0x78, 0x56, 0x34, 0x12, 5, 6, 7, 8]);
 });
 
-Deno.test("a synthetic MMIO read at a GPA that nobody claims is all ones, however high", () => {
+Deno.test("a synthetic MMIO read at an unclaimed GPA is all ones, however high", () => {
   for (const gpa of [0n, 0xcfff_fff8n, (1n << 52n) - 8n, (1n << 64n) - 8n]) {
     const served = serveMmio("read", 8, gpa);
     assertEquals(served.data, Array(8).fill(0xff));

@@ -9,7 +9,7 @@ import { gettid } from "../../ffi/signals.ts";
 import { ThreadAlarm } from "../../src/kvm/alarm.ts";
 import { awaitKicks, kick, takeKick } from "../../src/kvm/kick.ts";
 
-Deno.test("a kick that nobody took outlives an alarm, and harms nobody", () => {
+Deno.test("a pending kick outlives an alarm, and does no harm", () => {
   const alarm = new ThreadAlarm();
   awaitKicks();
   kick(gettid());

@@ -115,7 +115,7 @@ kvmTest("reading feature MSRs stops before the first that is none", () => {
   assertEquals(read.map(({ index }) => index), [first]);
 });
 
-kvmTest("a VM of a type that there is not is a SystemError that names the ioctl", () => {
+kvmTest("an unknown VM type is a SystemError that names the ioctl", () => {
   using kvm = Kvm.open();
   const error = assertThrows(() => kvm.createVm(0x7f), SystemError);
   assertEquals(error.message, "ioctl(KVM_CREATE_VM): Invalid argument (EINVAL)");

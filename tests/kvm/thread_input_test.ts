@@ -118,7 +118,7 @@ kvmTest("input that comes while the guest halts inside the kernel ends KVM_RUN",
   assertEquals((await sender.status).code, 0);
 });
 
-Deno.test("a descriptor is left as it was found, also by what is disposed", async () => {
+Deno.test("a descriptor gets its former state back, after a disposal too", async () => {
   using dir = new TempDir();
   using from = await pipe(dir);
   const before = flags(from.fd);
@@ -139,7 +139,7 @@ Deno.test("a descriptor is left as it was found, also by what is disposed", asyn
   assertEquals(flags(from.fd), before);
 });
 
-Deno.test("a descriptor that signals somebody else goes on to", async () => {
+Deno.test("a descriptor keeps signalling for a watcher that was there before", async () => {
   using dir = new TempDir();
   using from = await pipe(dir);
   using _alarm = new ThreadAlarm();
@@ -152,7 +152,7 @@ Deno.test("a descriptor that signals somebody else goes on to", async () => {
   assert(first.take());
 });
 
-Deno.test("what cannot signal, or is no descriptor, is no error", () => {
+Deno.test("a file that cannot signal, or a bad descriptor, is not an error", () => {
   using dir = new TempDir();
   using _alarm = new ThreadAlarm();
   using input = new ThreadInput();

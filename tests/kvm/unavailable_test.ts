@@ -33,7 +33,7 @@ Deno.test("each errno of a failed open has its problem and its remedy", () => {
   }
 });
 
-Deno.test("a device that is not KVM, or another KVM, is told as such", () => {
+Deno.test("a device that is not KVM, or another KVM, is reported as such", () => {
   assertEquals(notKvm("/dev/null").problem, "/dev/null is not a KVM device");
   assertEquals(wrongApiVersion(11).problem, "KVM speaks API version 11, not 12");
 });

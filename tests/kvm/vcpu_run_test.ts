@@ -51,7 +51,7 @@ kvmTest("a shared register is in kvm_run at the exit, without asking", () => {
   assertEquals(rbx, 0x1234_5678n);
 });
 
-kvmTest("R1: an errno that is no fault is fatal, though the reason reads MEMORY_FAULT", () => {
+kvmTest("R1: an errno other than a fault's is fatal, though the reason reads MEMORY_FAULT", () => {
   using guest = new TestGuest();
   guest.enterReal(code("f4"));
   breakRun(guest, true);
@@ -217,7 +217,7 @@ kvmTest("R7: an MMIO read that crosses a page is two exits, the second by comple
   guest.enterLong(code("48 8b 07 f4"), 0, { rdi: DEVICE + 0xffcn }); // mov rax, [rdi]
   assertEquals(guest.run().reason, "MMIO");
   answerMmio(guest, [1, 2, 3, 4]);
-  assertEquals(guest.vcpu.cycle.completePending(), RunResult.exit, "the next part wants serving");
+  assertEquals(guest.vcpu.cycle.completePending(), RunResult.exit, "the next part needs serving");
   assertEquals(guest.vcpu.page.reason, KVM_EXIT.MMIO);
   assertEquals(state(guest), [0, 0n]);
   answerMmio(guest, [5, 6, 7, 8]);
@@ -240,7 +240,7 @@ kvmTest("R7: a string input that KVM cuts into parts is whole after each part", 
     const { rip, rcx, rdi } = guest.vcpu.regs();
     assertEquals(rcx, BigInt(total - done));
     assertEquals(rdi, BigInt(0x8000 + done));
-    if (done < total) assertEquals(rip, BigInt(CODE), "at the instruction, for what is left");
+    if (done < total) assertEquals(rip, BigInt(CODE), "at the instruction, for the rest");
   }
   assertEquals(done, total);
   assert(parts > 1);

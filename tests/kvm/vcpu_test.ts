@@ -30,7 +30,7 @@ const XSTATE_BV = 512;
 /** Offset in an XSAVE area of XMM0. */
 const XSAVE_XMM0 = 160;
 
-kvmTest("general registers are read back as set, and what is left out becomes zero", () => {
+kvmTest("general registers are read back as set, and omitted ones become zero", () => {
   using guest = new TestGuest();
   const names = "rax rbx rcx rdx rsi rdi rsp rbp r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
   const values = names.map((name, i) => [name, 0xfedc_ba98_7654_3200n + BigInt(i)] as const);
@@ -235,7 +235,7 @@ kvmTest("the signal mask decides which signals interrupt KVM_RUN", () => {
 
     guest.vcpu.setSignalMask(new Uint8Array(KERNEL_SIGSET_BYTES));
     assertEquals(guest.vcpu.run(), RunResult.interrupted, "the signal that waited comes in");
-    assert(takePendingSignal(signal), "nobody took it");
+    assert(takePendingSignal(signal), "the signal is still pending");
   } finally {
     deleteTimer(timer);
     takePendingSignal(signal);

@@ -222,7 +222,7 @@ kvmTest("without an irqchip there are no lines and no messages", () => {
   assertThrows(() => guest.vm.signalMsi({}), SystemError, "ioctl(KVM_SIGNAL_MSI)");
 });
 
-kvmTest("a guest's OUT to an ioeventfd signals it, and is no exit", () => {
+kvmTest("a guest's OUT to an ioeventfd signals it without an exit", () => {
   using guest = new TestGuest();
   const fd = eventfd();
   const event = { addr: 0x80n, len: 1, fd, flags: KVM_IOEVENTFD_FLAG.PIO };
@@ -238,7 +238,7 @@ kvmTest("a guest's OUT to an ioeventfd signals it, and is no exit", () => {
   close(fd);
 });
 
-kvmTest("the clock is what it was set to and goes on", () => {
+kvmTest("the clock starts from the value that was set", () => {
   using guest = new TestGuest();
   const hour = 3_600_000_000_000n;
   guest.vm.setClock({ clock: hour });

@@ -1,6 +1,6 @@
 /**
  * A loop over a machine's exits: what it gets, what its answers do, and where the
- * guest is when the loop is left.
+ * guest is when the loop ends.
  *
  * @module
  */
@@ -55,7 +55,7 @@ kvmTest("the loop gets every exit, and the data that a guest writes", () => {
   assertEquals(outcome, { kind: "halt" });
 });
 
-kvmTest("what is not answered is served by the devices", () => {
+kvmTest("devices serve the exits that the loop does not answer", () => {
   const printed: number[] = [];
   using vm = Machine.create({ memory: "16M", output: (byte) => printed.push(byte) });
   vm.load(imageFile("hello.elf"));
@@ -63,7 +63,7 @@ kvmTest("what is not answered is served by the devices", () => {
   assertEquals(String.fromCharCode(...printed), "Hello, KVM!\n");
 });
 
-kvmTest("what is answered no device sees", () => {
+kvmTest("no device sees an answered exit", () => {
   const printed: number[] = [];
   using vm = Machine.create({ memory: "16M", output: (byte) => printed.push(byte) });
   vm.load(imageFile("hello.elf"));
@@ -155,7 +155,7 @@ kvmTest("serve() lets the loop see, and change, what a device answers", () => {
   assertEquals(vm.vcpu.regs.rax, 0xf0n);
 });
 
-kvmTest("a guest resumes at the exit at which a loop was left", () => {
+kvmTest("a guest resumes at the exit at which a loop broke off", () => {
   const written: number[] = [];
   // out 0x10, al; inc ax; out 0x10, al; hlt
   using vm = machine("e6 10 40 e6 10 f4");
@@ -169,7 +169,7 @@ kvmTest("a guest resumes at the exit at which a loop was left", () => {
   assertEquals(written, [0, 1]);
 });
 
-kvmTest("an exit of a loop that was left can still be answered", () => {
+kvmTest("an exit can still be answered after its loop broke off", () => {
   using vm = machine("e4 10 f4");
   for (const exit of vm.exits()) {
     if (exit.reason === "IO") exit.answer(5);

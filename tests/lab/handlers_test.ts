@@ -98,7 +98,7 @@ kvmTest("a handler in RAM, where accesses do not exit, is refused", () => {
   assertEquals(vm.vcpu.regs.rax, 7n);
 });
 
-kvmTest("a range that makes no sense is refused", () => {
+kvmTest("an invalid range is refused", () => {
   using vm = machine("f4");
   for (const start of [-1, 1.5, NaN, 2 ** 60, -1n, 1n << 64n]) {
     assertThrows(() => vm.onMmio({ start, size: 1 }, {}), RangeError, "onMmio: ");
@@ -342,7 +342,7 @@ kvmTest("numbers serve as well as bigints in handlers, holes and registers' valu
   assertEquals([vm.vcpu.regs.rax, vm.vcpu.msr(0x174)], [42n, 8n]);
 });
 
-Deno.test("options that make no sense are refused", () => {
+Deno.test("invalid options are refused", () => {
   assertThrows(() => Machine.create({ memory: "12 apples" }), RangeError, "memory: 12 apples");
   assertThrows(() => Machine.create({ memory: 4095 }), RangeError, "whole number of pages");
   assertThrows(() => Machine.create({ memory: 0 }), RangeError);

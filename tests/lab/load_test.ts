@@ -29,7 +29,7 @@ kvmTest("a machine whose registers were set by hand runs without an image", () =
   assertEquals(vm.runSync(), { kind: "halt" });
 });
 
-kvmTest("options of an image that make no sense are refused", () => {
+kvmTest("invalid options of an image are refused", () => {
   using vm = Machine.create({ memory: "2M" });
   const mistaken = { protocol: "flat23" } as unknown as LoadOptions;
   assertThrows(() => vm.load(HALT, mistaken), RangeError, 'protocol: "flat23" is unknown; choose');

@@ -48,7 +48,7 @@ kvmTest("all registers can be listed", () => {
   assertEquals({ ...vm.vcpu.sregs }.cs.selector, 0);
 });
 
-kvmTest("R7: what is written at an exit of a read comes behind the answer", () => {
+kvmTest("R7: registers written at an exit of a read are set after the answer", () => {
   using vm = machine("e4 10 f4"); // in al, 0x10; hlt
   for (const exit of vm.exits()) {
     if (exit.reason !== "IO") continue;
@@ -118,7 +118,7 @@ kvmTest("system registers are read whole and written in part", () => {
 kvmTest("memory is read and written by linear address, across pages that are apart", () => {
   using vm = Machine.create({ memory: "4M" });
   vm.load(code("f4"), { protocol: "flat64" });
-  // Two pages of a table of its own: linear 0x400000 -> 0x301000, 0x401000 -> 0x300000.
+  // Two pages of a separate table: linear 0x400000 -> 0x301000, 0x401000 -> 0x300000.
   const { sregs } = vm.vcpu;
   const entry = (gpa: bigint) => new Uint8Array(new BigUint64Array([gpa | 7n]).buffer);
   const pml4 = sregs.cr3;

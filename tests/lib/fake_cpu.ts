@@ -1,5 +1,5 @@
 /**
- * vCPU states that are made up, one for each mode that a guest runs in.
+ * Synthetic vCPU states, one for each mode that a guest runs in.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Guest memory that is made up: pages of bytes, some of them bad, without KVM and
+ * Synthetic guest memory: pages of bytes, some of them bad, without KVM and
  * without host memory.
  *
  * @module

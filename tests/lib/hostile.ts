@@ -64,7 +64,7 @@ export interface HostileReport {
   readonly problems: readonly string[];
   readonly code: number;
   /**
-   * How much memory of its own the VMM had at least in a storm's second and in its last third, in
+   * The least private memory that the VMM had in a storm's second and in its last third, in
    * KiB, guest RAM among it. `Infinity` where it was not looked at.
    */
   readonly memoryKib: readonly [early: number, late: number];
@@ -110,7 +110,7 @@ export function planHostileRun(seed: number): HostileRun {
   };
 }
 
-/** The guest, told what to do. */
+/** The guest with its parameters patched in. */
 export function hostileImage({ seed, steps, actions }: HostileRun): Uint8Array {
   const image = imageFile("hostile/hostile.bin64").slice();
   const view = new DataView(image.buffer, image.byteOffset + PATCHED_AT);
@@ -164,7 +164,7 @@ export async function runHostile(run: HostileRun, limitMs: number): Promise<Host
   return { problems, code, memoryKib: memory };
 }
 
-/** What of stderr is no message of vmexit's, or too much, or not what the exit code says. */
+/** Lines of stderr that vmexit should not have written, or that contradict the exit code. */
 function strangeOutput(stderr: string, code: number): string[] {
   const lines = linesOf(stderr);
   const strange = lines.filter((line) => !/^vmexit: [\x20-\x7e]+$/.test(line));

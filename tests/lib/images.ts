@@ -50,7 +50,7 @@ function programHeader(bits: 32 | 64) {
   });
 }
 
-/** A segment; fields left out are derived from the others. */
+/** A segment; missing fields are derived from the others. */
 export interface SegmentOptions {
   readonly bytes?: Uint8Array;
   readonly p_type?: number;
@@ -63,7 +63,7 @@ export interface SegmentOptions {
   readonly p_align?: bigint;
 }
 
-/** An ELF file; fields left out have their right values. */
+/** An ELF file; missing fields get their right values. */
 export interface ElfOptions {
   readonly bits?: 32 | 64;
   readonly segments?: readonly SegmentOptions[];
@@ -166,7 +166,7 @@ export interface MultibootAddresses {
   readonly entry_addr: number;
 }
 
-/** A flat Multiboot kernel; fields left out have their right values. */
+/** A flat Multiboot kernel; missing fields get their right values. */
 export interface MultibootOptions {
   readonly flags?: number;
   readonly checksum?: number;

@@ -1,5 +1,5 @@
 /**
- * Tests that need real KVM. Where there is none they are reported as ignored,
+ * Tests that need real KVM. Without it they are reported as ignored,
  * unless `VMEXIT_REQUIRE_KVM=1` says that there must be one: then they fail.
  *
  * @module

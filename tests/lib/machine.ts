@@ -15,13 +15,13 @@ import { imageFile } from "./images.ts";
 /** Guests that end by themselves get this much time: far more than they need. */
 export const GENEROUS_MS = 20_000;
 
-/** What a test machine is to be: 16 MiB unless told otherwise. */
+/** The options of a test machine: 16 MiB by default. */
 export type TestMachineOptions =
   & Partial<VirtualMachineOptions>
   & Omit<BootOptions, "ram">
   & { readonly protocol?: BootProtocol };
 
-/** An observer that wants to see everything. */
+/** An observer of everything. */
 export function observer(
   exit: ExitObserver["exit"],
   fault: ExitObserver["fault"] = () => {},

@@ -12,7 +12,7 @@ const [LOAD_WORD, JUMP_EQUAL, RETURN] = [0x20, 0x15, 0x06];
 const ALLOW = 0x7fff_0000;
 const ERRNO = 0x0005_0000;
 
-/** Has the kernel refuse these calls (x86-64 numbers) with an errno, for good. */
+/** Has the kernel refuse these calls (x86-64 numbers) with an errno from now on. */
 export function refuseCalls(numbers: readonly number[], errno: number): void {
   const filter: [code: number, jumpTrue: number, jumpFalse: number, operand: number][] = [
     [LOAD_WORD, 0, 0, 0], // seccomp_data.nr

@@ -28,7 +28,7 @@ export class Terminal implements Disposable {
   /** What has come out of it so far. */
   screen = "";
   readonly #user: number;
-  /** Keeps the terminal alive while nobody uses it. */
+  /** Keeps the terminal open while no process uses it. */
   readonly #line: number;
   readonly #everyday: TerminalMode;
 

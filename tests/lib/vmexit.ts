@@ -86,7 +86,7 @@ export function linesOf(text: string): string[] {
   return text === "" ? [] : text.replace(/\n$/, "").split("\n");
 }
 
-/** The last line of stderr: what became of the run, in words. */
+/** The last line of stderr: how the run ended. */
 export function lastLine({ lines }: Result): string {
   return lines.at(-1) ?? "";
 }

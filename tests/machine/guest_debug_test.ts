@@ -75,7 +75,7 @@ kvmTest("a breakpoint at an access is passed when the access was served", async 
   assertEquals(hits, ["2 b0", "6 b1"]);
 });
 
-kvmTest("breakpoints are found while single-stepping, and the steps go on", async () => {
+kvmTest("breakpoints are found while single-stepping, and the steps continue", async () => {
   const { outcome, exits } = await traced(code("90 90 90 f4"), {
     ...breakpoints(1),
     singleStep: true,
@@ -84,7 +84,7 @@ kvmTest("breakpoints are found while single-stepping, and the steps go on", asyn
   assertEquals(debugExits(exits), ["1 step", "1 b0", "2 step", "3 step"]);
 });
 
-kvmTest("a debug exit that nobody asked for ends the run", async () => {
+kvmTest("an unexpected debug exit ends the run", async () => {
   // A guest cannot make one: the debugger is set up behind the machine's back.
   using test = new TestMachine(code("90 90 f4"), { protocol: "flat16" });
   test.machine.vcpu.setGuestDebug({ control: 3 });

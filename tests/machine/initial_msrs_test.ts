@@ -26,7 +26,7 @@ Deno.test("what else a register says stays, and the fixed-range MTRRs go off", (
   assertEquals(firmwareMsrs(present).map(({ data }) => data), [0x806n, 0x1801n]);
 });
 
-Deno.test("nothing is set that is so already, or that KVM does not have", () => {
+Deno.test("a register is not set if it has the value already, or KVM lacks it", () => {
   const asWanted = [{ index: IA32_MISC_ENABLE, data: 1n }, {
     index: IA32_MTRR_DEF_TYPE,
     data: 0x806n,

@@ -176,7 +176,7 @@ kvmTest("an unknown MSR is a #GP", async () => {
   assert(outcome.kind === "shutdown" || outcome.kind === "halt", "KVM may ignore unknown MSRs");
 });
 
-kvmTest("an exit is told with RIP, and with the device that served it", async () => {
+kvmTest("an exit is observed with RIP, and with the device that served it", async () => {
   const { exits, handlers } = await traced("hello.bin64");
   assert(exits.every(({ rip }) => rip! >= 0x10_0000n && rip! < 0x10_0100n));
   assertEquals([...new Set(handlers)], ["uart0", undefined]);
@@ -224,11 +224,11 @@ for (
       assertGreaterOrEqual(ms, milliseconds);
       assertLess(ms, GENEROUS_MS);
     }
-    assertEquals(test.machine.statistics.exits, 0, "an alarm is no exit");
+    assertEquals(test.machine.statistics.exits, 0, "an alarm is not an exit");
   });
 }
 
-kvmTest("a guest goes on where it was when its time ran out, and loses nothing", () => {
+kvmTest("a guest resumes where its time ran out, and loses nothing", () => {
   using test = new TestMachine("storm-debugcon.bin64");
   let slices = 0;
   while (!test.machine.runFor(5)) slices++;
@@ -247,7 +247,7 @@ kvmTest("a PC has its timer and interrupt controllers in the kernel", async () =
   assertEquals(exits.map((exit) => exit.reason === "IO" && exit.port), [0xf4]);
 });
 
-kvmTest("what nobody claims is ignored, warned of once, or ends the run", async () => {
+kvmTest("an unclaimed access is ignored, draws one warning, or ends the run", async () => {
   const warned: string[] = [];
   const onUnclaimed = (space: string, address: number) =>
     warned.push(`${space} ${address.toString(16)}`);

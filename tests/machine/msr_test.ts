@@ -26,7 +26,7 @@ function accesses({ exits, handlers }: Trace) {
 }
 
 kvmTest(
-  "accesses that nobody answers are exits, and the guest gets its #GPs all the same",
+  "unanswered accesses are exits, and the guest still gets its #GPs",
   async () => {
     const trace = await traced("msr-gp.bin64", { msrs: NO_MSRS });
     assertEquals(trace.output, "rdmsr #GP\nwrmsr #GP\ndone\n");
@@ -81,7 +81,7 @@ kvmTest("an MSR whose value is 0 is answered too", async () => {
   assertEquals(accesses(trace).map(({ handler }) => handler), ["zero", undefined]);
 });
 
-Deno.test("a KVM that cannot is told of with the option, and asked for nothing", () => {
+Deno.test("a KVM without MSR exits is reported by the option, and no filter is set", () => {
   const enableCap = (): never => {
     throw new Error("the capability is missing");
   };
@@ -95,7 +95,7 @@ Deno.test("a KVM that cannot is told of with the option, and asked for nothing",
   );
 });
 
-Deno.test("other exits are none of a device's", () => {
+Deno.test("no device serves other exits", () => {
   const area = kvmRun(KVM_EXIT.HLT);
   const before = area.slice();
   assertEquals(serveMsr(new ExitPage(area), 0, NO_MSRS), undefined);

@@ -60,7 +60,7 @@ kvmTest("fw_cfg tells of the machine, by ports and by DMA", async () => {
   assertEquals((await traced("pc/fw-cfg.bin32", PC)).outcome, { kind: "debug_exit", value: 2 });
 });
 
-/** An item of a machine's fw_cfg: so many bytes from its start. */
+/** The first bytes of an item of a machine's fw_cfg. */
 function fwCfgItem({ machine: { ports } }: TestMachine, selector: number, sizeBytes: number) {
   ports.write(0x510, 2, selector);
   return Uint8Array.from({ length: sizeBytes }, () => ports.read(0x511, 1));
@@ -137,7 +137,7 @@ for (
   });
 }
 
-kvmTest("a panic has an exit code of its own", () => {
+kvmTest("a panic has its own exit code", () => {
   assertEquals(exitCodeOf({ kind: "panic" }), 34);
 });
 
@@ -212,7 +212,7 @@ kvmTest("a jump to the reset vector, or INT 19h, resets", () => {
   }
 });
 
-kvmTest("there is no HPET: no table has one, and its usual place reads as all ones", () => {
+kvmTest("the PC has no HPET: no table has one, and its usual place reads as all ones", () => {
   using test = new TestMachine("hello.mb", PC);
   const names = firmwareTables(test.machine.memory.ranges, 1).map(({ name }) => name);
   assert(!names.includes("HPET"), names.join());
@@ -226,7 +226,7 @@ kvmTest("a guest that spins with interrupts off has not halted", () => {
   assertEquals(test.machine.runFor(150), undefined);
 });
 
-kvmTest("all devices answer where the address map says, and nobody else", () => {
+kvmTest("all devices answer where the address map says, and nowhere else", () => {
   using test = new TestMachine("hlt.bin16", PC);
   const { ports, mmio } = test.machine;
   const claimed = new Set<number>();
@@ -261,7 +261,7 @@ kvmTest("the devices know the machine that they are in", () => {
   const before = ports.read(0x608, 4);
   while (ports.read(0x608, 4) === before);
   assertGreater(ports.read(0x608, 4), before);
-  ports.write(0xe4, 4, 0x7c00); // a page of RAM is forgotten, and one of nothing is nobody's
+  ports.write(0xe4, 4, 0x7c00); // a page of RAM is flushed; one outside RAM has no mapping
   ports.write(0xe4, 4, 0xd000_0000);
   assertEquals(test.machine.runFor(Infinity), { kind: "halt" });
 });

@@ -122,7 +122,7 @@ function follow(
     } as unknown as FaultHandler,
     statistics: new RunStatistics(true),
     observer: observer((exit, cpu, handler) => {
-      seen.push(`${exit.reason} ${cpu} ${handler ?? "nobody"}`);
+      seen.push(`${exit.reason} ${cpu} ${handler ?? "unserved"}`);
     }),
     maxExits: Infinity,
     unclaimed: { port: () => false, gpa: () => false },
@@ -165,12 +165,12 @@ Deno.test("exits are served and counted until one ends the run", () => {
   const { outcome, output, seen, context } = follow([out(0xe9, 0x48, 0x69), out(0x80, 1), HALT]);
   assertEquals(outcome, { kind: "halt" });
   assertEquals(output, [0x48, 0x69], "a synthetic string of two");
-  assertEquals(seen, ["IO 0 debugcon", "IO 0 nobody", "HLT 0 nobody"]);
+  assertEquals(seen, ["IO 0 debugcon", "IO 0 unserved", "HLT 0 unserved"]);
   assertEquals(context.statistics.byReason(), [[KVM_EXIT.IO, 2], [KVM_EXIT.HLT, 1]]);
   assertEquals(context.statistics.byPort(), [[0x80, 1], [0xe9, 1]]);
 });
 
-Deno.test("an observer is told only of the reasons that it wants", () => {
+Deno.test("an observer sees only the reasons that it asks for", () => {
   const wanted = new Uint8Array(256);
   wanted[KVM_EXIT.HLT] = 1;
   const seen: string[] = [];
@@ -180,7 +180,7 @@ Deno.test("an observer is told only of the reasons that it wants", () => {
   assertEquals(seen, ["HLT"]);
 });
 
-Deno.test("routine exits go on", () => {
+Deno.test("the run continues after routine exits", () => {
   const routine = [KVM_EXIT.IRQ_WINDOW_OPEN, KVM_EXIT.SET_TPR, KVM_EXIT.X86_BUS_LOCK];
   const { outcome, context } = follow([...routine.map((reason) => kvmRun(reason)), HALT]);
   assertEquals(outcome, { kind: "halt" });
@@ -203,42 +203,42 @@ Deno.test("exits that end the run have their outcomes, with the exit", () => {
   assert(unhandled?.kind === "unhandled" && unhandled.exit.reason === "XEN");
 });
 
-Deno.test("an access to an MSR goes on, with a #GP where nobody answers", () => {
+Deno.test("the run continues after an access to an MSR, with a #GP if no handler answers", () => {
   const read = kvmRun(KVM_EXIT.X86_RDMSR, KVM_RUN_MSR, { index: 0x12345, error: 0 });
   const write = kvmRun(KVM_EXIT.X86_WRMSR, KVM_RUN_MSR, { index: 0x12345, error: 0 });
   const end = kvmRun(KVM_EXIT.HLT);
   const refused = follow([read, write, end]);
   assertEquals(refused.outcome, { kind: "halt" });
-  assertEquals(refused.seen, ["X86_RDMSR 0 nobody", "X86_WRMSR 0 nobody", "HLT 0 nobody"]);
+  assertEquals(refused.seen, ["X86_RDMSR 0 unserved", "X86_WRMSR 0 unserved", "HLT 0 unserved"]);
   const msrs = { name: "mine", read: () => 1n, write: () => true };
   const answered = follow([read, write, end], { msrs });
-  assertEquals(answered.seen, ["X86_RDMSR 0 mine", "X86_WRMSR 0 mine", "HLT 0 nobody"]);
+  assertEquals(answered.seen, ["X86_RDMSR 0 mine", "X86_WRMSR 0 mine", "HLT 0 unserved"]);
 });
 
-Deno.test("an exit that has no name yet ends the run as one that nobody handles", () => {
+Deno.test("an exit with an unknown reason ends the run as unhandled", () => {
   const { outcome, seen } = follow([kvmRun(0x1234)]);
   assert(outcome?.kind === "unhandled");
   assertEquals([outcome.exit.reason, outcome.exit.code], ["UNRECOGNIZED", 0x1234]);
-  assertEquals(seen, ["UNRECOGNIZED 0 nobody"]);
+  assertEquals(seen, ["UNRECOGNIZED 0 unserved"]);
 });
 
 Deno.test("exits that may be a memory fault in disguise are looked into first", () => {
   const shutdown = follow([kvmRun(KVM_EXIT.SHUTDOWN)]);
   assertEquals(shutdown.outcome, { kind: "shutdown" });
   assertEquals(shutdown.origins.map(({ disguise }) => disguise), ["shutdown"]);
-  assertEquals(shutdown.seen, ["SHUTDOWN 0 nobody"]);
+  assertEquals(shutdown.seen, ["SHUTDOWN 0 unserved"]);
   const internal = follow([kvmRun(KVM_EXIT.INTERNAL_ERROR)]);
   assertEquals(internal.outcome?.kind, "internal_error");
   assertEquals(internal.origins.map(({ disguise }) => disguise), ["emulation"]);
 });
 
-Deno.test("an interruption is no exit, and the run may go on", () => {
+Deno.test("an interruption is not an exit, and the run may continue", () => {
   const { outcome, context, seen } = follow([INTERRUPTED]);
   assertEquals(outcome, undefined);
   assertEquals([context.statistics.exits, seen], [0, []]);
 });
 
-Deno.test("an interruption ends the run where somebody asked for that", () => {
+Deno.test("an interruption ends the run if a stop was requested", () => {
   const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
   const { outcome } = follow([{
     ...INTERRUPTED,
@@ -253,7 +253,7 @@ Deno.test("a run that was stopped before it began does not enter the guest", () 
   assertEquals([outcome, runs], [stop, 0]);
 });
 
-Deno.test("a vCPU that is not runnable yet is run again, which is no exit", () => {
+Deno.test("a vCPU that is not runnable yet is entered again, without an exit", () => {
   const waiting: Step = { errno: EAGAIN };
   const { outcome, context, runs } = follow([waiting, waiting, HALT]);
   assertEquals(outcome, { kind: "halt" });
@@ -276,7 +276,7 @@ Deno.test("the run ends with the last exit that it may have, when that was serve
   assertEquals(follow([HALT], { maxExits: 1 }).outcome, { kind: "halt" });
 });
 
-Deno.test("an access that nobody claims ends the run where that is wanted", () => {
+Deno.test("an unclaimed access ends the run if the policy says so", () => {
   const asked: string[] = [];
   const note = (space: "port" | "gpa") => (address: number) => {
     asked.push(`${space} ${address.toString(16)}`);
@@ -286,7 +286,7 @@ Deno.test("an access that nobody claims ends the run where that is wanted", () =
   const { outcome, seen } = follow([out(0x80, 1), out(0xe9, 1), mmio(0xd000_0000n)], { unclaimed });
   assert(outcome?.kind === "unhandled" && outcome.exit.reason === "MMIO");
   assertEquals(asked, ["port 80", "gpa d0000000"]);
-  assertEquals(seen.at(-1), "MMIO 0 nobody");
+  assertEquals(seen.at(-1), "MMIO 0 unserved");
 });
 
 Deno.test("a device can end the run, when its exit was seen", () => {
@@ -295,14 +295,14 @@ Deno.test("a device can end the run, when its exit was seen", () => {
   assertEquals(seen, ["IO 0 debug-exit"]);
 });
 
-Deno.test("a debug exit goes on or ends the run as the debugger says", () => {
+Deno.test("the run continues or ends after a debug exit, as the debugger says", () => {
   const debug = kvmRun(KVM_EXIT.DEBUG);
   const outcomes: (Outcome | undefined)[] = [undefined, { kind: "reset" }];
   const { outcome, runs } = follow([debug, debug], { debug: debugging(() => outcomes.shift()) });
   assertEquals([outcome, runs], [{ kind: "reset" }, 2]);
 });
 
-/** A page with a reason that KVM left there, whatever it means. */
+/** A page with an exit reason, also with one that means nothing. */
 function failed(errno: number, reason: number): Step {
   return { errno, page: kvmRun(reason) };
 }
@@ -327,7 +327,7 @@ const ROWS: readonly [sentence: string, step: Step, slot: SlotKind | undefined, 
   ["EFAULT with a stale MMIO is unannotated", failed(EFAULT, 6), undefined, "unannotated"],
   ["ENOMEM with MEMORY_FAULT is fatal", failed(ENOMEM, 39), undefined, "failed with 12"],
   ["EINVAL is fatal", failed(EINVAL, 0), undefined, "failed with 22"],
-  ["EAGAIN is no exit", failed(EAGAIN, 0), undefined, "no exit"],
+  ["EAGAIN is not an exit", failed(EAGAIN, 0), undefined, "no exit"],
   ["a write of MMIO in no slot is an exit", mmio(GPA), undefined, "exit"],
   ["a read of MMIO in no slot is an exit", mmio(GPA, false), undefined, "exit"],
   ["MMIO in a slot is a fault", mmio(GPA), "ram", "fault disguised as mmio"],

@@ -60,7 +60,7 @@ Deno.test("a hole across the 4 GiB line is cut at the device hole", () => {
   ]);
 });
 
-Deno.test("a cut hole's file goes on where the first piece ended", () => {
+Deno.test("a cut hole's file continues where the first piece ended", () => {
   const source = { name: "file", read: () => {} };
   const across = { ...hole(3 * GIB - 0x1000, GIB + 0x2000, "lazy"), source };
   const offsets = cutHoles(ramLayout(5 * GIB), [across]).map((piece) => piece.sourceOffset);
@@ -76,7 +76,7 @@ Deno.test("slots know where their memory is, behind RAM that has no slot too", (
   assertEquals(slotAt(slots, 0x4000), undefined);
 });
 
-Deno.test("holes that make no sense are refused with their values", () => {
+Deno.test("invalid holes are refused with their values", () => {
   refused(MIB, [hole(0x1000, 0)], "0x1000+0x0:noslot has no size");
   refused(MIB, [hole(0x1001, 0x1000)], "not made of whole pages");
   refused(MIB, [hole(0x1000, 0x1800)], "not made of whole pages");

@@ -33,7 +33,7 @@ Deno.test("the policy lets the page's own script and style in, and nothing else"
   assertEquals(policy!.includes("unsafe"), false);
 });
 
-Deno.test("nothing that a trace says becomes markup", () => {
+Deno.test("text of a trace never becomes markup", () => {
   assertEquals(HTML.includes("<img"), false);
   assertEquals(HTML.includes("<b>"), false);
   const [, json] = /id="summary">(.*?)<\/script>/s.exec(HTML)!;

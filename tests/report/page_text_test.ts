@@ -18,7 +18,7 @@ Deno.test("durations are in the unit that suits them", () => {
   assertEquals(texts, ["0 µs", "0.1 µs", "12.3 µs", "1.23 ms", "10 ms", "12.3 s"]);
 });
 
-Deno.test("the ticks of an axis can be told apart", () => {
+Deno.test("the ticks of an axis have different labels", () => {
   assertEquals(tickText(1_000_500, 100), "100.05 ms");
   assertEquals(tickText(50_000_000, 50_000_000), "5 s");
   assertEquals(tickText(10, 10), "1 µs");

@@ -9,7 +9,7 @@ import { regionsOf } from "../../src/report/regions.ts";
 import { readTrace, type Trace } from "../../src/report/trace.ts";
 import { exitRecord, HALT } from "../lib/trace_records.ts";
 
-/** A record; what is left out is as in most. */
+/** A record, with usual values by default. */
 export type Fields = Record<string, unknown>;
 
 /** A guest of 5 GiB with a hole of each sort that the map shows differently. */
@@ -38,7 +38,7 @@ export function exit(fields: Fields): Fields {
   return exitRecord(fields);
 }
 
-/** An OUT of bytes to a port, served by `uart0` unless told otherwise. */
+/** An OUT of bytes to a port, served by `uart0` by default. */
 export function out(n: number, tUs: number, port: number, data: string, device = "uart0"): Fields {
   const io = { direction: "out", port, size: 1, count: data.length / 2, data, device };
   return exit({ n, t_us: tUs, reason: "IO", code: 2, rip: "0x1000", io });

@@ -36,7 +36,7 @@ Deno.test("an empty trace is one, and says what it lacks", async () => {
   assertEquals(remarks.length, 2);
 });
 
-Deno.test("a last line that is cut off is left out with a remark", async () => {
+Deno.test("a last line that is cut off is dropped with a remark", async () => {
   const text = JSON.stringify(exit({})) + '\n{"type":"exit","v":1,"n"';
   const { rows, remarks } = await readTrace(streamOf(text));
   assertEquals(rows.length, 1);
@@ -79,7 +79,7 @@ Deno.test("console output is what was sent, not what sets the port up", async ()
   assertEquals(trace.console.devices, ["uart0", "debugcon2"]);
 });
 
-Deno.test("what has no column of its own is a note", async () => {
+Deno.test("a field without a column is a note", async () => {
   const fault = {
     gpa: "0x300008",
     size: "0x4",

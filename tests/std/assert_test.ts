@@ -70,7 +70,7 @@ function expectEqual(expected: boolean, a: unknown, b: unknown): void {
 
 Deno.test("an AssertionError is an Error with that name, a message and a cause", () => {
   const error = new AssertionError("text", { cause: 5 });
-  expect(error instanceof Error, "it is no Error");
+  expect(error instanceof Error, "it is not an Error");
   expect(error.name === "AssertionError" && error.message === "text", String(error));
   expect(error.cause === 5, "the cause is lost");
 });

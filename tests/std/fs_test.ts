@@ -73,7 +73,7 @@ Deno.test("walkSync chooses by kind, by extension and by pattern", () => {
   assertEquals(walked({ skip: [/skip$/], includeDirs: false }), ["a/one.ts", "three.js", "two.ts"]);
 });
 
-Deno.test("walkSync fails where there is no folder", () => {
+Deno.test("walkSync fails without the folder", () => {
   using tree = new Tree();
   assertThrows(() => [...walkSync(tree.at("no"))], Deno.errors.NotFound);
 });

@@ -8,7 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { parseArgs } from "@std/cli/parse-args";
 
-Deno.test("an argument that is no option goes to _", () => {
+Deno.test("an argument that is not an option goes to _", () => {
   assertEquals(parseArgs(["run", "-", "hello.elf", ""]), { _: ["run", "-", "hello.elf", ""] });
 });
 
@@ -31,7 +31,7 @@ Deno.test("a string option, and a string _, keep text that reads as a number", (
   assertEquals(args, { _: ["007"], a: "0x10", b: "5" });
 });
 
-Deno.test("what starts with a dash, and empty text, is no value of the option before it", () => {
+Deno.test("text that starts with a dash, or is empty, is not the value of the option before it", () => {
   const args: unknown = parseArgs(["--a", "--b", "-", "--c", ""], { string: ["a", "b", "c"] });
   assertEquals(args, { _: ["-", ""], a: "", b: "", c: "" });
 });
@@ -59,7 +59,7 @@ Deno.test("a default is the value of an absent option", () => {
   assertEquals(parseArgs(["--filter="], options).filter, "");
 });
 
-Deno.test("what follows -- is no option", () => {
+Deno.test("what follows -- is not an option", () => {
   assertEquals(parseArgs(["a", "--", "--b", "--"]), { _: ["a", "--b", "--"] });
 });
 

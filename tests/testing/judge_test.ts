@@ -56,7 +56,7 @@ Deno.test("a guest that did not run meets no expectation of its exits", async ()
   ]);
 });
 
-Deno.test("what the runner had to end has failed, whatever else is so", async () => {
+Deno.test("a test that the runner had to end has failed, whatever else holds", async () => {
   const flood = await broken({}, processResult("", { killed: "output" }));
   assertEquals(flood, [["output", "at most 9 bytes", "more; the guest was ended"]]);
   const stuck = await broken({}, processResult("", { killed: "time", durationMs: 11_000 }));

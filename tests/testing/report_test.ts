@@ -41,7 +41,7 @@ function report(reporter: Reporter, results = RESULTS): string {
     end(summarize(results, 1500));
 }
 
-Deno.test("people are told failures in full, and the rest in numbers", () => {
+Deno.test("the terminal shows failures in full, and the rest in numbers", () => {
   const text = report(humanReporter({ color: false, verbose: false }));
   assertEquals(
     text,

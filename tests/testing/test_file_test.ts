@@ -187,7 +187,7 @@ for (
   });
 }
 
-Deno.test("a heading that is nearly [[test]] is told what it should be", async () => {
+Deno.test("a mistyped [[test]] heading is answered with the right one", async () => {
   const refused = (text: string, message: string) =>
     assertRejects(() => reader("e.toml", text), TestFileError, message);
   await refused('[test]\nname = "a"', "e.toml:1:1: write [[test]] with two brackets");
@@ -237,7 +237,7 @@ Deno.test("a file without tests is an error", async () => {
   await assertRejects(() => reader("e.toml", ""), TestFileError, 'e.toml:1:1: the key "test" is');
 });
 
-Deno.test("all that is wrong is told, in the order of the file", async () => {
+Deno.test("all errors are reported, in the order of the file", async () => {
   const error = await assertRejects(
     () => reader("e.toml", "[[test]]\nnme = 1\n[[test]]\nname = 2\nimage = 3"),
     TestFileError,
@@ -248,7 +248,7 @@ Deno.test("all that is wrong is told, in the order of the file", async () => {
   ]]);
 });
 
-Deno.test("docs/test.schema.json is what the code holds test files against", () => {
+Deno.test("docs/test.schema.json is the schema that test files are checked against", () => {
   const schema = JSON.parse(JSON.stringify(testFileSchema(RUN_DIALECT.options)));
   assertEquals(schemaFile, schema, "write it anew with ./dev schema");
 });

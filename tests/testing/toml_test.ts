@@ -44,19 +44,19 @@ Deno.test("every key and item has its place, in tables of each kind", () => {
   }
 });
 
-Deno.test("what is not there is at the nearest table around it", () => {
+Deno.test("a missing key has the position of the nearest table around it", () => {
   const { locate } = readToml("a.toml", TEXT);
   assertEquals(locate("/test/0/matrix/boot"), { line: 4, column: 3 });
   assertEquals(locate("/test/1/name"), { line: 8, column: 1 });
   assertEquals(locate("/nothing"), { line: 1, column: 1 });
 });
 
-Deno.test("a key with a slash has a pointer of its own", () => {
+Deno.test("a slash in a key is escaped in its pointer", () => {
   const { locate } = readToml("a.toml", '[a]\n"b/c~d" = 1\n');
   assertEquals(locate(pointerTo("/a", "b/c~d")), { line: 2, column: 1 });
 });
 
-Deno.test("what is no TOML is an error with its place", () => {
+Deno.test("a TOML syntax error has its place", () => {
   const error = assertThrows(() => readToml("dir/a.toml", "a = 1\nb = = 2\n"), TestFileError);
   assertEquals(error.message, "dir/a.toml:2:5: Unexpected token");
   assertThrows(() => readToml("a", "a = 1\na = 2"), TestFileError, "a:2:1: ");

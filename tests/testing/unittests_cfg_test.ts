@@ -47,7 +47,7 @@ check = /sys/yes=Y
   assertEquals([test!.judge.by, test!.untranslated], ["kvm-unit-tests", []]);
 });
 
-Deno.test("what does not fit here is listed, not dropped", () => {
+Deno.test("untranslated parameters are listed, not dropped", () => {
   using dir = new TempDir();
   const [test] = read(
     dir,
@@ -76,7 +76,7 @@ timeout = soon
   );
 });
 
-Deno.test("parameters may go over several lines", () => {
+Deno.test("parameters may span several lines", () => {
   using dir = new TempDir();
   const [test] = read(dir, '[one]\nfile = a.flat\nextra_params = """-m 64 \\\n-smp 2"""\n');
   assertEquals(test!.options, ["--memory=64M", "--cpus=2"]);
@@ -119,7 +119,7 @@ Deno.test("tests that cannot run here are skipped with the reason", () => {
   assertEquals(reason(manual, ["vmx"]), undefined);
 });
 
-Deno.test("a list that makes no sense is an error with its place", () => {
+Deno.test("an invalid list is an error with its place", () => {
   using dir = new TempDir();
   for (
     const [text, message] of [

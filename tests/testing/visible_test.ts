@@ -13,7 +13,7 @@ Deno.test("what cannot be seen or turns a line around is shown by its number", (
   );
 });
 
-Deno.test("bytes that are not UTF-8 are told apart, all others are text", () => {
+Deno.test("bytes that are not UTF-8 are marked, all others are text", () => {
   const text = (...bytes: number[]) => visible(decodeLosslessly(new Uint8Array(bytes)));
   assertEquals(text(0x61, 0xff, 0xc3, 0xbc, 0xc3), "a\\xffü\\xc3");
   assertEquals(text(0xed, 0xa0, 0x80), "\\xed\\xa0\\x80", "a surrogate is not UTF-8");

@@ -123,7 +123,7 @@ Deno.test("deno compile itself takes every file in, and these permissions", asyn
   });
 });
 
-Deno.test("what was compiled and is no vmexit is thrown away", async () => {
+Deno.test("a compiled file that is not vmexit is deleted", async () => {
   using dir = new TempDir();
   const out = join(dir.path, "out");
   const parts = { files: SMALL, deno: fakeDeno(dir, "deno 2.9.6"), version: "1.2.3" };

@@ -97,14 +97,14 @@ Deno.test("nothing of Node.js is loaded before a run needs it", async () => {
   assert(reached.size > 10);
 });
 
-Deno.test("what would have the same name in a bundle is an error", async () => {
+Deno.test("two paths with the same name in a bundle are an error", async () => {
   using dir = new TempDir();
   const source = `export const other = new URL("./texts/", import.meta.url);`;
   const root = project(dir, { "src/cli/other.ts": source });
   await assertRejects(() => bundleProgram([], root), Error, "the same name in a bundle");
 });
 
-Deno.test("what keeps the bundle from being made is told", async () => {
+Deno.test("a failed bundle is reported with its cause", async () => {
   using dir = new TempDir();
   const root = project(dir, { "src/greeting.ts": "export const nothing = ;" });
   await assertRejects(() => bundleProgram([], root), Error, "deno bundle failed");

@@ -1,5 +1,5 @@
 /**
- * The self-extracting executable where there is nothing else: no checkout, no Deno, no home but an
+ * The self-extracting executable on a bare host: no checkout, no Deno, no home but an
  * empty one. It does what `./vmexit` does; `./dev test:dist` runs all tests of the command line on
  * such an executable.
  *
@@ -52,7 +52,7 @@ exit = 3
 
 const test = await canMount() ? kvmTest : Deno.test.ignore;
 test(
-  "an executable works where there is nothing else (needs the right to mount)",
+  "an executable works on a bare host (needs the right to mount)",
   async (t) => {
     using dir = new TempDir();
     const executable = join(dir.path, "vmexit");

@@ -177,7 +177,7 @@ Deno.test("first runs at once agree, and leave nothing behind", async () => {
   assertEquals((await installed.run()).stderr, "");
 });
 
-Deno.test("what a killed run left behind goes a day later", async () => {
+Deno.test("the files of a killed run are removed a day later", async () => {
   using installed = await Installed.make();
   const [old, young] = ["new.OldOne", "new.YoungO"].map((name) => join(installed.cache, name));
   for (const folder of [old!, young!]) Deno.mkdirSync(folder, { recursive: true });
@@ -187,7 +187,7 @@ Deno.test("what a killed run left behind goes a day later", async () => {
   assertEquals([existsSync(old!), existsSync(young!)], [false, true]);
 });
 
-Deno.test("where there is no cache the program runs from a folder that is removed", async () => {
+Deno.test("without a cache the program runs from a temporary folder", async () => {
   using installed = await Installed.make();
   const unset = ["env", "-u", "HOME", installed.executable];
   for (const command of [unset, undefined]) {
@@ -289,7 +289,7 @@ function flipAt(place: number): (byte: number, i: number) => number {
 }
 
 for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
-  Deno.test(`${signal} reaches a program that runs from a folder of its own`, async () => {
+  Deno.test(`${signal} reaches a program that runs from a temporary folder`, async () => {
     using installed = await Installed.make();
     const child = new Deno.Command(installed.executable, {
       args: ["wait"],
@@ -315,7 +315,7 @@ for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
-  Deno.test(`${signal} while it unpacks is exit code 130, and nothing is left`, async () => {
+  Deno.test(`${signal} while it unpacks is exit code 130, and no file stays behind`, async () => {
     using installed = await Installed.make();
     // A tar that does not end.
     const bin = join(installed.root, "bin");
@@ -401,7 +401,7 @@ for (
   ] as const
 ) {
   Deno.test({
-    name: `a ${what} cache is no obstacle (needs the right to mount in a namespace)`,
+    name: `a ${what} cache does not matter (needs the right to mount in a namespace)`,
     ignore: !mountable,
     fn: async () => {
       using installed = await Installed.make();

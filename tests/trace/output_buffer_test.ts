@@ -51,7 +51,7 @@ Deno.test("a full buffer is written out by itself", () => {
   );
 });
 
-Deno.test("a text larger than the buffer comes out whole, behind what was there", () => {
+Deno.test("a text larger than the buffer comes out whole, after earlier output", () => {
   const stream = new Collector();
   const out = new OutputBuffer(stream, "it");
   out.byte(0x3c);
@@ -69,7 +69,7 @@ Deno.test("a stream that takes little at a time gets everything", () => {
   assertEquals(stream.pieces, ["012", "345", "678", "9"]);
 });
 
-Deno.test("a stream that cannot take anything just now is asked again", () => {
+Deno.test("a write to a full stream is retried", () => {
   const stream = new Collector();
   stream.errors.push(new Deno.errors.WouldBlock(), new Deno.errors.WouldBlock());
   const out = new OutputBuffer(stream, "it");
@@ -84,7 +84,7 @@ for (
     [new Error("No space left on device"), false],
   ] as const
 ) {
-  Deno.test(`${error.name} is told once, and what comes behind it is dropped`, () => {
+  Deno.test(`${error.name} is reported once, and later output is dropped`, () => {
     const stream = new Collector();
     stream.errors.push(error);
     const failures: OutputFailure[] = [];
@@ -119,7 +119,7 @@ class Stalled implements ByteStream {
   }
 }
 
-Deno.test("a stalled reader is told of, and waited for no more than once", () => {
+Deno.test("a stalled reader is reported, and waited for only once", () => {
   const stream = new Stalled();
   let stalls = 0;
   const out = new OutputBuffer(stream, "it", undefined, () => stalls++);
@@ -133,7 +133,7 @@ Deno.test("a stalled reader is told of, and waited for no more than once", () =>
   assertEquals(out.pending, 200_500, "nothing is lost while the guest pauses");
 });
 
-Deno.test("what a stalled reader has left comes in order once it reads", () => {
+Deno.test("a stalled reader gets everything in order once it reads", () => {
   const pieces = new Collector(1000);
   const stream = new Stalled();
   const out = new OutputBuffer(

@@ -27,7 +27,7 @@ function record(name: string): Record<string, unknown> {
   return JSON.parse(exitJson({ ...CIRCUMSTANCES, exit: sample.exit }));
 }
 
-Deno.test("docs/trace.schema.json is what records are made and read by", () => {
+Deno.test("docs/trace.schema.json is the schema by which records are made and read", () => {
   const made = JSON.parse(JSON.stringify(traceSchema()));
   assertEquals(schemaFile, made, "write it anew with ./dev schema");
 });

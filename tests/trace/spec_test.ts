@@ -35,7 +35,7 @@ Deno.test("every name and class is understood, and shows what it says", () => {
   }
 });
 
-Deno.test("what is no name is an error that says what was given", () => {
+Deno.test("an unknown name is an error that quotes it", () => {
   for (
     const [spec, given] of [["hltt", "hltt"], ["hlt,", ""], ["hlt, nope ,io", "nope"], ["", ""]]
   ) {

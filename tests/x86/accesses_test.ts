@@ -1,5 +1,5 @@
 /**
- * What instructions access, in which order and where: register states that are made up.
+ * What instructions access, in which order and where: synthetic register states.
  */
 
 import { assertEquals } from "@std/assert";

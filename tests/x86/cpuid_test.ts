@@ -123,7 +123,7 @@ Deno.test("ids and counts that do not fit in eight bits are in the x2APIC leaf",
   assertEquals(leaves["4.2"]![0]! >>> 26, 0x3f);
 });
 
-Deno.test("what no vCPU has of its own stays, and so does the table that was given", () => {
+Deno.test("leaves that all vCPUs share do not change, nor does the given table", () => {
   const before = INTEL.slice();
   const leaves = made(INTEL, { cpu: 3, cpus: 4 });
   for (const leaf of ["0", "7.0", "d.0", "40000000", "40000001", "80000000"]) {
@@ -160,7 +160,7 @@ Deno.test("a feature is turned off, and nothing else", () => {
   assertEquals({ ...after, "1": before["1"]!, "7.0": before["7.0"]! }, before);
 });
 
-Deno.test("what AMD's extended leaf repeats of leaf 1 goes with it", () => {
+Deno.test("AMD's copy of leaf 1 follows it", () => {
   const leaves = withFeatures(AMD, { off: ["mmx", "cx8"] });
   assertEquals(leaves["1"]![3], 0x070b_faff);
   assertEquals(leaves["80000001"]![3], 0x2353_faff);
@@ -171,7 +171,7 @@ Deno.test("without 57-bit addresses there are 48 bits", () => {
   assertEquals(withFeatures(INTEL, { off: ["la57"] })["80000008"]![0], 0x3030);
 });
 
-Deno.test("the baseline is what KVM offers of what every 64-bit processor has", () => {
+Deno.test("the baseline is the part of every 64-bit processor's features that KVM offers", () => {
   const leaves = withFeatures(INTEL, { baseline: true });
   assertEquals(leaves["1"]!.slice(2), [0, 0x0780_a379]);
   assertEquals(leaves["7.0"], [0x1, 0, 0, 0]);
@@ -181,7 +181,7 @@ Deno.test("the baseline is what KVM offers of what every 64-bit processor has", 
   assertEquals([more["7.0"]![2], more["80000001"]![3]], [0x8, 0x2000_0800]);
 });
 
-Deno.test("what KVM does not offer cannot be turned on, and what there is not at all even less", () => {
+Deno.test("a feature that KVM does not offer cannot be turned on, nor an unknown one", () => {
   const [missing, absent] = ["avx512f", "clzero"].map((name) =>
     assertThrows(() => withFeatures(INTEL, { on: [name] }), KvmUnavailableError)
   );

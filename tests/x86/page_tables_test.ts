@@ -178,7 +178,7 @@ Deno.test("4-level: 1 GiB and 2 MiB pages keep the low address bits", () => {
   assertEquals([large.gpa, large.pageSize], [0x1234_5601_2345n, 0x200000n]);
 });
 
-Deno.test("the PAT bit of a large page is no address bit", () => {
+Deno.test("the PAT bit of a large page is not an address bit", () => {
   const read = entries({ 0x1000: 0x2007n, 0x2000: 0x3007n, 0x3000: 0x40_1087n });
   const result = walk(read, FOUR_LEVEL, 0n);
   assert(result.mapped);

@@ -18,7 +18,7 @@ Deno.test("the first byte and the text have their times, the end its code and la
   assertEquals([seen.code, seen.message], [24, "why"]);
 });
 
-Deno.test("a program that would go on for ever is ended when the text is there", async () => {
+Deno.test("a program that would run for ever is ended once it prints the text", async () => {
   const watch = { ...LIMIT, text: /up/, endAtText: true };
   const seen = await bootOnce(...sh("echo up; exec sleep 1000"), watch);
   assert(seen.textMs !== undefined);

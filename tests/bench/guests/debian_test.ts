@@ -9,7 +9,7 @@ Deno.test("what was unpacked before is not fetched again", async () => {
   assertEquals(await debian.unpack("no-such-package"), `${folder.path}/no-such-package`);
 });
 
-Deno.test("a file is found by what its name looks like, and missed in words", async () => {
+Deno.test("a file is found by a pattern of its name, and a missing one is named", async () => {
   using folder = new TempDir();
   await Deno.writeTextFile(`${folder.path}/vmlinuz-6`, "");
   assertEquals(await fileIn(folder.path, /^vmlinuz/), `${folder.path}/vmlinuz-6`);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ConsoleKeys } from "../../../src/cli/console/console_keys.ts";
 
-/** What becomes of pieces of input: the guest's part, and what was asked of vmexit. */
+/** Splits pieces of input: the guest's part, and the commands for vmexit. */
 function type(...pieces: string[]): [forGuest: string, asked: string[]] {
   const asked: string[] = [];
   const keys = new ConsoleKeys({

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { promptOutput, terminalOutput } from "../../../src/cli/console/guest_output.ts";
 import { OutputBuffer } from "../../../src/trace/output_buffer.ts";
 
-/** A buffer, and what has left it so far. */
+/** A buffer, and its output so far. */
 function recorded(name: string, log: string[]): OutputBuffer {
   const writeSync = (bytes: Uint8Array): number => {
     log.push(`${name}:${new TextDecoder().decode(bytes)}`);

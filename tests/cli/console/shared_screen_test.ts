@@ -3,7 +3,7 @@ import { SharedScreen } from "../../../src/cli/console/shared_screen.ts";
 import { kvmTest } from "../../lib/kvm.ts";
 import { bash, TempDir } from "../../lib/vmexit.ts";
 
-/** A screen, and a stream to it that has room for so many bytes. */
+/** A screen, and a stream to it that has limited room. */
 function screen() {
   const shown: string[] = [];
   const stream = {
@@ -20,7 +20,7 @@ function screen() {
 
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
-Deno.test("a message begins on a line of its own", () => {
+Deno.test("a message begins on its own line", () => {
   const { shown, stream } = screen();
   const shared = new SharedScreen();
   const stdout = shared.forGuest(stream);
@@ -73,7 +73,7 @@ Deno.test("without room for the line's end a message waits", () => {
   assertEquals(shown.join(""), "x\na\n");
 });
 
-kvmTest("vmexit's words never stick to what the guest has left unfinished", async () => {
+kvmTest("a message never starts on an unfinished line of the guest", async () => {
   using dir = new TempDir();
   // Prints "fla" to the debug console and halts.
   const code = [0x66, 0xba, 0xe9, 0x00, 0xb0, 0x66, 0xee, 0xb0, 0x6c, 0xee, 0xb0, 0x61, 0xee];

@@ -44,7 +44,7 @@ for (
   });
 }
 
-Deno.test("an empty word is no feature", () => {
+Deno.test("an empty word is not a feature", () => {
   for (const text of ["nx,", "+", "-,nx", "--nx", "+none"]) {
     assertThrows(() => parseCpu(text), UsageError, "--cpu: ");
   }

@@ -94,7 +94,7 @@ Deno.test("--help spares the operands", () => {
   assertThrows(() => parse("a", "b"), UsageError, '"b" is one too many');
 });
 
-Deno.test("a name that is no option does not compile, nor does a flag read as a value", () => {
+Deno.test("an unknown option's name does not compile, nor does a flag read as a value", () => {
   const options = parse("x");
   const mistakes = [
     // @ts-expect-error: no such option

@@ -35,7 +35,7 @@ Deno.test("case does not matter", async () => {
   assertEquals(await suggest("hltt", ["MMIO", "HLT"]), "wrong; did you mean HLT?");
 });
 
-Deno.test("what resembles nothing gets no suggestion, nor does a letter", async () => {
+Deno.test("a word that resembles no option gets no suggestion, nor does a letter", async () => {
   for (const given of ["--frobnicate", "-z", "x", "", "--"]) {
     assertEquals(await suggest(given), "wrong");
   }

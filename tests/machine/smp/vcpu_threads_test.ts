@@ -24,7 +24,7 @@ const COUNT = code("e6 10 fe c0 eb fa");
 const LOAD = code("8a 06");
 const PORT_DATA = 4096;
 
-/** A guest whose vCPU runs on a thread of its own. */
+/** A guest whose vCPU runs on its own thread. */
 function onThread(program: Uint8Array): { guest: TestGuest; threads: VcpuThreads } {
   const guest = new TestGuest();
   guest.enterReal(program);
@@ -32,7 +32,7 @@ function onThread(program: Uint8Array): { guest: TestGuest; threads: VcpuThreads
   return { guest, threads: new VcpuThreads([guest.vcpu]) };
 }
 
-/** Serves exits until there were so many; the last one is left as it is. */
+/** Waits for a number of exits, and serves all but the last. */
 function serve(threads: VcpuThreads, count: number, look: (result: RunResult) => void): void {
   for (let seen = 0; seen < count;) {
     const vcpu = threads.next();
@@ -97,7 +97,7 @@ kvmTest("threads that were never let go end, too", () => {
   assertFalse(threads.hasExits);
 });
 
-kvmTest("threads end while an exit waits that nobody will serve", () => {
+kvmTest("threads end though an exit is still waiting to be served", () => {
   const { guest, threads } = onThread(COUNT);
   using _guest = guest;
   using _threads = threads;
