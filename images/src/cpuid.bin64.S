@@ -2,7 +2,7 @@
 #   does     prints the vendor string of CPUID leaf 0 and, where leaf 1 says that there is one (ECX bit
 #            31), the hypervisor's signature of leaf 0x40000000
 #   stdout   vendor=GenuineIntel            (or AuthenticAMD, ...)
-#            hypervisor=KVMKVMKVM           (zero bytes left out; "none" without one)
+#            hypervisor=KVMKVMKVM           (without zero bytes; "none" without one)
 #   ends     HLT: outcome halt, exit code 0
 #   exits    1 IO a character (OUT to 0x3f8), 1 HLT; CPUID itself does not leave KVM
 

@@ -1,7 +1,7 @@
 # mb-info.mb
 #   does     prints what a Multiboot 1 loader handed over: the magic number, its name, the command
 #            line, the memory sizes and map, and each module with the first line of its content
-#   stdout   one item a line, numbers in hexadecimal, what the loader's flags call invalid left out:
+#   stdout   one item a line, numbers in hexadecimal, without those that the loader's flags call invalid:
 #            magic=2badb002
 #            flags=........
 #            loader=NAME

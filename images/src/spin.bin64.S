@@ -1,5 +1,5 @@
 # spin.bin64
-#   does     jumps to itself for ever, without an exit of its own
+#   does     jumps to itself for ever, without an exit
 #   stdout   nothing
 #   ends     only from outside: a timeout (exit code 124) or an interrupt (130)
 #   exits    none but what the host causes

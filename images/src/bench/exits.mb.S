@@ -4,7 +4,7 @@
 #            port      writes a byte to port P, N times (default)
 #            rep       writes N bytes to port P with REP OUTSB
 #            console   writes N bytes to COM1, and polls its line status before each
-#            mmio      stores 4 bytes at GPA 0xd0000000, where neither RAM nor a device is, N times
+#            mmio      stores 4 bytes at GPA 0xd0000000, outside RAM and devices, N times
 #            spin      loops for ever, unless N is 0
 #            fetch     runs code at GPA 0xd0000000, unless N is 0
 #            Loops are as short as can be, since KVM's instruction emulator may run them

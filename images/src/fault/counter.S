@@ -54,7 +54,7 @@ next:
         mov     ebx, 10
 digit:
         xor     edx, edx
-        div     ecx                     # EAX: the digit, EDX: what is left
+        div     ecx                     # EAX: the digit, EDX: the rest
         mov     r9d, edx
         add     al, '0'
         mov     dx, COM1

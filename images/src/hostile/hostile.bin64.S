@@ -7,7 +7,7 @@
 #            seed, 200 steps, all actions that end nothing
 #   stdout   rubbish
 #   ends     0x2a to the debug-exit port, exit code 85; the actions from ENDINGS on end the run otherwise
-# Wants 64 MiB of RAM, all of which it touches. It overwrites none of itself unless ENDINGS are allowed.
+# Needs 64 MiB of RAM, all of which it touches. It overwrites none of itself unless ENDINGS are allowed.
 
         .include "guest.inc"
 
@@ -426,7 +426,7 @@ fill:
         rep     stosd
         jmp     next
 push_there:
-        mov     rax, [rdi]              # where that is refused there is no stack for the exception
+        mov     rax, [rdi]              # if that faults, the exception has no stack
         lea     rsp, [rdi + 8]
         push    rax
         jmp     next

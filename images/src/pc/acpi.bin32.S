@@ -1,6 +1,6 @@
 # pc/acpi.bin32
 #   does     finds the ACPI tables from the RSDP on, checks their sums, counts processors in the MADT,
-#            and turns the machine off by what FADT and DSDT say; wants --machine pc
+#            and turns the machine off by what FADT and DSDT say; needs --machine pc
 #   stdout   FACP, APIC and DSDT, one a line; cpus= and a number of 8 digits
 #   ends     power-off by PM1a control: exit code 0; 5 if a table is missing, 7 if a sum is wrong
 

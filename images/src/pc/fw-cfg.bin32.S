@@ -1,5 +1,5 @@
 # pc/fw-cfg.bin32
-#   does     reads fw_cfg by its ports, and by DMA the file opt/greeting; wants --machine pc and
+#   does     reads fw_cfg by its ports, and by DMA the file opt/greeting; needs --machine pc and
 #            --fw-cfg opt/greeting,string=TEXT
 #   stdout   the signature, id=, cpus=, ram= (in MiB), the command line and the file, one a line
 #   ends     HLT with interrupts off: outcome halt, exit code 0; 5 if there is no such file, 7 if DMA

@@ -1,5 +1,5 @@
 # pc/idle.bin16
-#   does     waits in HLT, with interrupts on, for one that never comes; wants --machine pc
+#   does     waits in HLT, with interrupts on, for one that never comes; needs --machine pc
 #   stdout   nothing
 #   ends     not by itself
 

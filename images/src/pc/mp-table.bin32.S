@@ -1,5 +1,5 @@
 # pc/mp-table.bin32
-#   does     finds the MP table, checks its sums and counts its entries by type; wants --machine pc
+#   does     finds the MP table, checks its sums and counts its entries by type; needs --machine pc
 #   stdout   processors=, buses=, io-apics=, interrupts= and local=, each a number of two digits, one a
 #            line
 #   ends     HLT with interrupts off: outcome halt, exit code 0; 5 if there is no table, 7 if a sum is

@@ -1,6 +1,6 @@
 # pc/rtc.bin16
 #   does     lets the clock interrupt 64 times a second by way of both PICs, waits for five interrupts in
-#            HLT, and turns the machine off; wants --machine pc
+#            HLT, and turns the machine off; needs --machine pc
 #   stdout   period, five times, and off, one a line
 #   ends     power-off by PM1a control: exit code 0
 

@@ -1,6 +1,6 @@
 # pc/serial-irq.bin16
 #   does     lets COM1 interrupt when input is there and sends the input back until q, waiting in HLT;
-#            wants --machine pc
+#            needs --machine pc
 #   stdout   ready on a line, then the input without the q
 #   ends     HLT with interrupts off: outcome halt, exit code 0
 

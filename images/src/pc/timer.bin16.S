@@ -1,6 +1,6 @@
 # pc/timer.bin16
 #   does     lets the PIT interrupt 1000 times a second by way of the PIC, waits for five interrupts in
-#            HLT, and turns the machine off; wants --machine pc
+#            HLT, and turns the machine off; needs --machine pc
 #   stdout   tick, five times, and off, one a line
 #   ends     power-off by PM1a control: exit code 0
 #   exits    29 IO (OUT to 0x3f8, one a character), 1 IO (OUT to 0x604); PIT and PIC are in the kernel

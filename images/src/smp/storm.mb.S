@@ -135,7 +135,7 @@ next_byte:
         inc     ebx
         ret
 
-# Writes the next bytes, 16 or what is left, to port DX as one string. There is one at least. Clobbers
+# Writes the next bytes, 16 or the rest, to port DX as one string. There is one at least. Clobbers
 # EAX, ECX, ESI, EDI.
 put_block:
         sub     esp, BLOCK
