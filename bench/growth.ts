@@ -74,7 +74,7 @@ function growths(folder: string): Growth[] {
   };
   return [
     {
-      title: "A run of so many exits",
+      title: "A run, by its number of exits",
       x: { name: "port exits", base: 10, label: decimal },
       y: { name: "time from start to end", base: 10, label: duration },
       values: [1e3, 1e4, 1e5, 1e6, 1e7],
@@ -86,14 +86,14 @@ function growths(folder: string): Growth[] {
       },
     },
     {
-      title: "A run with so much RAM",
+      title: "A run, by the guest's RAM",
       x: { name: "RAM", base: 4, label: size },
       y: { name: "time from start to end", base: 10, label: duration },
       values: [16 * M, 64 * M, 256 * M, G, 4 * G, 16 * G],
       ofProgram: (program, bytes) => wholeMs(program, `${bytes / M}M`),
     },
     {
-      title: "Exits of so many vCPUs",
+      title: "Exits, by the number of vCPUs",
       x: { name: "vCPUs", label: String },
       y: { name: "exits/s of all together", label: decimal },
       values: [1, 2, 3, 4],

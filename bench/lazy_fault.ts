@@ -39,7 +39,7 @@ export async function lazyRows(folder: string): Promise<Omit<Section, "title">> 
   return { rows, notes };
 }
 
-/** The microseconds of a lazy page that comes in chunks of at most so many pages. */
+/** The microseconds of a lazy page that comes in chunks of at most `pages`. */
 function lazyPage(chunkPages: number): Measure {
   const flags = ["run", "--quiet", "--no-lock", "--no-prompt", "--allow-ffi", "--allow-read"];
   const args = [...flags, projectFile("bench/lazy_walk.ts"), String(chunkPages)];

@@ -49,7 +49,7 @@ async function main(filter: string, turns: number | undefined): Promise<number> 
 async function sectionsOf(cLoop: CLoop | undefined, folder: string): Promise<Section[]> {
   const qemu = await isQemuThere() ? PEERS : [];
   const noQemu = `QEMU is not measured: it is missing; apt-get install ${QEMU_PACKAGE}`;
-  const noC = "the C loop is not measured: there is no C compiler (cc)";
+  const noC = "the C loop is not measured: no C compiler (cc) found";
   const notes = [...(qemu.length === 0 ? [noQemu] : []), ...(cLoop ? [] : [noC])];
   return [
     { title: "Beside peers", rows: rowsBesidePeers({ qemu, cLoop }, folder), notes },

@@ -13,7 +13,7 @@ const HEADER = { phoff: 28, shoff: 32, phnum: 44, shnum: 48, shstrndx: 50 } as c
 const SEGMENT = { offset: 4, fileSize: 16, memorySize: 20 } as const;
 
 /**
- * An ELF32 executable with one segment, padded to so many bytes, all of which are loaded:
+ * An ELF32 executable with one segment, padded to a given size, all of which are loaded:
  * padding follows the segment's bss. Section headers are dropped.
  *
  * @throws {RangeError} unless it has exactly one segment and is smaller than that

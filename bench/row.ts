@@ -31,7 +31,7 @@ export interface Row {
 export interface Section {
   readonly title: string;
   readonly rows: readonly Row[];
-  /** What is not measured, and why. */
+  /** The measurement that is missing, and why. */
   readonly notes: readonly string[];
 }
 

@@ -33,7 +33,7 @@ export interface CLoopRun {
   readonly seconds: number;
 }
 
-/** Compiles the C loop. @returns `undefined` where there is no C compiler */
+/** Compiles the C loop. @returns `undefined` without a C compiler */
 export async function compileCLoop(folder: string): Promise<CLoop | undefined> {
   if (!await isThere("cc")) return undefined;
   const program = `${folder}/c_loop`;

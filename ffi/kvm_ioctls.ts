@@ -1,7 +1,7 @@
 /**
  * The ioctl numbers of KVM on x86, from `<linux/kvm.h>`, under their C names.
  * Each says what it does and, unless it is part of the oldest API, the capability
- * that announces it. Requests that only other architectures serve are left out.
+ * that announces it. Requests of other architectures are missing.
  *
  * Some directions are odd in the header itself (`KVM_SET_IRQCHIP` is an `_IOR`)
  * and a list's request carries the size of its header alone: both are ABI.

@@ -249,7 +249,7 @@ export const KVM_RUN_MEMORY_FAULT = layout("kvm_run.memory_fault", 24, {
   size: [16, "u64"],
 });
 
-/** `unknown` of the `tdx` payload: a TDVMCALL that has no member of its own. */
+/** `unknown` of the `tdx` payload: a TDVMCALL without a member of the union. */
 export const KVM_RUN_TDX_UNKNOWN = layout("kvm_run.tdx.unknown", 48, {
   ret: [0, "u64"],
   data: [8, "u64", 5],

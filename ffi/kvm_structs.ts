@@ -4,7 +4,7 @@
  *
  * A layout has its struct's name in capitals, with `_STRUCT` behind it where an
  * ioctl or a table of constants has that name already. For a struct with a
- * flexible array it covers the header; the entry has a layout of its own.
+ * flexible array it covers the header; the entry has its own layout.
  *
  * @module
  */

@@ -49,7 +49,7 @@ type PartialElement<T> = T extends Scalar ? ScalarValue<T>
   : never;
 
 /**
- * A `StructOf` in which any field may be left out, in nested structs too;
+ * A `StructOf` in which every field is optional, in nested structs too;
  * missing fields are not written.
  */
 export type PartialStruct<L extends Layout> = {

@@ -17,7 +17,7 @@ import { isWritable } from "./streams.ts";
 const O_NOCTTY = 0o400;
 /** open(2) flag: never wait. */
 const O_NONBLOCK = 0o4000;
-/** A pipe that has room at all takes so much at once (PIPE_BUF), and so does a socket. */
+/** A pipe that has room at all takes this many bytes at once (PIPE_BUF), and so does a socket. */
 const PIPE_BYTES = 4096;
 /** A terminal that has room at all may have room for a single byte. */
 const TERMINAL_BYTES = 1;
@@ -37,7 +37,7 @@ export class NonblockingStream implements Disposable {
   readonly file: FileIdentity;
   readonly #fd: number;
   readonly #opened: boolean;
-  /** How much is written after poll(2) told of room; `undefined` where no write waits. */
+  /** How much is written once poll(2) reports room; `undefined` if writes never block. */
   readonly #atOnce: number | undefined;
 
   /** @param fd an open descriptor, which stays open */

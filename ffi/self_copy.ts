@@ -55,7 +55,7 @@ function vectors(
 /**
  * Whether the call itself was refused; then copies go through a pipe from here on.
  *
- * @throws {SystemError} for what is neither that nor inaccessible memory
+ * @throws {SystemError} for any other failure than that or inaccessible memory
  */
 function isRefused(call: string): boolean {
   const errno = errnoCell[0]!;

@@ -114,7 +114,7 @@ export function tryRead(fd: number, into: Uint8Array<ArrayBuffer>): number | und
  * Writes as much as fits.
  *
  * @returns the number of bytes; 0 when there is no room; `undefined` when the
- *   other end is closed for good
+ *   other end is closed
  * @throws {SystemError}
  */
 export function tryWrite(fd: number, bytes: Uint8Array<ArrayBuffer>): number | undefined {

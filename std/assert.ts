@@ -155,7 +155,7 @@ export async function assertRejects(
   msgIncludes?: string,
   msg?: string,
 ): Promise<unknown> {
-  const promise = fn(); // what throws here is no rejection
+  const promise = fn(); // a synchronous throw is not a rejection
   try {
     await promise;
   } catch (reason) {

@@ -30,7 +30,7 @@ export interface WalkOptions {
   includeDirs?: boolean;
   /** Yields only paths with one of these extensions. */
   exts?: string[];
-  /** Neither yields nor enters paths that match one of these. */
+  /** Paths that match one of these are not yielded and not entered. */
   skip?: RegExp[];
 }
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-/** What `parseArgs` is told about the options. */
+/** The options that `parseArgs` knows. */
 export interface ParseOptions<S extends string, D extends Record<string, unknown>> {
   /** Options with a value. `_`: operands stay text. */
   string?: readonly S[];

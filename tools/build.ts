@@ -137,7 +137,7 @@ export async function buildCompiled(parts: Parts, out: string): Promise<void> {
     const said = await run(temporary, ["--version"]);
     if (said !== `vmexit ${parts.version}\n`) {
       throw new BuildError(
-        `what \`deno compile\` made is no vmexit, but ${said.split("\n")[0]}; ` +
+        `what \`deno compile\` made is not vmexit, but ${said.split("\n")[0]}; ` +
           "DENORT_BIN must name a denort",
       );
     }

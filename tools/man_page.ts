@@ -17,7 +17,7 @@ const HOLES: Readonly<Record<HoleKind, string>> = {
   readonly: "read-only host memory: a fault if the guest writes",
   truncated: "a file that ends before the range",
   gmem:
-    "a slot of its own on a guest_memfd that is gone; with :lazy, bound to a new one when touched",
+    "a separate slot on a guest_memfd that is gone; with :lazy, bound to a new one when touched",
   private: "memory with the private attribute",
   noslot: "no memory slot: accesses are MMIO, not faults",
   romslot: "a read-only memory slot: writes are MMIO, not faults",

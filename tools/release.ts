@@ -43,7 +43,9 @@ export function checksumLines(folder: string, names: Iterable<string>): string {
 
 function releaseDate(): string {
   const seconds = Number(Deno.env.get("SOURCE_DATE_EPOCH") ?? Date.now() / 1000);
-  if (!Number.isFinite(seconds)) throw new BuildError("SOURCE_DATE_EPOCH is no number of seconds");
+  if (!Number.isFinite(seconds)) {
+    throw new BuildError("SOURCE_DATE_EPOCH is not a number of seconds");
+  }
   return new Date(seconds * 1000).toISOString().slice(0, 10);
 }
 

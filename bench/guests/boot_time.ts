@@ -13,7 +13,7 @@ export interface Watch {
   readonly endAtText: boolean;
   /** On stderr: the guest is stuck, though the program does not end. */
   readonly stuck?: RegExp;
-  /** Kill the program after so many milliseconds. */
+  /** Kill the program after this many milliseconds. */
   readonly limitMs: number;
 }
 

@@ -127,7 +127,7 @@ Deno.test("a compiled file that is not vmexit is deleted", async () => {
   using dir = new TempDir();
   const out = join(dir.path, "out");
   const parts = { files: SMALL, deno: fakeDeno(dir, "deno 2.9.6"), version: "1.2.3" };
-  await assertRejects(() => buildCompiled(parts, out), BuildError, "is no vmexit, but deno 2.9.6");
+  await assertRejects(() => buildCompiled(parts, out), BuildError, "is not vmexit, but deno 2.9.6");
   assertEquals(Array.from(Deno.readDirSync(dir.path), ({ name }) => name).sort(), [
     "arguments",
     "deno",
