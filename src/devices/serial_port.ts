@@ -8,7 +8,7 @@ import type { IrqSink } from "./device.ts";
 import type { SerialBackend } from "./serial_backend.ts";
 import { Uart16550 } from "./uart16550.ts";
 
-/** No more input is fetched while the guest has so much to read. */
+/** No more input is fetched while the guest has this many bytes to read. */
 const ENOUGH_BYTES = 64 * 1024;
 
 /** One COM port. */

@@ -20,7 +20,7 @@ import { DisposedError } from "./descriptor.ts";
 import { ALARM_SIGNAL, guestSignalMask } from "./kick.ts";
 import type { Vcpu } from "./vcpu.ts";
 
-/** The clock that JavaScript sees may be so much ahead of the kernel's, or behind. */
+/** How far JavaScript's clock may be ahead of the kernel's, or behind. */
 const CLOCK_SLACK_MS = 2;
 
 /** How many alarms this thread has, and its signal mask as it was before the first. */

@@ -15,7 +15,7 @@ const SHOWN_CHARACTERS = 200;
 const LEAD = 40;
 /** Lines around a change that are shown. */
 const CONTEXT = 3;
-/** What is compared: so much from the first difference on. */
+/** How much is compared, from the first difference on. */
 const WINDOW_LINES = 200;
 const WINDOW_BYTES = 64 << 10;
 

@@ -128,7 +128,7 @@ for (
     const { dma } = fwCfg(ITEMS);
     const control = 5 << 16 | CONTROL.select | CONTROL.read;
     assertEquals(dma(control, 4, gpa), CONTROL.error);
-    assertEquals(dma(control, 0xffff_ffff, 0n), CONTROL.error, "nor is so much RAM");
+    assertEquals(dma(control, 0xffff_ffff, 0n), CONTROL.error, "nor that much RAM");
   });
 
   Deno.test(`a request at 0x${gpa.toString(16)}, outside RAM, does nothing`, () => {

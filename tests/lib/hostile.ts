@@ -30,7 +30,7 @@ const DONE = 85;
 /** The guest touches its RAM from 2 MiB on before it begins. */
 const MEMORY = "64M";
 const TOUCHED_KIB = 62 * 1024;
-/** A busy host ends a run so much too late at most. */
+/** How late a busy host may end a run. */
 const GRACE_MS = 15_000;
 const SAMPLE_MS = 100;
 /** By when a storm has warmed up, all its code compiled; then it is looked at twice. */

@@ -81,7 +81,7 @@ kvmTest("an MSR whose value is 0 is answered too", async () => {
   assertEquals(accesses(trace).map(({ handler }) => handler), ["zero", undefined]);
 });
 
-Deno.test("a KVM without MSR exits is reported by the option, and no filter is set", () => {
+Deno.test("a KVM without MSR exits is an error that names the capability", () => {
   const enableCap = (): never => {
     throw new Error("the capability is missing");
   };

@@ -7,7 +7,7 @@
 
 import type { OutputBuffer } from "../../trace/output_buffer.ts";
 
-/** An unfinished line is flushed by the first byte that comes so much later. */
+/** An unfinished line is flushed by the first byte that comes this much later. */
 const SHOW_MS = 10;
 const NEWLINE = 0x0a;
 
