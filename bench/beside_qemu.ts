@@ -20,7 +20,7 @@ export const EXITS: string = projectFile("images/bench/exits.mb");
 const EXITS_SMP = projectFile("images/bench/exits-smp.mb");
 /** The exit code of both guests. */
 export const EXITS_CODE = 1;
-/** What they print before and after the output they are asked for. */
+/** The lines around their output. */
 const FRAME = "begin\nend\n";
 
 const MEMORY = "128M";
@@ -31,10 +31,10 @@ const CPUS = 4;
 const TESTS = 20;
 const TURNS = 7;
 
-/** What one guest does over and over. */
+/** The loop of one guest. */
 interface Loop {
   readonly boot: Boot;
-  /** How often it does it. */
+  /** The number of turns. */
   readonly count: number;
   /** How many bytes it prints. */
   readonly bytes: number;
@@ -76,7 +76,7 @@ export function commandOf(program: Program, boot: Boot, memory: string): Command
   return { path: program.path, args: program.arguments(boot, memory) };
 }
 
-/** What {@linkcode rowsBesidePeers} measures with. */
+/** The programs to compare with. */
 export interface Peers {
   /** QEMU's machines; empty without QEMU. */
   readonly qemu: readonly Program[];

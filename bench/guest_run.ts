@@ -102,7 +102,7 @@ export async function residentMemory(command: Command, ramBytes: number): Promis
 }
 
 /**
- * Resident memory by what Linux says in `/proc/PID/status` and behind it `/proc/PID/smaps`
+ * Resident memory from `/proc/PID/status` followed by `/proc/PID/smaps`
  * (proc(5)).
  *
  * @throws {Error} unless exactly one mapping is as large as the guest's RAM

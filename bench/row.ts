@@ -46,7 +46,7 @@ export const HEADINGS: readonly string[] = [
   "verdict",
 ];
 
-/** A result in words. @param peer which of the row's peers it is beside */
+/** A result as text. @param peer which of the row's peers it is compared with */
 export function cellsOf(row: Row, peer: number, result: PairResult): string[] {
   const { ours, peer: theirs, ratio } = result;
   return [

@@ -132,7 +132,7 @@ export class HostFile implements Disposable {
     }
   }
 
-  /** Waits for room. @returns whether there is any; after an error a write tells of it */
+  /** Waits for room. @returns whether there is any; after an error the next write throws it */
   waitForRoom(timeoutMs: number): boolean {
     return isWritable(this.#fd, timeoutMs);
   }

@@ -125,7 +125,7 @@ export const KVM_CREATE_PIT: number = io(KVMIO, 0x64);
 export const KVM_GET_PIT: number = iowr(KVMIO, 0x65, KVM_PIT_STATE);
 /** Writes the 8254 (PIT). */
 export const KVM_SET_PIT: number = ior(KVMIO, 0x66, KVM_PIT_STATE);
-/** As `KVM_IRQ_LINE`, and tells whether it was delivered (IRQ_INJECT_STATUS). */
+/** As `KVM_IRQ_LINE`, and reports whether it was delivered (IRQ_INJECT_STATUS). */
 export const KVM_IRQ_LINE_STATUS: number = iowr(KVMIO, 0x67, KVM_IRQ_LEVEL);
 /** Batches writes to a range instead of exiting (COALESCED_MMIO, COALESCED_PIO). */
 export const KVM_REGISTER_COALESCED_MMIO: number = iow(KVMIO, 0x67, KVM_COALESCED_MMIO_ZONE);

@@ -17,7 +17,7 @@ export const KVM_RUN_S = layout("kvm_run.s", 2048, {
   regs: [0, KVM_SYNC_REGS],
 });
 
-/** `struct kvm_run` but for the union of exit payloads. */
+/** `struct kvm_run` without the union of exit payloads. */
 export const KVM_RUN_STRUCT = layout("kvm_run", 2352, {
   request_interrupt_window: [0, "u8"],
   immediate_exit: [1, "u8"],
@@ -295,5 +295,5 @@ export const KVM_RUN_SNP_REQ_CERTS = layout("kvm_exit_snp_req_certs", 24, {
   ret: [16, "u64"],
 });
 
-/** A decoded `struct kvm_run` but for the exit payload. */
+/** A decoded `struct kvm_run` without the exit payload. */
 export type KvmRun = StructOf<typeof KVM_RUN_STRUCT>;

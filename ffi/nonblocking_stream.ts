@@ -33,7 +33,7 @@ const TERMINAL_BYTES = 1;
  * ```
  */
 export class NonblockingStream implements Disposable {
-  /** What the descriptor leads to. */
+  /** The file behind the descriptor. */
   readonly file: FileIdentity;
   readonly #fd: number;
   readonly #opened: boolean;
@@ -72,7 +72,7 @@ export class NonblockingStream implements Disposable {
     throw errno === EPIPE ? new Deno.errors.BrokenPipe(message) : new Error(message);
   }
 
-  /** Waits for room. @returns whether there is any; after an error a write tells of it */
+  /** Waits for room. @returns whether there is any; after an error the next write throws it */
   waitForRoom(timeoutMs: number): boolean {
     return isWritable(this.#fd, timeoutMs);
   }

@@ -13,7 +13,7 @@ export interface ExitCode {
 }
 
 /**
- * All codes that vmexit itself chooses, by what they stand for.
+ * All codes that vmexit itself chooses, by meaning.
  *
  * @example
  * ```ts

@@ -3,7 +3,7 @@
  *
  * - compiled: `deno compile` puts the program into `denort`, a Deno that only runs programs. It
  *   downloads that, or takes the one that DENORT_BIN names.
- * - self-extracting: a shell script with Deno and the program packed behind it, see stub.sh.
+ * - self-extracting: a shell script with Deno and the program packed after it, see stub.sh.
  *
  * `./dev build compiled` and `./dev build self-extracting` make that kind or fail; without a name the
  * second is made where the first cannot be.

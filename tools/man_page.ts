@@ -10,7 +10,7 @@ import { wrap } from "../src/cli/wrap.ts";
 import type { HoleKind } from "../src/memory/hole.ts";
 import { TRACE_CLASSES } from "../src/trace/spec.ts";
 
-/** What is behind a range that `--hole` makes bad. */
+/** The backing of a range that `--hole` makes bad. */
 const HOLES: Readonly<Record<HoleKind, string>> = {
   none: "host memory without rights (PROT_NONE)",
   unmapped: "no host memory (munmap)",

@@ -181,7 +181,7 @@ async function unxz(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   return concat(pieces);
 }
 
-/** Bytes in small pieces, each of which decompresses to not too much. */
+/** Bytes in small pieces, so that the output of each is bounded. */
 function inPieces(bytes: Uint8Array): ReadableStream<Uint8Array<ArrayBuffer>> {
   let at = 0;
   return new ReadableStream({

@@ -1,7 +1,7 @@
 /**
  * Position-independent ELF files (`-static-pie`): applies their relative
- * relocations, since no startup code of an operating system does, and tells them
- * from dynamically linked programs (System V ABI, chapter 5, "Dynamic Section").
+ * relocations, since no operating system's startup code does, and distinguishes
+ * them from dynamically linked programs (System V ABI, chapter 5, "Dynamic Section").
  *
  * @module
  */

@@ -35,7 +35,7 @@ export interface PlacedSections {
 }
 
 /**
- * Puts the sections that have no address behind the kernel.
+ * Places the sections without an address after the kernel.
  *
  * @returns the headers with all addresses, or `undefined` where the file has none
  * @throws {ImageError}

@@ -56,7 +56,7 @@ function peFormat(image: Uint8Array): string | undefined {
     : "a Windows program";
 }
 
-/** Whether a file is a boot sector with more behind it, which real firmware leaves on the disk. */
+/** Whether a file is a boot sector with more sectors, which real firmware would not load. */
 export function isDiskImage(image: Uint8Array): boolean {
   return image.length > BOOT_SECTOR_BYTES && image[510] === 0x55 && image[511] === 0xaa;
 }

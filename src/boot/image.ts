@@ -14,7 +14,7 @@ export interface Remedy {
    * `entry`, `commandLine`, `decompress`: change it or leave it out.
    */
   readonly option: "memory" | "boot" | "entry" | "commandLine" | "decompress";
-  /** What to set it to, where there is only one choice. */
+  /** The value to set, if there is only one choice. */
   readonly value?: string;
 }
 
@@ -22,7 +22,7 @@ export interface Remedy {
 export class ImageError extends Error {
   /** Its name. */
   override readonly name = "ImageError";
-  /** What would help, where one thing would. */
+  /** The remedy, if there is one. */
   readonly remedy: Remedy | undefined;
 
   /**

@@ -17,7 +17,7 @@ const FOUR_GIB = 1n << 32n;
 
 /**
  * Puts the protected-mode code of a bzImage at its preferred address, or else at
- * 1 MiB, with the memory behind it that it needs to start.
+ * 1 MiB, with the memory after it that it needs to start.
  *
  * @throws {ImageError}
  */

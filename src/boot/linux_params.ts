@@ -67,7 +67,7 @@ export function videoMode(commandLine = ""): number {
 }
 
 /**
- * The value of `mem=`, where memory ends for the kernel, in bytes. Loaders heed it, too.
+ * The value of `mem=`, where memory ends for the kernel, in bytes. Loaders respect it, too.
  *
  * @returns `undefined` where it is not given
  */
@@ -129,7 +129,7 @@ function joined(modules: readonly BootModule[]): Uint8Array {
   return bytes;
 }
 
-/** What a kernel is handed, in guest memory. */
+/** The addresses and sizes of a kernel's inputs in guest memory. */
 export interface HandedOver {
   /** The setup header's fields that point to it. */
   readonly values: HeaderValues;

@@ -12,20 +12,20 @@ import type { BootModule, BootOptions, Placement } from "./plan.ts";
 
 /** Modules stay out of the PC's low megabyte. */
 const HIGH_MEMORY = 0x10_0000n;
-/** The longest string, with the zero behind it; a longer one is taken for a mistake. */
+/** The longest string, with its terminating zero; a longer one is taken for a mistake. */
 const MAX_STRING_BYTES = 4096;
 
 /** A module in guest memory. */
 export interface PlacedModule {
   /** Its first byte. */
   readonly start: bigint;
-  /** The address behind its last byte. */
+  /** The address after its last byte. */
   readonly end: bigint;
   /** Its name and arguments, zero-terminated. */
   readonly text: Uint8Array;
 }
 
-/** Puts modules behind the kernel, each starting on a page of its own. @throws {ImageError} */
+/** Places modules after the kernel, each on its own pages. @throws {ImageError} */
 export function placeModules(
   placement: Placement,
   modules: readonly BootModule[] = [],
@@ -39,7 +39,7 @@ export function placeModules(
 }
 
 /**
- * The next module's address: behind everything below 4 GiB, above the low megabyte.
+ * The next module's address: after everything below 4 GiB, above the low megabyte.
  *
  * @param alignment a power of two up to 4096; default 4096
  */
@@ -60,7 +60,7 @@ export function commandLineString(
  * A zero-terminated string for the guest, in UTF-8.
  *
  * @param what what errors call it
- * @param maxBytes with the zero behind it
+ * @param maxBytes with the terminating zero
  * @throws {ImageError} when it is too long, or contains a zero
  */
 export function guestString(

@@ -1,5 +1,5 @@
 /**
- * Multiboot 2 kernels (specification version 2.0): finds the header, heeds its tags
+ * Multiboot 2 kernels (specification version 2.0): finds the header, follows its tags
  * and loads the kernel; multiboot2_info.ts has the boot information.
  *
  * @module

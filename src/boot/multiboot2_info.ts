@@ -41,7 +41,7 @@ export interface Information {
   readonly loadedAt: bigint | undefined;
 }
 
-/** Puts the information in place, behind the other tables. @throws {ImageError} */
+/** Puts the information in place, after the other tables. @throws {ImageError} */
 export function putInformation(
   placement: Placement,
   { modules, options, sections, loadedAt }: Information,

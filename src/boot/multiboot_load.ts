@@ -30,7 +30,7 @@ export interface LoadAddresses {
   readonly loadAddress: bigint;
   /** 0: the whole file. */
   readonly loadEnd: bigint;
-  /** 0: no zeros behind the image. */
+  /** 0: no zeros after the image. */
   readonly bssEnd: bigint;
 }
 

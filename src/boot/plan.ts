@@ -48,7 +48,7 @@ export interface BootModule {
   readonly arguments?: string;
 }
 
-/** What to boot an image with. */
+/** The options of a boot. */
 export interface BootOptions extends FirmwareOptions {
   /** Guest RAM, in ascending order. */
   readonly ram: readonly RamRange[];
@@ -73,7 +73,7 @@ export interface Segment {
   readonly name: string;
   readonly gpa: bigint;
   readonly bytes: Uint8Array;
-  /** How much memory it takes: `bytes` and zeros behind them. */
+  /** How much memory it takes: `bytes` and zeros after them. */
   readonly sizeBytes: number;
 }
 
@@ -144,7 +144,7 @@ export interface BootPlan {
   /** The memory map in ascending order, with the tables and all reserved ranges. */
   readonly memoryMap: readonly MemoryMapEntry[];
   readonly facts: readonly Fact[];
-  /** What the image asks for and does not get. */
+  /** Requests of the image that are not met. */
   readonly warnings: readonly string[];
   /** Options that were given and have no meaning for the image. */
   readonly unused: readonly UnusedOption[];
@@ -189,7 +189,7 @@ export class Placement {
   /**
    * Puts bytes at an address.
    *
-   * @param sizeBytes the memory that it takes, zeros behind the bytes
+   * @param sizeBytes the memory that it takes, zeros after the bytes
    * @throws {ImageError} when that memory is not RAM or not free
    */
   put(name: string, gpa: bigint, bytes: Uint8Array, sizeBytes = bytes.length): void {
@@ -203,7 +203,7 @@ export class Placement {
    * Puts a part of the image at an address. Its zeros may lie over another part's
    * bytes, which stay, and the whole over the firmware's data in reserved memory.
    *
-   * @param sizeBytes the memory that it takes, zeros behind the bytes
+   * @param sizeBytes the memory that it takes, zeros after the bytes
    * @throws {ImageError} when that memory is not RAM, or bytes differ where parts overlap
    */
   putImage(name: string, gpa: bigint, bytes: Uint8Array, sizeBytes = bytes.length): void {
@@ -301,7 +301,7 @@ export class Placement {
   }
 
   /**
-   * The first page boundary behind everything that lies below 4 GiB.
+   * The first page boundary after everything that lies below 4 GiB.
    *
    * @param alignment a power of two, or 0 for none; default: a page
    */

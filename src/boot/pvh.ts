@@ -80,7 +80,7 @@ export function planPvh(image: Uint8Array, options: BootOptions): BootPlan {
   };
 }
 
-/** Puts `hvm_start_info` and all that it points to in place, behind the other tables. */
+/** Puts `hvm_start_info` and all that it points to in place, after the other tables. */
 function putStartInfo(
   placement: Placement,
   modules: readonly PlacedModule[],

@@ -8,13 +8,13 @@
 import { inspectHost } from "../host/report.ts";
 import { type CapabilityUser, type KvmCause, KvmUnavailableError } from "../kvm/unavailable.ts";
 
-/** What is wrong and what helps, each one clause. */
+/** A problem and its remedy, each one clause. */
 export interface Advice {
   readonly problem: string;
   readonly remedy: string;
 }
 
-/** The error with what helps on this very host, where no guest runs on it at all. */
+/** The error with this host's remedy, if no guest can run on it at all. */
 export function explainUnavailable(
   error: KvmUnavailableError,
   kvmPath?: string,

@@ -42,7 +42,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
 /**
  * Runs a command line. Commands are loaded when they are needed.
  *
- * @param args the arguments behind the program's name
+ * @param args the arguments after the program's name
  * @returns the exit code
  */
 export async function main(args: readonly string[]): Promise<number> {

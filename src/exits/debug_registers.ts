@@ -1,5 +1,5 @@
 /**
- * The debug registers DR6 (what happened) and DR7 (what is armed) in words,
+ * The debug registers DR6 (what happened) and DR7 (what is armed) as text,
  * for KVM_EXIT_DEBUG.
  * Source: SDM volume 3B, "Debug Status Register (DR6)" and "Debug Control Register
  * (DR7)".

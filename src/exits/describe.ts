@@ -38,9 +38,9 @@ import { hardwareReasonName } from "./vmx_reasons.ts";
 /** A field of a payload. */
 export interface PayloadField<E> {
   readonly shape: Shape<unknown>;
-  /** What the record has; `undefined` where it has none. */
+  /** The value in the record; `undefined` for none. */
   readonly json: (exit: E) => Json | undefined;
-  /** What the line has; "" for nothing. */
+  /** The text in the line; "" for none. */
   readonly text: (exit: E, key: string) => string;
 }
 

@@ -12,7 +12,7 @@ import type { KVM_EXIT } from "../../ffi/kvm_consts.ts";
 /** The name of an exit reason: `"IO"` for `KVM_EXIT_IO`. */
 export type ExitReasonName = keyof typeof KVM_EXIT;
 
-/** What every exit has. */
+/** The fields of every exit. */
 export interface ExitCommon<R extends string> {
   /** The reason's name. */
   readonly reason: R;

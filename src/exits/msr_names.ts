@@ -205,7 +205,7 @@ const SERIES: readonly (readonly [first: number, count: number, name: string, st
 
 let known: Map<number, string> | undefined;
 
-/** The table, made when it is first asked for: most runs never do. */
+/** The table, built on first use: most runs need none. */
 function names(): Map<number, string> {
   if (known) return known;
   known = new Map<number, string>();

@@ -12,7 +12,7 @@ export interface ExceptionVector {
   readonly vector: number;
   /** The manuals' mnemonic, such as `#PF`; empty for vector 9, which has none. */
   readonly mnemonic: string;
-  /** What it is, in words. */
+  /** Its name in the manuals. */
   readonly name: string;
   /** Whether delivery pushes an error code. */
   readonly hasErrorCode: boolean;

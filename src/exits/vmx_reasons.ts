@@ -40,7 +40,7 @@ const SVM_RUNS: Readonly<Record<number, string>> = {
   0x400: "NPF AVIC_INCOMPLETE_IPI AVIC_UNACCELERATED_ACCESS VMGEXIT",
 };
 
-/** VM-instruction error numbers, in words. */
+/** The texts of VM-instruction error numbers. */
 const VM_INSTRUCTION_ERRORS: Readonly<Record<number, string>> = {
   1: "VMCALL in VMX root operation",
   2: "VMCLEAR: invalid physical address",

@@ -37,7 +37,7 @@ export interface Candidate {
    * `walk`, if page walks write, as with nested paging they do.
    */
   readonly speculative?: "exception" | "walk";
-  /** The state in words. */
+  /** The state as text. */
   readonly state: string;
   /** The page-table entries that led there. */
   readonly walk: readonly WalkStep[];

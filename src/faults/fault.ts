@@ -15,14 +15,14 @@ import type { Candidate, GuestAccess } from "./candidate.ts";
  */
 export type FaultShape = "annotated" | "unannotated" | "disguised";
 
-/** What a disguised fault came as. */
+/** The exit that a disguised fault came as. */
 export type Disguise = "mmio" | "emulation" | "shutdown" | "stall";
 
 /** A guest access to memory that the host cannot provide. */
 export interface MemoryFault {
   /** Whether KVM annotated it, gave no address, or came out with something else. */
   readonly shape: FaultShape;
-  /** What a disguised fault came as. */
+  /** The exit that a disguised fault came as. */
   readonly disguise?: Disguise;
   /** The errno of `KVM_RUN`, 0 if it returned none. */
   readonly errno: number;
@@ -44,7 +44,7 @@ export interface MemoryFault {
   readonly locatedBy: string;
   /** The memory slot's number. */
   readonly slot?: number;
-  /** The host memory's state in words. */
+  /** The host memory's state as text. */
   readonly hostState: string;
   /** The instruction, if it could be decoded. */
   readonly instruction?: string;

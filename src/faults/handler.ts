@@ -297,8 +297,8 @@ export class FaultHandler {
   }
 
   /**
-   * Adds to an access that KVM reported as MMIO what only its instruction tells: the text, the
-   * linear address, every access that it makes. To resolve it none of that was needed.
+   * Adds to an access that KVM reported as MMIO the facts that only its instruction has: the text, the
+   * linear address, every access that it makes. Resolving it needs none of these.
    */
   #locateMmio(fault: MemoryFault, state: CpuState): MemoryFault {
     const passed = this.#beforeStore(fault, state);
@@ -331,7 +331,7 @@ function callbackResolver(ask: (fault: MemoryFault) => FaultAction | undefined):
   };
 }
 
-/** What is known of a fault's place. */
+/** A fault's place, as far as it is known. */
 interface Known extends Pick<MemoryFault, "sizeBytes" | "access" | "locatedBy"> {
   readonly gpa: bigint | undefined;
   readonly private?: boolean;

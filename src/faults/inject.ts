@@ -26,7 +26,7 @@ const PF = { present: 1, write: 2, user: 4, fetch: 16 } as const;
  * @param state the registers at the fault
  */
 export function injectFault(vcpu: Vcpu, fault: MemoryFault, state: CpuState): void {
-  // One instruction may have more to do, such as the write behind a read, before it is done with.
+  // An instruction may have more parts to finish, such as the write after a read.
   for (let part = 0; part < MAX_PARTS && vcpu.cycle.completePending() === RunResult.exit; part++);
   const { regs, sregs } = state;
   vcpu.setRegs(regs);

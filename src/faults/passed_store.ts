@@ -1,6 +1,6 @@
 /**
  * Finds the store that KVM has already stepped past: when its instruction emulator
- * exits with MMIO for a store, RIP is behind the instruction that faulted, and the
+ * exits with MMIO for a store, RIP is past the instruction that faulted, and the
  * registers are as it left them.
  *
  * @module
@@ -40,7 +40,7 @@ export interface HandedStore {
  *
  * Of several instructions that may end at RIP, the bytes stored rule some out.
  *
- * @returns `undefined` if there is none: RIP is not behind a store
+ * @returns `undefined` if there is none: RIP is not past a store
  */
 export function findPassedStore(
   cpu: CpuState,

@@ -46,7 +46,7 @@ interface LazyState {
   readonly present: Uint8Array;
   /** What is supplied at once, at least: whole units from the hole's start. */
   readonly unitPages: number;
-  /** The page behind the last chunk: a touch there continues a sequence. */
+  /** The page after the last chunk: a touch there continues a sequence. */
   next: number;
   chunkPages: number;
 }

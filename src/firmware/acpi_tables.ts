@@ -305,7 +305,7 @@ export function acpiTables(gpa: number, cpus: number): FirmwareTable[] {
     return at;
   };
   const facs = add(
-    "FACS", // right behind the RSDP: it must be 64-byte aligned
+    "FACS", // right after the RSDP: it must be 64-byte aligned
     encode(FACS, { signature: ascii("FACS"), length: FACS.size, version: 2 }),
   );
   const described = add("DSDT", dsdt());

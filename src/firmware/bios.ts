@@ -24,7 +24,7 @@ const CODE =
   "0e1f6bf31481c6ca01b91400fcf3a41f5f5e66b91400000066b850414d53432e3b1ec8010f8295fe6631dbe9" +
   "8ffe0000000000d0";
 
-/** In the BIOS area, behind the other tables and clear of the reset vector. */
+/** In the BIOS area, after the other tables and clear of the reset vector. */
 export const BIOS_GPA = 0xf_e000;
 const BIOS_SEGMENT = BIOS_GPA >> 4;
 const VECTORS = 256;

@@ -1,5 +1,5 @@
 /**
- * What firmware leaves in guest memory, as pieces: bytes with a name and a place.
+ * The pieces that firmware puts into guest memory: bytes with a name and a place.
  * ACPI, MP table and BIOS are made of them; the machine and the loaders put them
  * into memory.
  *
@@ -31,7 +31,7 @@ export function checksum(bytes: Uint8Array): number {
   return -sum & 0xff;
 }
 
-/** Text in a table: signatures and names, without a zero behind them. */
+/** Text in a table: signatures and names, without a terminating zero. */
 export function ascii(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }

@@ -31,7 +31,7 @@ export const FW_CFG = {
 
 /** From here on, bits of a selector have other meanings: write mode, architecture. */
 const SELECTORS_END = 0x4000;
-/** A file's name with the NUL behind it. */
+/** A file's name with its terminating NUL. */
 const NAME_BYTES = 56;
 const DIRECTORY_ENTRY_BYTES = 64;
 /** ID bits: the port interface, DMA. */
@@ -56,7 +56,7 @@ export interface FwCfgPiece {
   readonly data?: number;
 }
 
-/** What the items are made from. */
+/** The sources of the items. */
 export interface FwCfgContent {
   readonly cpus: number;
   /** All RAM, in bytes. */
@@ -90,7 +90,7 @@ export class FwCfgError extends Error {
  *   commandLine: "",
  *   files: [{ name: "opt/answer", bytes: new Uint8Array([42]) }],
  * });
- * console.log(items.get(0x21)); // Uint8Array [42]: behind etc/e820
+ * console.log(items.get(0x21)); // Uint8Array [42]: after etc/e820
  * ```
  */
 export function fwCfgItems(content: FwCfgContent): Map<number, Uint8Array> {

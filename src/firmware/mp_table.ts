@@ -1,6 +1,6 @@
 /**
  * The MP table, for kernels without ACPI: the floating pointer structure and the
- * configuration table behind it (Intel MultiProcessor Specification 1.4,
+ * configuration table after it (Intel MultiProcessor Specification 1.4,
  * chapter 4).
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * What a PC's firmware leaves in memory for the kernel: the ACPI and MP tables in
+ * The tables that a PC's firmware puts into memory for the kernel: ACPI and MP tables in
  * the BIOS area below 1 MiB, which the memory map reserves. The machine puts them
  * into memory before the image.
  *
@@ -12,7 +12,7 @@ import type { FirmwareTable } from "./firmware_table.ts";
 import { type MemoryMapEntry, MemoryType } from "./memory_map.ts";
 import { mpTable } from "./mp_table.ts";
 
-/** The RSDP, and the other ACPI tables behind it. */
+/** The RSDP, followed by the other ACPI tables. */
 export const RSDP_GPA = 0xf_0000;
 /** The MP floating pointer structure. */
 export const MP_POINTER_GPA = 0xf_8000;

@@ -1,5 +1,5 @@
 /**
- * What some KVMs do otherwise than a processor: tiny guests try it out.
+ * Where some KVMs differ from a processor: tiny guests try it out.
  *
  * @module
  */
@@ -69,7 +69,7 @@ function tryPaging(cr3: number, cr4: number, kvmPath: string | undefined): Pagin
 }
 
 /**
- * The guest, with a page directory and PAE's page-directory-pointer table in the pages behind it.
+ * The guest, with a page directory and PAE's page-directory-pointer table in the pages after it.
  *
  *     mov eax, CR3
  *     mov cr3, eax

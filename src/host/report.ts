@@ -73,7 +73,7 @@ export interface HostReport {
   readonly problem?: string;
   /** Where they do not: the remedy. */
   readonly remedy?: string;
-  /** Where they do not because of what was asked for: what that was. */
+  /** If guests do not run because of a request: that request. */
   readonly reason?: KvmCause;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The names of what a KVM may or may not be able to do.
+ * The names of KVM's capabilities.
  *
  * @module
  */

@@ -46,7 +46,7 @@ export function emptyCounted<L extends Layout>(
   return bytes;
 }
 
-/** Lays entries out behind a header that counts them. */
+/** Lays entries out after a header that counts them. */
 export function encodeCounted<L extends Layout>(
   shape: Counted<L>,
   entries: readonly PartialStruct<L>[],

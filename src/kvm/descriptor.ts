@@ -53,7 +53,7 @@ export class Descriptor implements Disposable {
     return this.#fd < 0;
   }
 
-  /** What is to be undone before the descriptor is closed. */
+  /** The objects to dispose before the descriptor is closed. */
   protected release(): void {}
 
   [Symbol.dispose](): void {

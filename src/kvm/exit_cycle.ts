@@ -57,7 +57,7 @@ export interface ExitPagePlace {
  * ```
  */
 export class ExitCycle {
-  /** What the vCPU came out with last. */
+  /** The result of the last run. */
   result: RunResult = RunResult.interrupted;
   /** The errno of the last run that did not return an exit. */
   errno = 0;

@@ -39,7 +39,7 @@ const HYPERCALL = KVM_RUN_HYPERCALL.fields;
 /** The size of `kvm_run.mmio.data`. */
 const MMIO_BYTES = 8;
 
-/** What answers port accesses: a bus, or what stands for one. */
+/** Answers port accesses: a bus, or a stand-in for one. */
 export interface PortTarget<Owner> {
   /** The guest reads. @returns the value, of `sizeBytes` bytes */
   read(port: number, sizeBytes: number): number;
@@ -49,7 +49,7 @@ export interface PortTarget<Owner> {
   write(port: number, sizeBytes: number, value: number): Owner | undefined;
 }
 
-/** What answers MMIO accesses: a bus. */
+/** Answers MMIO accesses: a bus. */
 export interface MmioTarget<Owner> {
   /** The guest reads: fills `data`. @returns whose GPA it was */
   read(gpa: number, data: Uint8Array): Owner | undefined;
@@ -81,7 +81,7 @@ export class ExitPage {
   readonly #words: Uint32Array;
   readonly #view: DataView;
 
-  /** @param bytes `struct kvm_run` and the page of port data behind it */
+  /** @param bytes `struct kvm_run` and the page of port data after it */
   constructor(bytes: Uint8Array<ArrayBuffer>) {
     const { buffer, byteOffset, byteLength } = bytes;
     this.#bytes = bytes;
@@ -107,7 +107,7 @@ export class ExitPage {
   }
 
   /**
-   * R2: makes the reason read UNKNOWN, unless an immediate exit was asked for: older kernels
+   * R2: makes the reason read UNKNOWN, unless an immediate exit was requested: older kernels
    * leave the previous reason where a fault has no annotation.
    */
   forgetReason(): void {

@@ -37,7 +37,7 @@ export function takeKick(): boolean {
 }
 
 /**
- * The signal mask for a vCPU in the guest: as outside, but for alarms, kicks and input.
+ * The signal mask for a vCPU in the guest: as outside, except for alarms, kicks and input.
  *
  * @param outer the thread's mask without them: the kernel's sigset_t, bit n-1 for signal n
  */

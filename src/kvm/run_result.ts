@@ -18,7 +18,7 @@ export const RunResult = {
   annotatedFault: 1,
   /** EFAULT or EHWPOISON, and KVM says no more: no payload is valid. */
   unannotatedFault: 2,
-  /** EINTR: a signal, or the immediate exit that was asked for. Not a guest exit. */
+  /** EINTR: a signal, or a requested immediate exit. Not a guest exit. */
   interrupted: 3,
   /** EAGAIN: the vCPU is not runnable yet. Not a guest exit; run it again. */
   notRunnable: 4,

@@ -6,7 +6,7 @@
 
 import type { SystemError } from "../../ffi/libc.ts";
 
-/** What a caller asked for and could change, for its user interface to name. */
+/** The request that cannot be met, for the caller's user interface to name. */
 export type KvmCause =
   /** A path that is not a KVM device. */
   | { readonly kind: "device" }
@@ -105,7 +105,7 @@ export function tooManyVcpus(wanted: number, most: number): KvmUnavailableError 
   );
 }
 
-/** A capability that something asked for and this KVM lacks. */
+/** A needed capability that this KVM lacks. */
 export function missingCapability(
   name: string,
   neededBy: CapabilityUser,

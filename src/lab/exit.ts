@@ -29,7 +29,7 @@ export interface Answerable<T> {
   /** Whether it was answered. */
   readonly answered: boolean;
   /**
-   * The instruction that exited, at its own RIP, although KVM's `rip` may already be behind it;
+   * The instruction that exited, at its own RIP, although KVM's `rip` may already be past it;
    * after a single step, the next instruction. Decoded on first use. `undefined` if its bytes
    * cannot be read.
    *

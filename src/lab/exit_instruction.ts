@@ -1,6 +1,6 @@
 /**
  * Finds the instruction that exited. KVM leaves RIP at an instruction that needs a reply, and
- * behind a HLT and the stores that its instruction emulator made. After an OUT, RIP is behind
+ * past a HLT and the stores that its instruction emulator made. After an OUT, RIP is past
  * it if the emulator ran it, and at it otherwise.
  *
  * @module
@@ -159,7 +159,7 @@ function integer(bytes: Uint8Array): bigint {
 
 const passing = new Map<Bitness, boolean>();
 
-/** Whether this host's KVM leaves RIP behind an OUT, tried once for each mode. */
+/** Whether this host's KVM leaves RIP past an OUT, tried once for each mode. */
 function passesOut(bitness: Bitness): boolean {
   const known = passing.get(bitness);
   if (known !== undefined) return known;

@@ -139,7 +139,7 @@ export class MemoryView implements AddressSpace {
     const start = toAddress("cString", address);
     const most = checkSize("cString", maxBytes);
     const text: number[] = [];
-    // By pages: what lies behind the NUL need not be memory.
+    // By pages: memory may end after the NUL.
     while (text.length < most) {
       const at = start + BigInt(text.length);
       const piece = this.#bytes.read(

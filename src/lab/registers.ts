@@ -123,7 +123,7 @@ export class LiveState<T extends object> {
   readonly view: T;
   readonly #shape: StateShape<T>;
   readonly #vcpu: () => Vcpu;
-  /** What was written and takes effect when the instruction is finished. */
+  /** Writes that take effect when the instruction is finished. */
   #written: Partial<T> = {};
 
   /** @param vcpu gives KVM's vCPU, which may change */
@@ -171,7 +171,7 @@ interface RegisterFile {
   readonly strideBytes: number;
 }
 
-/** Registers that lie one behind the other. */
+/** Registers that lie next to each other. */
 function registerFile(bytes: Uint8Array, { count, sizeBytes, strideBytes }: RegisterFile) {
   return Array.from({ length: count }, (_, i) => {
     const at = i * strideBytes;

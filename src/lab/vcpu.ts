@@ -133,9 +133,9 @@ export interface GuestVcpu {
   exception(vector: number, errorCode?: number): void;
 }
 
-/** What a vCPU needs of its machine. */
+/** The parts of the machine that a vCPU uses. */
 export interface VcpuHost {
-  /** What its exits are served with. */
+  /** The means to serve its exits. */
   readonly context: RunContext;
   readonly debug: GuestDebug;
   /** Sends a message to a vCPU's local APIC; `undefined` on a machine without. */
@@ -180,7 +180,7 @@ export class LiveVcpu implements GuestVcpu {
     for (const state of this.#states) state.forget();
   }
 
-  /** What its exits are served with. */
+  /** The means to serve its exits. */
   get context(): RunContext {
     return this.#host.context;
   }
@@ -245,7 +245,7 @@ export class LiveVcpu implements GuestVcpu {
     vcpu.cycle.whenFinal(() => this.#debug.apply(linearRip(vcpu.regs(), vcpu.sregs())));
   }
 
-  /** Whether its exit is only KVM's step past a breakpoint, which no program asked for. */
+  /** Whether its exit is only KVM's step past a breakpoint, not one of the program's. */
   get isStepOver(): boolean {
     const { page } = this.context.vcpu;
     return page.reason === KVM_EXIT.DEBUG && this.#debug.isStepOver(decodeExit(page) as DebugExit);

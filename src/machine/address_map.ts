@@ -1,5 +1,5 @@
 /**
- * What is where on a machine: every port and every GPA that a device answers
+ * The machine's address map: every port and every GPA that a device answers
  * at, in one table. Devices are plugged in by it, and the documentation shows it.
  *
  * @module

@@ -42,7 +42,7 @@ export class GuestDebug {
   /**
    * @param isHltExit whether HLT is an exit (without an in-kernel irqchip): HLT is not stepped
    *   then, since KVM's instruction emulator reports the step in place of the halt and runs on
-   *   behind it
+   *   past it
    * @throws {RangeError} when there are more breakpoints than registers
    */
   constructor(vcpu: Vcpu, options: DebugOptions, memory: GuestMemory, isHltExit = false) {
@@ -65,7 +65,7 @@ export class GuestDebug {
 
   /**
    * Starts debugging. To be called when the registers are set: KVM keeps a step
-   * only as long as RIP stays where it was asked for.
+   * only while RIP stays where it was at the request.
    *
    * @param pc the linear address of the next instruction
    */
@@ -82,7 +82,7 @@ export class GuestDebug {
     return undefined;
   }
 
-  /** Whether a debug exit is only the step past a breakpoint, which no one asked for. */
+  /** Whether a debug exit is only the step past a breakpoint, not a requested one. */
   isStepOver({ dr6 }: DebugExit): boolean {
     return this.#steppingOver && !this.#options.singleStep && (dr6 & DR6_SINGLE_STEP) !== 0n;
   }

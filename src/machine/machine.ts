@@ -53,7 +53,7 @@ import { UnclaimedAccesses, type UnclaimedListener, type UnclaimedPolicy } from 
 /** `bare`: no interrupt controller, HLT ends the run. `pc`: in-kernel irqchip and PIT. */
 export type MachineType = "bare" | "pc";
 
-/** What a machine is to be. */
+/** The options of a machine. */
 export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
   /** Guest RAM in bytes, a multiple of 4096. */
   readonly memoryBytes: number;
@@ -104,7 +104,7 @@ export interface VirtualMachineOptions extends DebugOptions, FaultOptions {
 
 /**
  * Where KVM on Intel processors keeps what it needs for real mode: outside RAM,
- * behind the identity map, which KVM puts at 0xfffbc000 unless told otherwise.
+ * after the identity map, which KVM puts at 0xfffbc000 by default.
  */
 const TSS_GPA = 0xfffb_d000;
 /** How a machine is run. */
@@ -329,7 +329,7 @@ export class VirtualMachine implements Disposable {
     }
   }
 
-  /** What each vCPU's exits are served with. What belongs to the machine is one for all of them. */
+  /** Makes the run contexts, one for each vCPU; they share the machine's parts. */
   #makeContexts(vcpus: readonly Vcpu[], options: VirtualMachineOptions): RunContext[] {
     const { statistics, memory, ports, mmio } = this;
     const builtin = [

@@ -19,7 +19,7 @@ export type Outcome = Ending & {
   readonly cpu?: number;
 };
 
-/** Why a run ended, but for the vCPU. */
+/** Why a run ended, without the vCPU. */
 export type Ending =
   | { readonly kind: "halt" }
   | { readonly kind: "power_off" }
@@ -64,7 +64,7 @@ export type Ending =
 export type OutcomeKind = Outcome["kind"];
 
 /**
- * The process exit code of an outcome: even, but for a guest's own choice by the
+ * The process exit code of an outcome: even, except for a guest's own choice by the
  * debug-exit port, which is always odd.
  */
 export function exitCodeOf(outcome: Outcome): number {
@@ -93,9 +93,9 @@ function at(rip: bigint | undefined): string {
 }
 
 /**
- * An outcome in words.
+ * An outcome as text.
  *
- * @param ending other words for all but the vCPU
+ * @param ending another text for all but the vCPU
  */
 export function describeOutcome(
   outcome: Outcome,

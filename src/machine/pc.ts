@@ -49,7 +49,7 @@ const FIRMWARE_PICS = [
 /** A channel of the PIT at its slowest, 18.2 Hz: rate generator, low byte then high byte. */
 const TICKING = { count: 0x1_0000, mode: 2, rw_mode: 3, gate: 1 } as const;
 
-/** What fw_cfg tells of a kernel that was loaded, by the names of its segments. */
+/** The facts of a loaded kernel in fw_cfg, by the names of its segments. */
 const HANDED_OVER: Readonly<Record<string, Omit<FwCfgPiece, "gpa" | "bytes">>> = {
   "Linux kernel": {
     address: FW_CFG.KERNEL_ADDR,
@@ -60,7 +60,7 @@ const HANDED_OVER: Readonly<Record<string, Omit<FwCfgPiece, "gpa" | "bytes">>> =
   "command line": { address: FW_CFG.CMDLINE_ADDR },
 };
 
-/** What the PC's devices need to know. */
+/** The options of the PC's devices. */
 export interface PcOptions {
   readonly cpus: number;
   readonly memory: GuestMemory;

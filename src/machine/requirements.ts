@@ -1,5 +1,5 @@
 /**
- * What a machine needs of its host, looked for before anything is made of it.
+ * The machine's requirements of its host, checked before anything is created.
  *
  * @module
  */

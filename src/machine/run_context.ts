@@ -1,6 +1,6 @@
 /**
- * What the run loop works with: all that one vCPU's exits are served with, and what the
- * vCPUs of a machine have in common.
+ * The run loop's context: everything that serves one vCPU's exits, and the part that the
+ * vCPUs of a machine share.
  *
  * @module
  */
@@ -44,7 +44,7 @@ export type Next = "continue" | "wait" | "stop";
 /** Serves what a vCPU came out of the guest with. */
 export type ServeExit = (context: RunContext) => Next;
 
-/** What the vCPUs of a machine have in common. */
+/** The parts that the vCPUs of a machine share. */
 export interface RunControl {
   /** How the run ended or is to end: set by an exit, a device, the output. The first one counts. */
   outcome: Outcome | undefined;

@@ -1,5 +1,5 @@
 /**
- * What a run is made of: exits by reason, port and GPA, and the time spent in
+ * The statistics of a run: exits by reason, port and GPA, and the time spent in
  * the guest and outside.
  *
  * @module
@@ -15,7 +15,7 @@ const MAX_GPAS = 4096;
 
 /**
  * Counters of one vCPU's run. Counting by reason always works; the rest costs
- * time for each exit and is done only where asked for.
+ * time for each exit and is done only on request.
  */
 export class RunStatistics {
   /** All exits. */

@@ -354,7 +354,7 @@ export class GuestMemory implements Disposable {
   }
 }
 
-/** The host memory's state in words, for holes where the kind says it. */
+/** The host memory's state as text, by the kind of the hole. */
 const HOLE_STATES: Partial<Record<HoleKind, string>> = {
   none: "PROT_NONE",
   unmapped: "unmapped",

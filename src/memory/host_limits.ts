@@ -1,5 +1,5 @@
 /**
- * What the host has no more of, when it refuses memory.
+ * Names the resource that the host has run out of when it refuses memory.
  *
  * @module
  */

@@ -15,7 +15,7 @@ import { PAGE_BYTES } from "../pages.ts";
 export interface HostPageState {
   /** Whether the access would work. */
   readonly usable: boolean;
-  /** The state in words: `PROT_NONE`, `unmapped`, `past the end of its file`. */
+  /** The state as text: `PROT_NONE`, `unmapped`, `past the end of its file`. */
   readonly text: string;
 }
 
@@ -30,7 +30,7 @@ const USABLE: HostPageState = { usable: true, text: "mapped" };
  * for a write copied back onto itself.
  *
  * @param hva a page-aligned host virtual address
- * @param known the state in words if it is bad; else the process's memory map is asked
+ * @param known the state as text if it is bad; else it is read from the process's memory map
  */
 export function probeHostPage(hva: bigint, forWrite: boolean, known?: string): HostPageState {
   const advice = forWrite ? MADV.POPULATE_WRITE : MADV.POPULATE_READ;
@@ -50,7 +50,7 @@ function probeByCopy(hva: bigint, forWrite: boolean): boolean {
 /** The longest memory map that is read. */
 const MAX_MAPS_BYTES = 16 << 20;
 
-/** An address's state in words, by the process's memory map. */
+/** An address's state as text, by the process's memory map. */
 function describeMapping(hva: bigint): string {
   const maps = readHostFile("/proc/self/maps", MAX_MAPS_BYTES);
   for (const line of new TextDecoder().decode(maps).split("\n")) {

@@ -50,7 +50,7 @@ export interface Rows {
   readonly tables: Tables;
 }
 
-/** What columns point into. The first entry of each but `reasons` stands for none. */
+/** The tables that columns point into. The first entry of each but `reasons` means none. */
 export interface Tables {
   readonly reasons: readonly Reason[];
   readonly rips: readonly bigint[];

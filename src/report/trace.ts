@@ -26,7 +26,7 @@ export interface Trace {
   readonly begin: BeginRecord | undefined;
   readonly outcome: OutcomeRecord | undefined;
   readonly warnings: readonly string[];
-  /** What a reader should know about the trace itself. */
+  /** Remarks about the trace itself. */
   readonly remarks: readonly string[];
 }
 

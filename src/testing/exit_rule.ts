@@ -138,7 +138,7 @@ export interface ExitFailure {
   readonly actual: string;
 }
 
-/** Bounds in words. */
+/** Bounds as text. */
 export function boundsText({ min, max }: Bounds): string {
   if (min === max) return String(min);
   if (max === Infinity) return `at least ${min}`;

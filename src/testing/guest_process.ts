@@ -26,7 +26,7 @@ const GRACE_MS = 10_000;
 
 /** What is run. */
 export interface GuestOptions {
-  /** Arguments behind `run`. */
+  /** Arguments after `run`. */
   readonly args: readonly string[];
   readonly folder: string;
   readonly stdin?: string | undefined;

@@ -10,7 +10,7 @@ import { outputFailures } from "./output_check.ts";
 import { type Failure, lastWords, type ProcessResult, type Verdict } from "./run_result.ts";
 import type { Expectations, TestCase } from "./test_case.ts";
 
-/** What a process left behind. */
+/** The results of a finished process. */
 export interface Evidence {
   readonly process: ProcessResult;
   /** The watches of the test's rules for exits, in their order. */

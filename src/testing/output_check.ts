@@ -92,7 +92,7 @@ function decode(bytes: Bytes): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
-/** A text in quotes, of which the end is shown where it is long: that is where things went wrong. */
+/** A text in quotes, of which the end is shown if it is long: errors are there. */
 function shorten(text: string): string {
   return text.length <= SHOWN ? quoted(text) : `...${quoted(text.slice(-SHOWN))}`;
 }

@@ -1,6 +1,6 @@
 /**
- * A thread that looks for patterns: the main module of its Worker. It can be ended in the midst of
- * one that backtracks without end.
+ * A thread that matches patterns: the main module of its Worker. It can be killed while a pattern
+ * backtracks without end.
  *
  * @module
  */

@@ -1,11 +1,11 @@
 /**
- * Looks for patterns in an output. What a guest prints decides how long that takes, so that a thread
- * does it which can be ended.
+ * Matches patterns against an output. The guest's output decides how long that takes, so it is done
+ * in a thread that can be killed.
  *
  * @module
  */
 
-/** What the thread is asked. */
+/** A request to the thread. */
 export interface PatternQuestion {
   readonly pattern: RegExp;
   readonly text: string;

@@ -25,7 +25,7 @@ const SECOND_LOOK_MS = 5000;
 /** The exit code of a run that timed out. */
 const TIMEOUT = 124;
 
-/** What all tests of a suite share. */
+/** Options that all tests of a suite share. */
 export interface TestSurroundings {
   readonly self: SelfCommand;
   /** The program as its user calls it, for commands that repeat a run. */
@@ -37,7 +37,7 @@ export interface TestSurroundings {
   readonly signal: AbortSignal;
 }
 
-/** Which run of which test. */
+/** One run of a test. */
 export interface TestRun {
   readonly test: TestCase;
   readonly run: number;

@@ -1,6 +1,6 @@
 /**
- * Output of a guest made visible: what a terminal would obey, or a reader would not see, becomes
- * characters that show it. Reports pass all text through here that is not their own.
+ * Makes a guest's output safe to print: control and invisible characters become visible ones.
+ * Reports pass all text through here that is not their own.
  *
  * @module
  */

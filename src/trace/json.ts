@@ -69,7 +69,7 @@ function tenths(microseconds: number): number {
   return Math.round(microseconds * 10) / 10;
 }
 
-/** What the record of every exit begins with. */
+/** The first fields of every exit's record. */
 function exitHead({ n, tUs, cpu, guestUs }: Moment, reason: string, code: number): ExitRecord {
   return {
     type: "exit",
@@ -208,7 +208,7 @@ export function outcomeJson(
   return line(record);
 }
 
-/** What an outcome's record has for its kind. */
+/** The fields of an outcome's record for its kind. */
 function outcomeFields(outcome: Outcome): OutcomeFields {
   switch (outcome.kind) {
     case "debug_exit":

@@ -25,7 +25,7 @@ export interface ByteStream {
 export interface OutputFailure {
   /** Its reader closed it: the way `| head` ends, not an error. */
   readonly closed: boolean;
-  /** What and why, for people. */
+  /** The stream and the reason, to print. */
   readonly message: string;
 }
 

@@ -87,7 +87,7 @@ export const BEGIN = named(
 /** What runs, and on which machine. */
 export type BeginRecord = Of<typeof BEGIN>;
 
-/** What every exit's record has. Its payload stands under its reason's name in lower case. */
+/** The fields of every exit's record. Its payload is under its reason's name in lower case. */
 export const EXIT = object({
   type: exactly("exit"),
   v: VERSION,
@@ -329,7 +329,7 @@ export const OUTCOMES = {
   stopped: { code: exitCode("success") },
 } as const satisfies Record<OutcomeKind, OutcomeShape>;
 
-/** What an outcome's record has besides what all have, by its kind. */
+/** The extra fields of an outcome's record, by its kind. */
 export type OutcomeFields = {
   [K in OutcomeKind]:
     & { readonly kind: K }

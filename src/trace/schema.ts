@@ -46,7 +46,7 @@ function outcomeBranch([kind, { about, code, fields, more }]: [string, OutcomeSh
 }
 
 /**
- * The schema of a trace's lines: docs/trace.schema.json, but for its layout.
+ * The schema of a trace's lines: docs/trace.schema.json, except for its layout.
  *
  * @example
  * ```ts

@@ -95,7 +95,7 @@ function top(entries: readonly [number, number][], label: (at: number) => string
   return lines;
 }
 
-/** The last line of a run, in words. */
+/** The last line of a run. */
 export function outcomeText(outcome: Outcome, message = describeOutcome(outcome)): string {
   return `vmexit: ${message}; exit code ${exitCodeOf(outcome)}\n`;
 }

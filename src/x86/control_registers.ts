@@ -1,6 +1,6 @@
 /**
- * The bits of CR0, CR4, EFER and RFLAGS that a machine monitor meets, and these
- * registers in words.
+ * The bits of CR0, CR4, EFER and RFLAGS that a VMM meets, and these
+ * registers as text.
  * Source: SDM volume 3A, "Control Registers" and "System Flags and Fields in the
  * EFLAGS Register"; AMD APM volume 2, section 3.1.7 for EFER's AMD bits.
  *
@@ -104,7 +104,7 @@ function describe(value: bigint, bits: Bits): string {
 }
 
 /**
- * CR0 in words.
+ * CR0 as text.
  *
  * @example
  * ```ts
@@ -117,7 +117,7 @@ export function describeCr0(value: bigint): string {
 }
 
 /**
- * CR4 in words.
+ * CR4 as text.
  *
  * @example
  * ```ts
@@ -130,7 +130,7 @@ export function describeCr4(value: bigint): string {
 }
 
 /**
- * EFER in words.
+ * EFER as text.
  *
  * @example
  * ```ts
@@ -143,7 +143,7 @@ export function describeEfer(value: bigint): string {
 }
 
 /**
- * RFLAGS in words, without the bit that is always 1 and with IOPL as a number
+ * RFLAGS as text, without the bit that is always 1 and with IOPL as a number
  * when it is not 0.
  *
  * @example

@@ -1,6 +1,6 @@
 /**
  * What a vCPU's CPUID instruction answers: KVM's own answers, with this vCPU's
- * place among the others and the features that were asked for.
+ * place among the others and the requested features.
  *
  * The tables are `struct kvm_cpuid2` as KVM reads and writes them.
  *
@@ -38,7 +38,7 @@ export interface CpuidOptions {
 const HEADER_WORDS = 2;
 const ENTRY_WORDS = KVM_CPUID_ENTRY2.size / 4;
 const { fields } = KVM_CPUID_ENTRY2;
-/** Where an entry has what, in words. */
+/** The fields of an entry, as indexes of 32-bit words. */
 const LEAF = fields.function[0] / 4;
 const SUBLEAF = fields.index[0] / 4;
 const FLAGS = fields.flags[0] / 4;
@@ -124,7 +124,7 @@ class CpuidTable {
     return new Uint8Array(this.words.buffer);
   }
 
-  /** Where the entries end, in words. */
+  /** The end of the entries, in 32-bit words. */
   get end(): number {
     return HEADER_WORDS + this.words[0]! * ENTRY_WORDS;
   }
@@ -150,7 +150,7 @@ class CpuidTable {
     }
   }
 
-  /** Puts a subleaf behind the others; EDX is the vCPU's x2APIC id. */
+  /** Puts a subleaf after the others; EDX is the vCPU's x2APIC id. */
   append(leaf: number, subleaf: number, [eax, ebx, ecx, edx]: readonly number[]): void {
     const at = this.end;
     this.words[0]!++;

@@ -134,7 +134,7 @@ type Instruction = import("iced-x86").Instruction;
 
 /** Prefixes before an opcode (SDM volume 2, 2.1.1); REX and vector prefixes are not among them. */
 const LEGACY_PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3];
-/** XOP, EVEX and VEX: opcodes lie several bytes behind. */
+/** XOP, EVEX and VEX: the opcode follows several bytes later. */
 const VECTOR_PREFIXES = [0x8f, 0x62, 0xc4, 0xc5];
 
 /** The vectors of the software interrupts that have no operand. */

@@ -39,7 +39,7 @@ export interface TablePage {
   readonly bytes: Uint8Array;
 }
 
-/** What {@linkcode identityMap} needs to know. */
+/** The options of {@linkcode identityMap}. */
 export interface IdentityMapOptions {
   /** Map at least guest physical addresses 0 to here, in bytes; 4 GiB is the minimum. */
   readonly sizeBytes: bigint;
@@ -60,7 +60,7 @@ export interface IdentityMap {
  * present, writable and user-accessible. Whole page directories are filled, so
  * the map ends at the next GiB boundary at or above `sizeBytes`.
  *
- * @throws {RangeError} when more than 128 TiB are asked for, or the allocated
+ * @throws {RangeError} when more than 128 TiB are requested, or the allocated
  * address is not 4 KiB aligned.
  *
  * @example
@@ -175,7 +175,7 @@ export interface NonCanonical {
   readonly steps: readonly [];
 }
 
-/** What {@linkcode walk} found. */
+/** The result of {@linkcode walk}. */
 export type WalkResult = Translation | EntryFailure | NonCanonical;
 
 /** One level of a paging mode. */

@@ -44,7 +44,7 @@ export function realModeSegment(selector: number, type: "code" | "data" = "data"
   };
 }
 
-/** What {@linkcode flatSegment} is to make. */
+/** The options of {@linkcode flatSegment}. */
 export interface FlatSegmentOptions {
   /** A readable code segment or a writable data segment. */
   readonly type: "code" | "data";

@@ -131,7 +131,7 @@ function reportJson(report: HostReport, exitCode: number): unknown {
   };
 }
 
-/** What is wrong and what helps, where guests do not run. */
+/** The problem and its remedy, if guests do not run. */
 function adviceOf({ problem, remedy, reason }: HostReport): Partial<Advice> {
   return problem && remedy ? kvmAdvice({ problem, remedy, reason }) : {};
 }

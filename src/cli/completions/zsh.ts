@@ -7,7 +7,7 @@
 import { shortNames } from "../bundled_images.ts";
 import { COMMANDS, type CommandSpec, type OptionSpec, type Values } from "../options/options.ts";
 
-/** The script: a file for `fpath`, or for `source` behind `compinit`. */
+/** The script: a file for `fpath`, or for `source` after `compinit`. */
 export function zshCompletion(): string {
   const commands = COMMANDS.map(({ name, summary }) => quote(`${name}:${summary}`));
   return `#compdef vmexit

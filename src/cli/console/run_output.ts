@@ -198,7 +198,7 @@ function failureOutcome(failure: OutputFailure): Outcome {
     : { kind: "output_failed", what: failure.message };
 }
 
-/** An outcome in words, with the option that led to it. */
+/** An outcome as text, with the option that led to it. */
 function describe(outcome: Outcome): string {
   return outcome.kind === "max_exits"
     ? describeOutcome(outcome, `stopped after ${outcome.limit} exits (--max-exits)`)

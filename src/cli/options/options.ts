@@ -31,7 +31,7 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Values =
   /** A file. */
   | { readonly kind: "file" }
-  /** One of these words; behind a word that ends with a colon comes a file. */
+  /** One of these words; a word that ends with a colon is followed by a file. */
   | { readonly kind: "word"; words(): readonly string[] }
   /** Some of these words, with commas between them. */
   | { readonly kind: "list"; words(): readonly string[] }

@@ -107,7 +107,7 @@ function joinValues(command: CommandSpec, args: readonly string[]): string[] {
     if (value !== undefined && (text === undefined || (text === "" && name !== "append"))) {
       throw new UsageError(`--${name} needs a value`);
     }
-    // Without "=" the value is empty: only options come behind it.
+    // Without "=" the value is empty: only options follow it.
     options.push(text ? `--${name}=${text}` : `--${name}`);
   };
   for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {

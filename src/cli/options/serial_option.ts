@@ -14,7 +14,7 @@ import { OutputError } from "../output_error.ts";
 import { stdioBackend, type StdioSurroundings } from "../console/stdio_backend.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** What a port may be connected to; `file` and `unix` have a path behind a colon. */
+/** What a port may be connected to; `file` and `unix` have a path after a colon. */
 const KINDS = ["stdio", "file:PATH", "pty", "unix:PATH", "null"] as const;
 const PORTS = ["com1", "com2", "com3", "com4"] as const;
 

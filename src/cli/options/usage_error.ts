@@ -6,7 +6,7 @@
 
 import { nearestName } from "../../nearest.ts";
 
-/** What the user typed is wrong: exit code 2. */
+/** The command line is wrong: exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
   /** What was typed, where it may be a slip for one of `choices`. */

@@ -1,5 +1,5 @@
 /**
- * What the machine's thread and the threads of its other vCPUs tell each other: a few
+ * The mailbox between the machine's thread and the threads of its other vCPUs: a few
  * words of shared memory. No messages are sent once a thread is up, so that neither
  * side needs its event loop.
  *

@@ -9,7 +9,7 @@ import type { Bar, Histogram } from "../aggregate.ts";
 import { element } from "./dom.ts";
 import { countText } from "./format.ts";
 
-/** How a histogram's values are shown and asked for. */
+/** How a histogram's values are shown and filtered by. */
 export interface BarOptions {
   label(bar: Bar): string;
   /** The filter that selects a bar's exits. */

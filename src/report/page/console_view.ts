@@ -35,7 +35,7 @@ export class ConsoleView {
     this.#list.length = this.#lines.length;
   }
 
-  /** Goes to the moment behind a row; `undefined`: to the end. */
+  /** Goes to the moment after a row; `undefined`: to the end. */
   show(row: number | undefined): void {
     this.#now = row ?? Infinity;
     if (row === undefined || this.#lines.length === 0) {

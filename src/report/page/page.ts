@@ -64,7 +64,7 @@ class Page {
   #tests: readonly RowTest[] = [];
   #selection: Selection = new Uint32Array();
   #loaded: Loaded | undefined;
-  /** The row that the user chose: where table, console and timeline are, but for hovering. */
+  /** The row that the user chose: where table, console and timeline are unless the pointer hovers. */
   #chosen: number | undefined;
 
   constructor(summary: Summary) {

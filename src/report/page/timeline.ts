@@ -23,7 +23,7 @@ export interface TimelineOptions {
   pick(time: number): void;
 }
 
-/** What occurs at all must be seen. Pixels. */
+/** The least height of a bar, so that rare exits show. Pixels. */
 const LEAST_HEIGHT = 3;
 const BIN_PIXELS = 4;
 const LEAST_DRAG = 4;
