@@ -225,7 +225,7 @@ export const rawIoctl: (fd: number, request: number, argument: number) => number
  */
 export function ioctl(name: string, fd: number, request: number, argument = 0): number {
   let result: number;
-  // A signal may interrupt the making of a VM, which takes long: the call begins anew then.
+  // Making a VM takes long, and a signal may interrupt it: retry.
   do result = symbols.ioctl(fd, request, argument); while (isInterrupted(result));
   return check(`ioctl(${name})`, result);
 }

@@ -11,7 +11,7 @@ const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9n;
 
 /**
- * Has the kernel kill this process when its parent ends, however it ends.
+ * Has the kernel kill this process when its parent ends, in whatever way.
  *
  * @param parent the id that the parent must have
  * @returns whether it is still the parent; one that ended before the call sends no signal

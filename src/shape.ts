@@ -18,7 +18,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export interface Shape<T> {
   readonly schema: Schema;
   /**
-   * Reads a value that anyone may have written: what is returned has this form, and nothing besides.
+   * Reads an untrusted value: the result has this form, and no other fields.
    *
    * @throws {ShapeError}
    */

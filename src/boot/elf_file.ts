@@ -1,6 +1,6 @@
 /**
  * ELF files as loaders read them: the header and the program headers (System V ABI,
- * chapters 4 and 5; x86-64 psABI). Only what is loaded is judged.
+ * chapters 4 and 5; x86-64 psABI). Only loaded parts are checked.
  *
  * @module
  */

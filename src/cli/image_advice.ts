@@ -36,7 +36,7 @@ export function withAdvice({ message, remedy }: ImageError): string {
   }
 }
 
-/** What to warn of before an image is booted. */
+/** The warnings before an image is booted. */
 export function planWarnings({ protocol, warnings, unused }: BootPlan): string[] {
   return [
     ...warnings,

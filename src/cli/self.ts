@@ -1,5 +1,5 @@
 /**
- * How this program runs itself again.
+ * The command that runs this program again, from sources or from an executable.
  *
  * @module
  */

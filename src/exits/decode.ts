@@ -1,5 +1,6 @@
 /**
- * `struct kvm_run` -> {@linkcode VmExit}.
+ * Decodes the exit page (`struct kvm_run`) to a {@linkcode VmExit}, when a trace, a handler or an
+ * outcome needs one.
  *
  * @module
  */

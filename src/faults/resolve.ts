@@ -1,5 +1,5 @@
 /**
- * Resolvers: what can repair a memory fault.
+ * Resolvers: the ways to repair a memory fault, which the fault handler tries in turn.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export interface Resolution {
 export interface FaultResolver {
   /** What the trace calls it. */
   readonly name: string;
-  /** Tries to repair. @returns `undefined` where the fault is none of its business */
+  /** Tries to repair. @returns `undefined` for a fault that it does not handle */
   resolve(fault: MemoryFault): Resolution | undefined;
 }
 
@@ -54,8 +54,8 @@ interface LazyState {
 /**
  * Gives lazy holes their memory upon the first touch: a page at a time (more in holes of many
  * thousand pages), and in chunks that double while the guest goes through memory in ascending
- * order. One for all vCPUs of a machine: what is there, and may have been stored to, is never
- * supplied again.
+ * order. One for all vCPUs of a machine: a page that is there, and may have been stored to, is
+ * never supplied again.
  */
 export class LazyResolver implements FaultResolver {
   readonly name = "lazy";

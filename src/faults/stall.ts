@@ -54,7 +54,7 @@ export class StallWatch {
     const registers = Object.values(vcpu.regs()).join();
     const before = this.#seen.get(vcpu);
     const looks = before?.registers === registers ? before.looks + 1 : 1;
-    // After a report the count begins anew: a repair takes effect first.
+    // After a report the count restarts: a repair takes effect first.
     this.#seen.set(vcpu, { registers, looks: looks % LOOKS });
     return looks === LOOKS;
   }

@@ -71,13 +71,13 @@ export class ThreadAlarm implements Disposable {
     this.#due = performance.now() + delayMs - CLOCK_SLACK_MS;
   }
 
-  /** Takes the alarm back. @returns whether it had gone off @throws {DisposedError} */
+  /** Disarms the alarm. @returns whether it had gone off @throws {DisposedError} */
   disarm(): boolean {
     if (performance.now() < this.#due) {
       this.#set(0);
       if (performance.now() < this.#due) return false;
     }
-    // Newer kernels drop a timer's pending signal when it is set anew, older ones do not.
+    // Newer kernels drop a timer's pending signal when it is set again, older ones do not.
     const wentOff = takePendingSignal(ALARM_SIGNAL);
     this.#set(0);
     return takePendingSignal(ALARM_SIGNAL) || wentOff;

@@ -204,7 +204,7 @@ export class Vm extends Descriptor {
     return this.get("KVM_GET_PIT2", ioctls.KVM_GET_PIT2, structs.KVM_PIT_STATE2);
   }
 
-  /** `KVM_SET_PIT2`: the timer's state; its channels start to count anew. */
+  /** `KVM_SET_PIT2`: the timer's state; its channels restart their counts. */
   setPit2(state: PartialStruct<typeof structs.KVM_PIT_STATE2>): void {
     this.set("KVM_SET_PIT2", ioctls.KVM_SET_PIT2, structs.KVM_PIT_STATE2, state);
   }

@@ -50,7 +50,7 @@ export class HandlerSet {
     this.msrs = new MsrHandlers(vcpus);
   }
 
-  /** By exit reason: what is asked before the devices. */
+  /** By exit reason: the handlers that come before the devices. */
   readonly byReason: ReadonlyMap<number, ExitHandler> = new Map([
     [KVM_EXIT.DEBUG, (vcpu) => this.#debugged(vcpu)],
     [KVM_EXIT.HYPERCALL, (vcpu) => this.#called(vcpu)],

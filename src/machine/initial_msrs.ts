@@ -32,7 +32,7 @@ export function firmwareMsrs(present: readonly Msr[]): Msr[] {
 }
 
 /**
- * Sets a vCPU's registers as firmware would have. One that KVM does not have stays out.
+ * Sets a vCPU's registers as firmware would have. Those that KVM lacks are skipped.
  *
  * @example
  * ```ts

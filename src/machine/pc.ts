@@ -191,7 +191,7 @@ export class PcDevices {
     return this.#rtc.dueInMs;
   }
 
-  /** Tells fw_cfg what is booted. */
+  /** Puts the booted kernel into fw_cfg. */
   boot(plan: BootPlan): void {
     this.#fwCfg.offer(this.#items(plan.memoryMap, plan.segments));
   }

@@ -83,7 +83,7 @@ export class GuestMemory implements Disposable {
   readonly holes: readonly Hole[];
   /** The memory slots, in ascending order. */
   readonly slots: readonly Slot[];
-  /** How often a fault handler has repaired it: a fault reported before may be gone since. */
+  /** How often a fault handler has repaired it: an earlier fault may no longer apply. */
   repairs = 0;
   readonly #hva: bigint;
   /** Pages that are private, by their numbers. */

@@ -81,7 +81,7 @@ const DURATION_BINS = 120;
 /** In how many parts a region is divided to show where something happened. */
 export const MARKS = 256;
 
-/** What of the rows is the same whatever is selected. */
+/** Facts of the rows that do not depend on the selection. */
 export interface Prepared {
   readonly rows: Rows;
   readonly cpus: readonly number[];

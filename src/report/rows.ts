@@ -59,7 +59,7 @@ export interface Tables {
   readonly notes: readonly string[];
 }
 
-/** What a guest wrote to its consoles. */
+/** A guest's console output. */
 export interface ConsoleOutput {
   readonly bytes: Uint8Array;
   /** For each byte the row that wrote it. */

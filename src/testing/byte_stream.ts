@@ -1,5 +1,5 @@
 /**
- * Reads what a process writes in bounded memory, in however small pieces it comes.
+ * Reads the output of a process in bounded memory, however small its pieces are.
  *
  * @module
  */

@@ -106,7 +106,7 @@ export class ExitWatch {
   /**
    * What is wrong at the end of the run.
    *
-   * @param byReason exits by reason as the run counted them, for what was not traced
+   * @param byReason exits by reason as the run counted them, for exits that were not traced
    */
   failure(byReason: Readonly<Record<string, number>>): ExitFailure | undefined {
     const rule = this.#rule;

@@ -17,7 +17,7 @@ export type PatternMessage = "ready" | boolean;
 /** Whether a pattern matches, or that it took too long. */
 export type PatternAnswer = "found" | "missing" | "slow";
 
-/** In so short a text a pattern takes no time, unless it repeats what is repeated. */
+/** In a text this short a pattern takes no time, unless it nests repetitions. */
 const SHORT_UNITS = 4096;
 const REPEATED_GROUP = /\)(?:[*+]|\{\d)/;
 

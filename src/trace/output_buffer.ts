@@ -93,7 +93,7 @@ export class OutputBuffer {
     this.#used += this.#encoder.encodeInto(text, this.#bytes.subarray(this.#used)).written;
   }
 
-  /** Writes out what is there, or as much of it as the reader takes. */
+  /** Writes out the pending bytes, or as many as the reader takes. */
   flush(): void {
     if (this.#used === 0) return;
     const done = this.#write(this.#bytes.subarray(0, this.#used));

@@ -213,7 +213,7 @@ export const UNRESOLVED = {
 /** The fields of a memory fault that ended a run. */
 export type UnresolvedFields = ObjectOf<typeof UNRESOLVED>;
 
-/** The payload of a memory fault's record: what KVM says, and what was found out where it was. */
+/** The payload of a memory fault's record: KVM's part, and the results of the search for it. */
 const MEMORY_FAULT: Fields = {
   ...Object.fromEntries(
     Object.entries(FAULT).map(([name, shape]) => [

@@ -207,7 +207,7 @@ class IcedDecoder implements InstructionDecoder {
     return false;
   }
 
-  /** What the bytes of one instruction are. UD0 and UD1 are undefined, whatever follows. */
+  /** Decodes the bytes of one instruction. UD0 and UD1 are undefined, whatever follows. */
   #begin(code: Uint8Array, bitness: Bitness): "whole" | "truncated" | "invalid" {
     const { Decoder, DecoderError, DecoderOptions, Mnemonic } = this.#iced;
     const reader = new Decoder(bitness, code, DecoderOptions.None);

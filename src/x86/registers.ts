@@ -70,7 +70,7 @@ export interface Registers {
 export interface SegmentRegister {
   /** The linear address of its start. */
   readonly base: bigint;
-  /** In bytes, whatever the granularity. */
+  /** In bytes, independent of the granularity. */
   readonly limit: number;
   /** What the guest loaded. */
   readonly selector: number;

@@ -99,7 +99,7 @@ function makeMachine(
     }));
 }
 
-/** Tells what is about to run, and what is odd about it. */
+/** Reports the image that is about to run, and its warnings. */
 function announce(
   { machine: { fwCfg }, plannedFor: { cpus } }: RunOptions,
   { path, plan, machine: type, memoryBytes }: PlannedImage,

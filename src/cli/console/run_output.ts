@@ -119,7 +119,7 @@ export class RunOutput implements Disposable {
     this.#stderr.flush();
   }
 
-  /** Writes out what is there. */
+  /** Flushes all streams. */
   flush(): void {
     this.#trace.flush();
     this.#stdout.flush();

@@ -1,5 +1,5 @@
 /**
- * Options of QEMU that people try, and what vmexit has for them.
+ * Options of QEMU that users try, and vmexit's equivalents.
  *
  * @module
  */

@@ -55,7 +55,7 @@ export class VirtualList {
     return this.#length;
   }
 
-  /** Draws what is in sight once more. */
+  /** Redraws the visible rows. */
   refresh(): void {
     this.#draw();
   }
