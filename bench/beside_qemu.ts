@@ -217,6 +217,6 @@ const SHELL_RUNS = 3;
 
 /** Runs a second of a shell script around a program. */
 async function shellRate({ path, args }: Command): Promise<number> {
-  const told = [`${SHELL_RUNS}`, `${EXITS_CODE}`, FRAME.trimEnd(), path, ...args];
-  return SHELL_RUNS / await wallTimeMs("sh", ["-c", SHELL_LOOP, "sh", ...told]) * 1000;
+  const parameters = [`${SHELL_RUNS}`, `${EXITS_CODE}`, FRAME.trimEnd(), path, ...args];
+  return SHELL_RUNS / await wallTimeMs("sh", ["-c", SHELL_LOOP, "sh", ...parameters]) * 1000;
 }

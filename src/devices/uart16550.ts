@@ -122,8 +122,8 @@ export class Uart16550 implements Device {
    */
   get quietStatus(): number | undefined {
     const latch = this.#lineControl & DIVISOR_LATCH_ACCESS;
-    const told = this.#interruptEnable & IER.transmitterEmpty;
-    return latch || told || this.#loopback || this.#overrun ? undefined : this.#lineStatus();
+    const interrupts = this.#interruptEnable & IER.transmitterEmpty;
+    return latch || interrupts || this.#loopback || this.#overrun ? undefined : this.#lineStatus();
   }
 
   /** Input for the guest; it keeps the bytes until the guest reads them. */

@@ -276,7 +276,7 @@ export interface UnrecognizedExit extends ExitCommon<"UNRECOGNIZED"> {
 }
 
 /**
- * One VM exit, told apart by `reason`.
+ * One VM exit, discriminated by `reason`.
  *
  * @example
  * ```ts

@@ -57,7 +57,7 @@ export function encodeCounted<L extends Layout>(
   return bytes;
 }
 
-/** Reads the entries, as many as the header counts unless told otherwise. */
+/** Reads the entries, by default as many as the header counts. */
 export function decodeCounted<L extends Layout>(
   { headerBytes, entry }: Counted<L>,
   bytes: Uint8Array<ArrayBuffer>,

@@ -21,7 +21,7 @@ import { Descriptor } from "./descriptor.ts";
 import { explainOpenFailure, notKvm, wrongApiVersion } from "./unavailable.ts";
 import { Vm } from "./vm.ts";
 
-/** Where KVM is found unless told otherwise. */
+/** The default path of the KVM device. */
 export const KVM_DEVICE = "/dev/kvm";
 
 /**

@@ -67,7 +67,7 @@ export interface Answerable<T> {
 export type AccessData = number | bigint | Uint8Array;
 
 /**
- * One VM exit that has not been served, told apart by `reason`. Its `data` is a view of KVM's
+ * One VM exit that has not been served, discriminated by `reason`. Its `data` is a view of KVM's
  * own buffer, valid until the loop continues: copy what you keep.
  *
  * @example

@@ -61,8 +61,19 @@ class Table<T> {
 }
 
 /** Payload fields that have a column of their own, or repeat one. */
-const TOLD = new Set(["direction", "port", "gpa", "size", "count", "data", "device", "index"]);
-const TOLD_OF_FAULTS = TOLD.union(new Set(["access", "flags", "rip", "gva", "instruction_rip"]));
+const COLUMN_FIELDS = new Set([
+  "direction",
+  "port",
+  "gpa",
+  "size",
+  "count",
+  "data",
+  "device",
+  "index",
+]);
+const FAULT_COLUMN_FIELDS = COLUMN_FIELDS.union(
+  new Set(["access", "flags", "rip", "gva", "instruction_rip"]),
+);
 
 /**
  * Collects records and makes a trace of them.
@@ -307,11 +318,11 @@ function isBytes(value: unknown): value is string {
 
 /** The payload fields without a column, as text. */
 function noteOf(reason: string, payload: JsonObject): string {
-  const told = reason === "MEMORY_FAULT" ? TOLD_OF_FAULTS : TOLD;
+  const inColumns = reason === "MEMORY_FAULT" ? FAULT_COLUMN_FIELDS : COLUMN_FIELDS;
   let note = "";
   for (const [name, value] of Object.entries(payload)) {
     // Data has a column only where it is bytes.
-    if (value === null || told.has(name) && (name !== "data" || isBytes(value))) continue;
+    if (value === null || inColumns.has(name) && (name !== "data" || isBytes(value))) continue;
     const items = Array.isArray(value) ? value : [value];
     if (items.some((item) => typeof item === "object")) continue;
     note += `${note && " "}${name}=${items.join(",")}`;

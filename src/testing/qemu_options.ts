@@ -31,7 +31,7 @@ const SAME_VALUES: readonly (readonly [string, RegExp])[] = [
 /** Flags. All other options take the next word as their value unless it is an option. */
 const FLAGS = [...SAME_FLAGS, "no-acpi", "S", "s"];
 
-/** QEMU's debug-exit port, which is 0x501 unless told otherwise. */
+/** QEMU's debug-exit port, which is 0x501 by default. */
 const DEBUG_EXIT = /^isa-debug-exit(?:,iobase=(0x[0-9a-f]+|\d+))?(?:,iosize=\w+)?$/;
 
 /** CPU models that vmexit's, with all features of KVM, can stand in for. */

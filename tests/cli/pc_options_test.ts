@@ -145,7 +145,7 @@ kvmTest("a bare machine has no fw_cfg, and says so", async () => {
   );
 });
 
-kvmTest("kernels with a boot protocol run on a PC unless told otherwise", async () => {
+kvmTest("kernels with a boot protocol run on a PC by default", async () => {
   const reasons = async (...args: string[]): Promise<Record<string, number>> => {
     const { lines } = await vmexit("run", "--trace", "hlt", "--format", "json", ...args);
     return JSON.parse(lines.at(-1)!).by_reason;

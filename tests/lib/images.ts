@@ -1,5 +1,5 @@
 /**
- * Boot images made by hand, well-formed unless told otherwise, and the guest
+ * Boot images made by hand, well-formed by default, and the guest
  * memory that a plan fills.
  *
  * @module

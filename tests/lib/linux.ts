@@ -1,5 +1,5 @@
 /**
- * Linux kernels made by hand, well-formed unless told otherwise.
+ * Linux kernels made by hand, well-formed by default.
  *
  * @module
  */
