@@ -1,5 +1,5 @@
 /**
- * Injects a fault: flips a bit of what the guest's n-th read of a port gives.
+ * Injects a fault: flips a bit in the result of the guest's n-th read of a port.
  *
  *     deno run --allow-all examples/corrupt_read.ts [N]
  *

@@ -1,7 +1,7 @@
 /**
  * C struct layouts as data: a name, a size and each field's offset and type.
  * {@linkcode decode} and {@linkcode encode} convert between bytes and objects;
- * hot paths use the offsets with a view of their own.
+ * hot paths use the offsets with their own view.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The house is built as docs/architecture.md says: no import climbs, and no circle of files exists.
+ * The floors of docs/architecture.md hold: no import climbs, and no circle of files exists.
  *
  * @module
  */

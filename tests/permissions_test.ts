@@ -1,5 +1,5 @@
 /**
- * What the program may do is what docs/cli.md says.
+ * The program's permissions are those that docs/cli.md lists.
  *
  * @module
  */

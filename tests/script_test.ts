@@ -1,5 +1,5 @@
 /**
- * Scripts in a folder of their own, that use the library of a checkout elsewhere.
+ * Scripts in any folder, that use the library of a checkout elsewhere.
  *
  * @module
  */

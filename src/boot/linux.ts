@@ -1,7 +1,7 @@
 /**
  * Linux kernels by the Linux/x86 boot protocol: picks one of three entries for a
  * bzImage or zImage, and plans the 32-bit and 64-bit ones; the real-mode entry and
- * ELF kernels have files of their own (Linux Documentation/arch/x86/boot.rst).
+ * ELF kernels have separate files (Linux Documentation/arch/x86/boot.rst).
  *
  * @module
  */

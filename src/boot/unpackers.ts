@@ -1,5 +1,5 @@
 /**
- * The packages that decompress xz and lz4, in a module of their own so that their
+ * The packages that decompress xz and lz4, in a separate module so that their
  * WebAssembly is loaded only when it is needed.
  *
  * @module

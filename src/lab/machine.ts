@@ -63,7 +63,7 @@ const RESET_VECTOR = 0xffff_fff0n;
  * ```
  */
 export class Machine implements Disposable {
-  /** All vCPUs. All but the first run on threads of their own. */
+  /** All vCPUs. All but the first run on their own threads. */
   readonly vcpus: readonly GuestVcpu[];
   /** Also after disposal; {@linkcode Machine.#vm} is for what must not happen then. */
   #machine: VirtualMachine;

@@ -48,7 +48,7 @@ export type ServeExit = (context: RunContext) => Next;
 export interface RunControl {
   /** How the run ended or is to end: set by an exit, a device, the output. The first one counts. */
   outcome: Outcome | undefined;
-  /** The vCPUs that run on threads of their own. */
+  /** The vCPUs that run on their own threads. */
   secondaries: Secondaries | undefined;
   /** Serves exits. */
   readonly serve: ServeExit;

@@ -26,7 +26,7 @@ export interface Slot {
   readonly hole?: Hole;
 }
 
-/** Holes that get a slot of their own. All others lie within a RAM slot. */
+/** Holes that get a separate slot. All others lie within a RAM slot. */
 const OWN_SLOT: Partial<Record<Hole["kind"], SlotKind>> = {
   romslot: "rom",
   gmem: "gmem",

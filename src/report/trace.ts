@@ -60,7 +60,7 @@ class Table<T> {
   }
 }
 
-/** Payload fields that have a column of their own, or repeat one. */
+/** Payload fields that are in columns, or repeat one. */
 const COLUMN_FIELDS = new Set([
   "direction",
   "port",

@@ -100,7 +100,7 @@ function dropEdge(lines: string[]): void {
   if (end > CONTEXT) lines.length = end;
 }
 
-/** So many lines of a hunk. Where changes have more, both sides of them are shown. */
+/** The first lines of a hunk. If the changes have more, both sides of them are shown. */
 function excerpt(lines: readonly string[], most: number): string[] {
   const shown: string[] = [];
   for (let i = 0; i < lines.length && shown.length < most;) {

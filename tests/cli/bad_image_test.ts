@@ -1,5 +1,5 @@
 /**
- * Images that cannot be read or make no sense: exit code 4 and one line.
+ * Images that are unreadable or malformed: exit code 4 and one line.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Boot protocols on the command line: what a kernel gets is what was asked for,
- * and inspect tells the same.
+ * Boot protocols on the command line: a kernel gets what was requested,
+ * and inspect shows the same.
  *
  * @module
  */

@@ -53,7 +53,7 @@ kvmTest("-q and --trace none show the outcome alone", async () => {
   }
 });
 
-kvmTest("--trace-file - writes the trace to stdout, on lines of its own", async () => {
+kvmTest("--trace-file - writes the trace to stdout, on separate lines", async () => {
   const { code, stdout, stderr } = await vmexit(
     ...["run", "--trace", "hlt", "--trace-file", "-", image("hello.elf")],
   );

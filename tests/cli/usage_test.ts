@@ -1,5 +1,5 @@
 /**
- * Command lines that make no sense, and the texts that help.
+ * Invalid command lines, and the help texts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * A `kvm_run` for every exit reason, made by hand: most reasons cannot be
- * produced on any one host. With each, what it is to be decoded and shown as.
+ * produced on any one host. Each comes with its decoded form, text and JSON.
  *
  * @module
  */

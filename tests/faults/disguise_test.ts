@@ -1,6 +1,6 @@
 /**
- * Which failed emulations are memory faults in disguise, on memory and a vCPU that are
- * synthetic; tests/faults/matrix_test.ts has them on real KVM.
+ * Which failed emulations are memory faults in disguise, on synthetic memory
+ * and a synthetic vCPU; tests/faults/matrix_test.ts has them on real KVM.
  *
  * @module
  */

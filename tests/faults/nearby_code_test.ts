@@ -1,5 +1,5 @@
 /**
- * Instructions before RIP, in code that is made up.
+ * Instructions before RIP, in synthetic code.
  *
  * @module
  */

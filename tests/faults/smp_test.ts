@@ -1,5 +1,5 @@
 /**
- * Memory faults on several vCPUs, on real KVM: what belongs to the memory is one for all.
+ * Memory faults on several vCPUs, on real KVM: all share the state of the memory.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * R11: accesses after which KVM's instruction emulator may never come out by itself. Where the
- * guest runs natively, KVM reports the same accesses as faults: what must come of them is the same.
+ * guest runs natively, KVM reports the same accesses as faults: the outcome must be the same.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Faults at what the processor accesses on its own, and stores that KVM has stepped past, on
- * real KVM. What is undefined or ends beyond a limit must not be taken for a fault.
+ * real KVM. Undefined opcodes and accesses past a limit must not be taken for faults.
  */
 
 import { assert, assertEquals } from "@std/assert";

@@ -1,6 +1,6 @@
 /**
  * The hostile guest on the command line: another one in every run of the tests.
- * `./dev fuzz --seed SEED` has a run again.
+ * `./dev fuzz --seed SEED` repeats a run.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * `./dev fuzz`: hostile guests against the command line, for as long as asked.
- * Ends with 1 when a run crashed, hung, grew, or ended as nothing documents.
+ * `./dev fuzz`: hostile guests against the command line, for a given time.
+ * Ends with 1 when a run crashed, hung, grew, or ended with an undocumented code.
  *
  * @module
  */

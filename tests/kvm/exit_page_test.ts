@@ -1,6 +1,6 @@
 /**
- * Serving accesses out of `kvm_run` pages that are made by hand: KVM batches the
- * items of a string instruction or does not, as it likes.
+ * Serving accesses from synthetic `kvm_run` pages: KVM may or may not batch the
+ * items of a string instruction.
  *
  * @module
  */

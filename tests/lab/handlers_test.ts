@@ -273,7 +273,7 @@ kvmTest("output goes to a stream or to a function", () => {
   assertEquals(String.fromCharCode(...bytes), "Hello, KVM!\n".repeat(2));
 });
 
-kvmTest("vCPUs on threads of their own are stopped, read and resumed", async () => {
+kvmTest("vCPUs on their own threads are stopped, read and resumed", async () => {
   using vm = Machine.create({ memory: "16M", machine: "pc", cpus: 2 });
   vm.load(imageFile("smp/hello.mb"));
   let written = 0;

@@ -1,6 +1,6 @@
 /**
- * The guest that does a VMM all the harm it can, and what must hold whatever it
- * does. A run follows from its seed, so that any can be had again.
+ * The guest that attacks the VMM with all it has, and the invariants that must
+ * hold. A run follows from its seed, so that any can be repeated.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { linesOf, PROJECT, TempDir, VMEXIT } from "./vmexit.ts";
 
 /** Where in the image what is patched stands: seed, steps and actions, 8 bytes each. */
 const PATCHED_AT = 8;
-/** So many actions end nothing; behind them are those that do. */
+/** The number of actions that do not end the run; those that do follow them. */
 const HARMLESS_ACTIONS = 13;
 const ACTIONS = 29;
-/** The first endings, and their exit codes on a PC; the other endings have no code of their own. */
+/** The first endings, and their exit codes on a PC; the other endings have no fixed code. */
 const CERTAIN_CODES: readonly ((code: number) => boolean)[] = [
   (code) => code % 2 === 1, // the debug-exit port
   (code) => code === 0, // power-off

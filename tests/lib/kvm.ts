@@ -1,6 +1,6 @@
 /**
  * Tests that need real KVM. Without it they are reported as ignored,
- * unless `VMEXIT_REQUIRE_KVM=1` says that there must be one: then they fail.
+ * unless `VMEXIT_REQUIRE_KVM=1` demands it: then they fail.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Holds records of a trace against docs/trace.schema.json.
+ * Checks records of a trace against docs/trace.schema.json.
  *
  * @module
  */

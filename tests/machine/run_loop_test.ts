@@ -1,6 +1,6 @@
 /**
  * The run loop on a vCPU that follows a script: exits that no host can be made to
- * give, and what the loop makes of each return of `KVM_RUN`.
+ * produce, and how the loop handles each return of `KVM_RUN`.
  *
  * @module
  */

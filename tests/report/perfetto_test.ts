@@ -51,7 +51,7 @@ Deno.test("where --trace left exits out, no slice pretends to be vmexit's", asyn
   assertEquals(slices, []);
 });
 
-Deno.test("threads have names, and console lines a thread of their own", async () => {
+Deno.test("threads have names, and console lines have a separate thread", async () => {
   const all = await events(...RECORDS);
   const names = all.filter(({ name }) => name === "thread_name").map(({ tid, args }) => [
     tid,

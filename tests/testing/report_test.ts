@@ -1,5 +1,5 @@
 /**
- * The reports, whichever format.
+ * The reports in every format.
  *
  * @module
  */

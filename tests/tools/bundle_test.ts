@@ -1,5 +1,5 @@
 /**
- * Bundling: a project in small, with all that the real one may have.
+ * Bundling: a miniature project with every feature of the real one.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The manual page beside what it speaks of. Its options and exit codes are in release_test.ts.
+ * The manual page against the code that it describes. Its options and exit codes are in release_test.ts.
  *
  * @module
  */

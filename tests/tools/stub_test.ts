@@ -1,5 +1,5 @@
 /**
- * The shell script at the head of a self-extracting executable, with a program behind it that only
+ * The shell script at the head of a self-extracting executable, followed by a program that only
  * reports how it was started.
  *
  * @module

@@ -1,6 +1,6 @@
 /**
- * The vCPUs that run on threads of their own, as the run loop of the first one sees them:
- * their exits come to the loop, except for the bytes that their threads posted.
+ * The vCPUs that run on their own threads, as the run loop of the first one sees them:
+ * their exits come to the loop, except the bytes that their threads posted.
  *
  * @module
  */

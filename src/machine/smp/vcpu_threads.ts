@@ -22,7 +22,7 @@ import type { PostedPorts } from "./posted_ports.ts";
 /** A thread that has not started, or not stopped, by then never will. */
 const PATIENCE_MS = 30_000;
 /**
- * So many exits of others are served at most before the first vCPU has a turn: they may come
+ * The most exits of others that are served before the first vCPU has a turn: they may come
  * faster than they can be served.
  */
 const SERVED_PER_TURN = 64;
