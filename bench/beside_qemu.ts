@@ -1,5 +1,5 @@
 /**
- * vmexit beside QEMU, and beside a bare loop in C where that can do the same: time to
+ * Compares vmexit with QEMU and, where possible, with a bare loop in C: time to
  * the guest's first output and to its end, cost of an exit, time to a fault report,
  * memory, and tests a second.
  *

@@ -1,5 +1,5 @@
 /**
- * The cost of a page in a lazy hole, beside the kernel's own page fault and
+ * The cost of a page in a lazy hole, compared with the kernel's own page fault and
  * userfaultfd, and what larger chunks save.
  *
  * @module

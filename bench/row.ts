@@ -1,5 +1,5 @@
 /**
- * A row of the benchmark table: what is measured, beside which peers, and the
+ * A row of the benchmark table: what is measured, which peers it is compared with, and the
  * verdict.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * Exits a second of `vmexit run`, beside a C loop around `ioctl(KVM_RUN)` with
+ * Exits a second of `vmexit run`, compared with a C loop around `ioctl(KVM_RUN)` with
  * the same guest: images/storm.bin64, 100,000 writes to a port. Both time the
  * loop alone, from the first entry to the halt.
  *

@@ -1,6 +1,6 @@
 /**
- * The cost of `vmexit test`: a suite that repeats one guest, beside as many runs of
- * `vmexit run -q`; and two tests at a time beside one.
+ * The cost of `vmexit test`: a suite that repeats one guest, compared with as many runs of
+ * `vmexit run -q`; and two tests at a time compared with one.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Wall time of a whole `vmexit run` of a guest that prints one line, beside
+ * Wall time of a whole `vmexit run` of a guest that prints one line, compared with
  * `deno run` of an empty module: what a virtual machine costs on top of the runtime.
  *
  * @module

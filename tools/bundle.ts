@@ -149,7 +149,7 @@ export async function bundledPackages(
   }
 }
 
-/** What the sources name by URL, beside what they import. */
+/** The files that the sources name by URL, besides their imports. */
 interface Addressed {
   /** Modules that a Worker runs. */
   readonly entries: readonly string[];

@@ -1,5 +1,5 @@
 /**
- * Boots real guests beside QEMU: `./dev guests`, or `./dev guests --filter TEXT`
+ * Boots real guests in vmexit and in QEMU: `./dev guests`, or `./dev guests --filter TEXT`
  * for those whose names contain it. Exits with 1 if a guest does not do what it must;
  * missed speed targets are only reported.
  *

@@ -38,7 +38,7 @@ export type BootProtocol = typeof BOOT_PROTOCOLS[number];
 /** Protocols that promise the image nothing but memory and a mode: no PC, no firmware. */
 export const BARE_PROTOCOLS: readonly BootProtocol[] = ["flat16", "flat32", "flat64", "elf"];
 
-/** A file for the guest beside the image. */
+/** A file for the guest besides the image. */
 export interface BootModule {
   /** Its name, for protocols that hand it over. */
   readonly name: string;

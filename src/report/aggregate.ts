@@ -24,7 +24,7 @@ export interface Bar {
   readonly count: number;
 }
 
-/** The most frequent values, and how many exits and values are beside them. */
+/** The most frequent values, and how many other exits and values there are. */
 export interface Histogram {
   readonly bars: readonly Bar[];
   readonly total: number;

@@ -26,7 +26,7 @@ const ENTRY = { valid: 1 << 30, first: 1 << 29, portShift: 8 } as const;
 /** A status word: writes must not be posted now, since they would do more than send a byte. */
 const CLOSED = -1;
 
-/** The places that may be served so; nothing in it is a pointer, so threads can send it. */
+/** The ports that may be served this way; it holds no pointer, so threads can send it. */
 export interface PostedPorts {
   readonly words: Int32Array<SharedArrayBuffer>;
   /** Serial ports: that of the data and that of the line status. */
