@@ -7,7 +7,6 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";
 import { KvmUnavailableError } from "../../src/kvm/unavailable.ts";
 import { describeOutcome } from "../../src/machine/outcome.ts";
@@ -21,14 +20,10 @@ const PAGE: Hole = { gpa: 0x30_0000, sizeBytes: 0x1000, kind: "private" };
 /** Registers a test for hosts with software-protected VMs. */
 function privateTest(name: string, fn: () => Promise<void>): void {
   kvmTest(name, async () => {
-    if (hasProtectedVms()) await fn();
+    using kvm = Kvm.open();
+    if (kvm.hasProtectedVms) await fn();
     else assertThrows(() => new TestMachine("hello.bin64", { holes: [PAGE] }), KvmUnavailableError);
   });
-}
-
-function hasProtectedVms(): boolean {
-  using kvm = Kvm.open();
-  return (kvm.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED)) !== 0;
 }
 
 privateTest("R14: an access to a private page is an annotated fault", async () => {
