@@ -34,9 +34,10 @@ export interface Candidate {
   readonly bad: boolean;
   /**
    * Made on a condition only: `exception`, if the guest gets one whose vector is not known;
-   * `walk`, if page walks write, as with nested paging they do.
+   * `walk`, if page walks write, as with nested paging they do; `length`, if the processor
+   * takes more bytes of an undefined opcode than the decoder does.
    */
-  readonly speculative?: "exception" | "walk";
+  readonly speculative?: "exception" | "walk" | "length";
   /** The state as text. */
   readonly state: string;
   /** The page-table entries that led there. */

@@ -352,7 +352,7 @@ function isBehind(
 ): boolean {
   if (shape !== "disguised") return true;
   if (!exit) return !speculative;
-  if (speculative === "walk") return false; // it would have been EFAULT
+  if (speculative === "walk" || speculative === "length") return false; // it would be EFAULT
   if (exit.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
   const fetch = kind === "fetch" || (kind === "table" && source.includes("instruction fetch"));
   return exit.suberror === KVM_INTERNAL_ERROR.EMULATION &&

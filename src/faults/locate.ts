@@ -113,6 +113,8 @@ class Search {
   readonly #state: RegisterState;
   /** The vector of the exception that the guest gets instead of the next access. */
   #exception: number | undefined;
+  /** Where an undefined opcode may go on: in the next page. */
+  #more: { readonly gva: bigint; readonly sizeBytes: number } | undefined;
 
   constructor(cpu: CpuState, memory: ProbedMemory, extended?: () => ExtendedState) {
     this.#cpu = cpu;
@@ -133,6 +135,7 @@ class Search {
   run(decoder: InstructionDecoder): DecodedInstruction | undefined {
     const instruction = this.#search(decoder);
     if (!this.found) this.#addUnwritableTables();
+    if (!this.found) this.#addMoreBytes();
     return instruction;
   }
 
@@ -174,9 +177,13 @@ class Search {
     }
     const instruction = decoder.decode(code, bitness, regs);
     if (instruction || code.length === 0) return instruction;
-    // Bytes that end with the segment need more than it has.
-    if (!decoder.isTruncated(code, bitness)) this.#exception ??= X86_VECTOR.UD;
-    else if (code.length === most) this.#exception ??= X86_VECTOR.GP;
+    if (!decoder.isTruncated(code, bitness)) {
+      this.#exception ??= X86_VECTOR.UD;
+      if (here < most) this.#more = { gva: rip + BigInt(here), sizeBytes: most - here };
+    } else if (code.length === most) {
+      // Bytes that end with the segment need more than it has.
+      this.#exception ??= X86_VECTOR.GP;
+    }
     return undefined;
   }
 
@@ -198,16 +205,8 @@ class Search {
     for (const { kind, source, access, gva, sizeBytes, refused } of accesses) {
       if (refused) {
         const bad = false;
-        this.candidates.push({
-          kind,
-          source,
-          access,
-          gva,
-          sizeBytes,
-          bad,
-          state: refused,
-          walk: [],
-        });
+        const state = refused;
+        this.candidates.push({ kind, source, access, gva, sizeBytes, bad, state, walk: [] });
         this.#exception = X86_VECTOR.GP;
       } else this.#access(kind, source, access, gva, sizeBytes);
       if (this.#exception !== undefined) break;
@@ -338,6 +337,19 @@ class Search {
         if (!state || state.usable || gva === undefined) continue;
         this.#addEntry(source, level, entryGpa, gva, "write", state.text, walk, "walk");
       }
+    }
+  }
+
+  /**
+   * Adds the bytes behind an undefined opcode at the end of a page: processors differ in whether
+   * it has a ModRM byte (SDM volume 2B, UD).
+   */
+  #addMoreBytes(): void {
+    if (!this.#more) return;
+    const first = this.candidates.length;
+    this.#access("fetch", "instruction fetch", "fetch", this.#more.gva, this.#more.sizeBytes);
+    for (let i = first; i < this.candidates.length; i++) {
+      this.candidates[i] = { ...this.candidates[i]!, speculative: "length" };
     }
   }
 

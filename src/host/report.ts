@@ -5,6 +5,7 @@
  */
 
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
+import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import type { Capability } from "../kvm/capability.ts";
 import { Kvm, KVM_DEVICE } from "../kvm/kvm.ts";
 import { checkCpuid, type SurplusFeatures } from "./cpuid_check.ts";
@@ -146,7 +147,12 @@ function inspectKvm(kvm: Kvm): Omit<HostReport, "kernel" | "cpu" | "module" | "d
     features: attempt(() => {
       // What guests can be given may depend on the type of the VM.
       using vm = kvm.createVm();
-      return featuresOf((name) => vm.checkExtension(name));
+      using protectedVm = kvm.hasProtectedVms
+        ? kvm.createVm(KVM_X86_VM_TYPE.SW_PROTECTED)
+        : undefined;
+      return featuresOf((name) =>
+        (name === "MEMORY_ATTRIBUTES" && protectedVm || vm).checkExtension(name)
+      );
     }),
     cpuid: attempt(() => checkCpuid(kvm.path)),
     behaviour: attempt(() => checkBehaviour(kvm.path)),

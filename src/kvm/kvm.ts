@@ -6,6 +6,7 @@
 
 import * as ioctls from "../../ffi/kvm_ioctls.ts";
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
+import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import { O_CLOEXEC, O_RDWR, open, SystemError } from "../../ffi/libc.ts";
 import type { Capability } from "./capability.ts";
 import {
@@ -70,6 +71,11 @@ export class Kvm extends Descriptor {
   /** `KVM_CHECK_EXTENSION`: 0 when the capability is absent, else its value. */
   checkExtension(capability: Capability): number {
     return this.call("KVM_CHECK_EXTENSION", ioctls.KVM_CHECK_EXTENSION, KVM_CAP[capability]);
+  }
+
+  /** Whether it makes software-protected VMs: those whose memory can be private. */
+  get hasProtectedVms(): boolean {
+    return (this.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED)) !== 0;
   }
 
   /** `KVM_GET_VCPU_MMAP_SIZE`, in bytes. */

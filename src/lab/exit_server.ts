@@ -11,6 +11,7 @@ import type { VmExit } from "../exits/exit.ts";
 import { originOf } from "../faults/origin.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import { RunResult } from "../kvm/run_result.ts";
+import { decodeDebugExit } from "../machine/guest_debug.ts";
 import type { Next, RunContext, ServeExit } from "../machine/run_context.ts";
 import { serve } from "../machine/serve.ts";
 import { type AccessData, type Answerable, type Exit, UnansweredExitError } from "./exit.ts";
@@ -61,8 +62,9 @@ export class ExitServer {
   readonly serve: ServeExit = (context) => {
     const vcpu = this.#vcpus[context.vcpu.id]!;
     if (!this.handsOut || !isForLoop(vcpu)) return this.#serveNow(vcpu);
-    const handed = new HandedExit(this, vcpu);
-    this.#handed = Object.assign(handed, decodeExit(context.vcpu.page));
+    const { page } = context.vcpu;
+    const exit = page.reason === KVM_EXIT.DEBUG ? decodeDebugExit(page) : decodeExit(page);
+    this.#handed = Object.assign(new HandedExit(this, vcpu), exit);
     return "wait";
   };
 

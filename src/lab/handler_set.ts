@@ -7,11 +7,12 @@
 
 import { KVM_EXIT, X86_VECTOR } from "../../ffi/kvm_consts.ts";
 import { decodeExit } from "../exits/decode.ts";
-import type { DebugExit, HypercallExit } from "../exits/exit.ts";
+import type { HypercallExit } from "../exits/exit.ts";
 import type { MemoryFault } from "../faults/fault.ts";
 import type { FaultAction } from "../faults/resolve.ts";
 import { hex } from "../hex.ts";
 import { missingCapability } from "../kvm/unavailable.ts";
+import { decodeDebugExit } from "../machine/guest_debug.ts";
 import { MAP_GPA_RANGE_MASK } from "../machine/hypercall.ts";
 import type { VirtualMachine } from "../machine/machine.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
@@ -110,7 +111,7 @@ export class HandlerSet {
   }
 
   #debugged(vcpu: LiveVcpu): boolean {
-    const exit = decodeExit(vcpu.context.vcpu.page) as DebugExit;
+    const exit = decodeDebugExit(vcpu.context.vcpu.page);
     const handler = this.#debug.get(exit.vector);
     if (exit.vector === X86_VECTOR.BP) {
       const { rip } = vcpu.regs;

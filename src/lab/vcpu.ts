@@ -5,14 +5,12 @@
  */
 
 import { KVM_EXIT } from "../../ffi/kvm_consts.ts";
-import { decodeExit } from "../exits/decode.ts";
-import type { DebugExit } from "../exits/exit.ts";
 import { exceptionVector } from "../exits/vector_names.ts";
 import { hex } from "../hex.ts";
 import { DisposedError } from "../kvm/descriptor.ts";
 import { injectException } from "../kvm/exception.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
-import type { DebugOptions, GuestDebug } from "../machine/guest_debug.ts";
+import { type DebugOptions, decodeDebugExit, type GuestDebug } from "../machine/guest_debug.ts";
 import type { RunContext } from "../machine/run_context.ts";
 import { GuestMemoryError } from "../memory/guest_memory.ts";
 import { pagePieces } from "../pages.ts";
@@ -248,7 +246,7 @@ export class LiveVcpu implements GuestVcpu {
   /** Whether its exit is only KVM's step past a breakpoint, not one of the program's. */
   get isStepOver(): boolean {
     const { page } = this.context.vcpu;
-    return page.reason === KVM_EXIT.DEBUG && this.#debug.isStepOver(decodeExit(page) as DebugExit);
+    return page.reason === KVM_EXIT.DEBUG && this.#debug.isStepOver(decodeDebugExit(page));
   }
 
   translate(gva: Address): bigint | undefined {

@@ -5,7 +5,9 @@
  */
 
 import { KVM_GUESTDBG } from "../../ffi/kvm_consts.ts";
+import { decodeExit } from "../exits/decode.ts";
 import type { DebugExit } from "../exits/exit.ts";
+import type { ExitPage } from "../kvm/exit_page.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { pagePieces } from "../pages.ts";
@@ -27,8 +29,21 @@ export interface DebugOptions {
 
 /** DR6: a single step (SDM volume 3B, 18.2.3). */
 const DR6_SINGLE_STEP = 1n << 14n;
+/** DR6: which breakpoints' conditions were met. */
+const DR6_BREAKPOINTS = 0xfn;
 /** The one byte of the HLT instruction. */
 const HLT = 0xf4;
+
+/**
+ * The debug exit on a page. A step's is of no breakpoint: those at instructions have exits of
+ * their own, before them, while DR6 may name the next one, and any that is off, at the step
+ * already (SDM volume 3B, 18.2.3).
+ */
+export function decodeDebugExit(page: ExitPage): DebugExit {
+  const exit = decodeExit(page) as DebugExit;
+  if (!(exit.dr6 & DR6_SINGLE_STEP)) return exit;
+  return { ...exit, dr6: exit.dr6 & ~DR6_BREAKPOINTS };
+}
 
 /** Keeps a vCPU's debug exits going. */
 export class GuestDebug {
@@ -38,6 +53,8 @@ export class GuestDebug {
   readonly #isHltExit: boolean;
   /** A breakpoint was hit: it is off for one step, or the guest would not get past it. */
   #steppingOver = false;
+  /** Whether KVM was told to step. */
+  #isStepping = false;
 
   /**
    * @param isHltExit whether HLT is an exit (without an in-kernel irqchip): HLT is not stepped
@@ -82,9 +99,12 @@ export class GuestDebug {
     return undefined;
   }
 
-  /** Whether a debug exit is only the step past a breakpoint, not a requested one. */
+  /**
+   * Whether a debug exit is a step that no one asks for: past a breakpoint, or past an access at
+   * whose exit the steps were ended.
+   */
   isStepOver({ dr6 }: DebugExit): boolean {
-    return this.#steppingOver && !this.#options.singleStep && (dr6 & DR6_SINGLE_STEP) !== 0n;
+    return this.#isStepping && !this.#options.singleStep && (dr6 & DR6_SINGLE_STEP) !== 0n;
   }
 
   /** Whether anything is debugged. */
@@ -104,7 +124,8 @@ export class GuestDebug {
     const debugreg = Array<bigint>(8).fill(0n);
     let control = this.isOn ? ENABLE as number : 0;
     if (trapInt3) control |= USE_SW_BP;
-    if ((singleStep || this.#steppingOver) && !this.#isHalt(pc)) control |= SINGLESTEP;
+    this.#isStepping = (singleStep || this.#steppingOver) && !this.#isHalt(pc);
+    if (this.#isStepping) control |= SINGLESTEP;
     if (!this.#steppingOver && breakpoints.length > 0) {
       control |= USE_HW_BP;
       breakpoints.forEach((address, i) => {

@@ -30,7 +30,7 @@ export function requireHoleCapabilities(kvm: Kvm, holes: readonly Hole[]): numbe
   if (!need("private", "VM_TYPES")) {
     return KVM_X86_VM_TYPE.DEFAULT;
   }
-  if (!(kvm.checkExtension("VM_TYPES") & (1 << KVM_X86_VM_TYPE.SW_PROTECTED))) {
+  if (!kvm.hasProtectedVms) {
     throw missingCapability("VM_TYPES", {
       what: "hole",
       kind: "private",

@@ -7,13 +7,14 @@
 
 import { KVM_EXIT, KVM_SYSTEM_EVENT } from "../../ffi/kvm_consts.ts";
 import { decodeExit } from "../exits/decode.ts";
-import type { DebugExit, VmExit } from "../exits/exit.ts";
+import type { VmExit } from "../exits/exit.ts";
 import { failedInstruction } from "../faults/failed_instruction.ts";
 import { type FaultOrigin, originOf } from "../faults/origin.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import { describeRefusal } from "../memory/host_limits.ts";
 import { isResetState } from "../x86/registers.ts";
+import { decodeDebugExit } from "./guest_debug.ts";
 import { serveHypercall } from "./hypercall.ts";
 import { serveMsr } from "./msr.ts";
 import type { Outcome } from "./outcome.ts";
@@ -124,7 +125,7 @@ function unusualExit(context: RunContext, exit: VmExit): Outcome | undefined {
  * breakpoint is neither counted nor shown.
  */
 function serveDebug({ debug, observer, statistics, vcpu }: RunContext): Outcome | undefined {
-  const exit = decodeExit(vcpu.page) as DebugExit;
+  const exit = decodeDebugExit(vcpu.page);
   const isAskedFor = !debug.isStepOver(exit);
   if (isAskedFor) statistics.count(exit.code);
   const outcome = debug.handle(exit);

@@ -95,7 +95,8 @@ export function holeText({ gpa, sizeBytes, kind, rebind }: Hole): string {
  * 4 GiB at its edges.
  *
  * @returns the pieces in ascending order, each within one range of RAM
- * @throws {HoleError} for a hole that is empty, unaligned, outside RAM or overlaps another
+ * @throws {HoleError} for a hole that is empty, unaligned, outside RAM or overlaps another, and
+ *   for kinds that exclude each other
  *
  * @example
  * ```ts
@@ -105,6 +106,7 @@ export function holeText({ gpa, sizeBytes, kind, rebind }: Hole): string {
  * ```
  */
 export function cutHoles(ram: readonly RamRange[], holes: readonly Hole[]): Hole[] {
+  checkKinds(holes);
   const pieces = holes.flatMap((hole) => {
     checkHole(ram, hole);
     return ram.flatMap((range) => {
@@ -123,6 +125,13 @@ export function cutHoles(ram: readonly RamRange[], holes: readonly Hole[]): Hole
     }
   }
   return pieces;
+}
+
+/** KVM gives a VM with private memory no guest_memfd whose pages are shared to begin with. */
+function checkKinds(holes: readonly Hole[]): void {
+  const kinds = holes.map(({ kind }) => kind);
+  if (!kinds.includes("gmem") || !kinds.includes("private")) return;
+  throw new HoleError("holes of the kinds gmem and private exclude each other in one machine");
 }
 
 function checkHole(ram: readonly RamRange[], hole: Hole): void {

@@ -5,6 +5,7 @@
  */
 
 import { KVM_CAP } from "../../ffi/kvm_caps.ts";
+import { KVM_X86_VM_TYPE } from "../../ffi/kvm_consts.ts";
 import type { HostReport } from "../host/report.ts";
 
 /** A capability, and its least value. */
@@ -22,6 +23,7 @@ const OTHER_FACTS: Readonly<Record<string, (report: HostReport) => number>> = {
   native_protected: (report) => isNative(report, "protected"),
   native_cpl0: (report) => isNative(report, "long_cpl0"),
   native_cpl3: (report) => isNative(report, "long_cpl3"),
+  protected_vm: (report) => (capability(report, "VM_TYPES") >> KVM_X86_VM_TYPE.SW_PROTECTED) & 1,
   host_cpus: () => navigator.hardwareConcurrency,
 };
 
@@ -62,9 +64,13 @@ export function conditionText({ name, atLeast }: Condition): string {
 export function holds({ name, atLeast }: Condition, report: HostReport): boolean {
   const fact = OTHER_FACTS[name];
   if (fact) return fact(report) >= atLeast;
-  if (!("value" in report.capabilities)) return false;
-  const capability = report.capabilities.value.find((each) => each.name === name);
-  return (capability?.value ?? 0) >= atLeast;
+  return capability(report, name) >= atLeast;
+}
+
+/** A capability's value; 0 where it is absent. */
+function capability({ capabilities }: HostReport, name: string): number {
+  if (!("value" in capabilities)) return 0;
+  return capabilities.value.find((each) => each.name === name)?.value ?? 0;
 }
 
 /** Why a test with these conditions is skipped on a host; `undefined` when it is to run. */

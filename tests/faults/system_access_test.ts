@@ -31,6 +31,11 @@ function faultOf(outcome: Outcome): MemoryFault {
   return outcome.fault;
 }
 
+function place(outcome: Outcome): [gpa: number, access: string] {
+  const { gpa, access } = faultOf(outcome);
+  return [Number(gpa), access];
+}
+
 /** Where a page table of the image is, and what it maps. */
 const TABLE = CODE + 0x1000;
 const MAPPED = 1n << 39n;
@@ -78,7 +83,7 @@ kvmTest("a triple fault behind an entry that needs no write is a shutdown", asyn
 });
 
 kvmTest("an undefined opcode at a page's end is what it is without a hole behind it", async () => {
-  const ends = async (bytes: string, holes: readonly Hole[]): Promise<string> => {
+  const ends = async (bytes: string, holes: readonly Hole[]): Promise<Outcome> => {
     const at = CODE + 0x1000 - code(bytes).length;
     const jump = new DataView(new ArrayBuffer(4));
     jump.setInt32(0, at - CODE - 5, true);
@@ -87,13 +92,17 @@ kvmTest("an undefined opcode at a page's end is what it is without a hole behind
       protocol: "flat64",
       holes,
     });
-    return (await test.run()).kind;
+    return await test.run();
   };
+  const behind = (bytes: string) => ends(bytes, [hole(CODE + 0x1000)]);
   for (const bytes of ["0f 0a", "0f ff", "0f b9", "0f 0b"]) {
-    const behind = await ends(bytes, [hole(CODE + 0x1000)]);
-    assertEquals(behind, await ends(bytes, []), bytes);
+    const outcome = await behind(bytes);
+    const hasModRm = /ff|b9/.test(bytes) && outcome.kind === "memory_fault";
+    // Some processors fetch the ModRM byte of UD0 and UD1 (SDM volume 2B, UD).
+    if (hasModRm) assertEquals(place(outcome), [CODE + 0x1000, "fetch"], bytes);
+    else assertEquals(outcome.kind, (await ends(bytes, [])).kind, bytes);
   }
-  assertEquals(await ends("8b 05", [hole(CODE + 0x1000)]), "memory_fault", "mov eax, [rip+…]");
+  assertEquals(place(await behind("8b 05")), [CODE + 0x1000, "fetch"], "mov eax, [rip+…]");
 });
 
 for (

@@ -11,7 +11,7 @@ import {
 import { close, eventfd, read, SystemError, write } from "../../ffi/libc.ts";
 import { DisposedError } from "../../src/kvm/descriptor.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";
-import { code, TestGuest } from "../lib/guest.ts";
+import { CODE, code, TestGuest } from "../lib/guest.ts";
 import { kvmTest } from "../lib/kvm.ts";
 
 /** A GPA outside of the test guests' RAM. */
@@ -110,6 +110,8 @@ kvmTest("memory attributes are set where KVM has them, else the ioctl is named",
 });
 
 kvmTest("the dirty log has the page that the guest wrote, once", () => {
+  // KVM may count a page that it maps writable for another access: that of the code.
+  const [codePage, written] = [CODE / 4096, 5];
   using guest = new TestGuest({ slotFlags: KVM_MEM.LOG_DIRTY_PAGES });
   const pages = guest.ram.length / 4096;
   guest.enterReal(code("a2 00 50 f4")); // mov [0x5000], al; hlt
@@ -117,7 +119,9 @@ kvmTest("the dirty log has the page that the guest wrote, once", () => {
   assertEquals(guest.run().reason, "HLT");
   const bitmap = guest.vm.dirtyLog(0, pages);
   assertEquals(bitmap.length, pages / 8);
-  assertEquals([...bitmap].flatMap((byte, i) => byte ? [[i, byte]] : []), [[0, 1 << 5]]);
+  const dirty = Array.from({ length: pages }, (_, page) => page)
+    .filter((page) => bitmap[page >> 3]! & (1 << (page & 7)));
+  assertEquals(dirty.filter((page) => page !== codePage), [written]);
   assertFalse(guest.vm.dirtyLog(0, pages).some((byte) => byte));
 });
 

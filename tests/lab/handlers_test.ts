@@ -314,9 +314,9 @@ kvmTest("a handler can look at its own vCPU while the others run", () => {
 
 kvmTest("an interrupt on a PC comes by the local APIC", () => {
   using vm = Machine.create({ memory: "16M", machine: "pc" });
-  // Enable the local APIC (spurious vector register), load an IDT, sti, hlt.
+  // Mask the PICs (the PIT ticks), enable the local APIC, load an IDT, sti, hlt.
   vm.load(
-    code("c7 05 f0 00 e0 fe ff 01 00 00 0f 01 1d 00 05 00 00 fb f4 eb fd"),
+    code("b0 ff e6 21 e6 a1 c7 05 f0 00 e0 fe ff 01 00 00 0f 01 1d 00 05 00 00 fb f4 eb fd"),
     { protocol: "flat32" },
   );
   vm.memory.write(0x500n, code("ff 07 00 06 00 00")); // the IDT: limit 0x7ff, base 0x600

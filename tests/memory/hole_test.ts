@@ -85,4 +85,5 @@ Deno.test("invalid holes are refused with their values", () => {
   refused(5 * GIB, [hole(3 * GIB, 0x1000)], "not within guest RAM");
   refused(MIB, [hole(0x1000, 0x2000), hole(0x2000, 0x1000, "none")], "overlap");
   refused(MIB, [hole(0x2000, 0x1000), hole(0x2000, 0x1000)], "overlap");
+  refused(MIB, [hole(0, 0x1000, "gmem"), hole(0x1000, 0x1000, "private")], "exclude each other");
 });
