@@ -12,7 +12,7 @@ import type { Vcpu } from "../kvm/vcpu.ts";
 import { type GuestMemory, GuestMemoryError } from "../memory/guest_memory.ts";
 import { pageOf } from "../pages.ts";
 import { type ExtendedState, readExtendedState } from "../x86/extended_state.ts";
-import { decoder } from "../x86/instruction.ts";
+import { type DecodedInstruction, decoder } from "../x86/instruction.ts";
 import { isResetState } from "../x86/registers.ts";
 import { type Attempt, KNOWN_FAULT_FLAGS, type MemoryFault } from "./fault.ts";
 import { injectFault } from "./inject.ts";
@@ -118,8 +118,11 @@ export class FaultHandler {
       progress.attempts.push({ resolver: attempt.resolver, note: attempt.note });
       if (attempt.action === "stop") break;
       if (attempt.action === "inject") {
-        const regs = isMmio ? this.#beforeStore(fault, state)?.regs ?? state.regs : state.regs;
-        injectFault(this.#vcpu, fault, { ...state, regs });
+        if (!isMmio) injectFault(this.#vcpu, fault, state);
+        else {
+          const regs = this.#beforeStore(fault, state)?.regs ?? state.regs;
+          injectFault(this.#vcpu, this.#locateMmio(fault, state), { ...state, regs });
+        }
         return { kind: "resolved", fault, attempt };
       }
       this.#repairs = ++this.#memory.repairs;
@@ -232,8 +235,8 @@ export class FaultHandler {
         location,
       });
     }
-    const locked = location.instruction?.locked ?? false;
-    const candidate = location.candidates.find((c) => c.bad && isBehind(origin, c, locked)) ??
+    const { instruction } = location;
+    const candidate = location.candidates.find((c) => c.bad && isBehind(origin, c, instruction)) ??
       this.#repairedSince(origin, location);
     if (origin.shape === "disguised" && !candidate) return undefined;
     return this.#describe(origin, state, {
@@ -306,8 +309,11 @@ export class FaultHandler {
     const { candidates, instruction } = locate({ ...state, regs }, this.#memory, decoder());
     const gva = passed?.gva ?? candidates.find((c) => samePage(c.gpa, fault.gpa))?.gva;
     const text = passed?.instruction.text ?? instruction?.text;
+    // KVM reads first what an instruction modifies: to the processor it is a write.
+    const [access] = candidates.filter((c) => contains(c, fault.gpa)).map((c) => c.access);
     return {
       ...fault,
+      ...(access === "write" ? { access } : {}),
       ...(gva === undefined ? {} : { gva }),
       ...(text === undefined ? {} : { instruction: text, instructionRip: regs.rip }),
       candidates,
@@ -342,21 +348,27 @@ interface Known extends Pick<MemoryFault, "sizeBytes" | "access" | "locatedBy"> 
 
 /**
  * Whether a bad access explains what KVM came out with. Only what cannot be fetched, or takes
- * a lock, fails to be emulated; and only bad tables make a guest fault thrice: a bad operand
- * would have been an MMIO exit, or EFAULT. A stall may be any access that surely is made.
+ * a lock (LTR does, to make a TSS busy), fails to be emulated; and only bad tables make a guest
+ * fault thrice: a bad operand would have been an MMIO exit, or EFAULT. A stall may be any
+ * access that surely is made.
  */
 function isBehind(
   { exit, shape }: FaultOrigin,
-  { kind, source, speculative }: Candidate,
-  locked: boolean,
+  { kind, source, access, speculative }: Candidate,
+  instruction: DecodedInstruction | undefined,
 ): boolean {
   if (shape !== "disguised") return true;
   if (!exit) return !speculative;
   if (speculative === "walk" || speculative === "length") return false; // it would be EFAULT
   if (exit.reason !== "INTERNAL_ERROR") return kind === "table" || kind === "descriptor";
   const fetch = kind === "fetch" || (kind === "table" && source.includes("instruction fetch"));
-  return exit.suberror === KVM_INTERNAL_ERROR.EMULATION &&
-    (fetch || (locked && kind === "operand"));
+  const locked = (kind === "operand" && instruction?.locked) ||
+    (kind === "descriptor" && access === "write" && instruction?.mnemonic === "Ltr");
+  return exit.suberror === KVM_INTERNAL_ERROR.EMULATION && (fetch || locked === true);
+}
+
+function contains({ gpa, sizeBytes }: Candidate, at: bigint | undefined): boolean {
+  return gpa !== undefined && at !== undefined && gpa <= at && at < gpa + BigInt(sizeBytes);
 }
 
 function samePage(a: bigint | undefined, b: bigint | undefined): boolean {

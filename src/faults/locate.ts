@@ -151,7 +151,9 @@ class Search {
     this.#exception = undefined;
     if (vector !== undefined) {
       this.#add(deliveryAccesses(vector, isSoftware, this.#state, this.#read));
-    } else if (!this.found) this.#add(anyDeliveryAccesses(this.#state, this.#read), "exception");
+    } else if (!this.found) {
+      this.#add(anyDeliveryAccesses(instruction, this.#state, this.#read), "exception");
+    }
     return instruction;
   }
 
@@ -189,6 +191,10 @@ class Search {
 
   /** The operands that are read, the descriptors that they name, the operands that are written. */
   #execute(instruction: DecodedInstruction): void {
+    if (/^Ud[012]$/.test(instruction.mnemonic)) {
+      this.#exception ??= X86_VECTOR.UD;
+      return;
+    }
     const operands = operandAccesses(instruction, this.#state, this.#read);
     if (instruction.mnemonic === "Enter") return this.#add(operands);
     this.#add(portAccesses(instruction, this.#state, this.#read));
@@ -240,9 +246,13 @@ class Search {
     const result = this.#translate(gva);
     const walk = result.steps;
     const entry = walk.find((step) => this.#isBadEntry(step, result, access));
+    const refused = this.#refusal(result, kind, access);
     if (entry) {
       const state = this.#probe(entry.entryGpa, true)!.text;
-      return this.#addEntry(source, entry.level, entry.entryGpa, gva, "write", state, walk);
+      // An access that is refused is a page fault: the bit is set only where page walks write.
+      const speculative = result.mapped && refused !== undefined ? "walk" : undefined;
+      this.#addEntry(source, entry.level, entry.entryGpa, gva, "write", state, walk, speculative);
+      if (!speculative) return;
     }
     if (!result.mapped && result.reason === "unreadable") {
       const state = this.#probe(result.entryGpa, false)?.text ?? "no memory slot";
@@ -250,7 +260,6 @@ class Search {
       return this.#addEntry(source, failedLevel, entryGpa, gva, "read", state, walk);
     }
     const common = { kind, source, access, gva, sizeBytes, walk };
-    const refused = this.#refusal(result, kind, access);
     if (!result.mapped || refused !== undefined) {
       this.candidates.push({ ...common, bad: false, state: `not mapped by the guest: ${refused}` });
       this.#exception ??= result.mapped || result.reason !== "non-canonical"

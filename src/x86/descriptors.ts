@@ -8,13 +8,18 @@
  */
 
 import { type MemoryAccess, type ReadLinear, type RegisterState, stackBits } from "./accesses.ts";
+import { X86_VECTOR } from "../../ffi/kvm_consts.ts";
 import { CR0, EFER, RFLAGS } from "./control_registers.ts";
+import { type DescriptorRights, type DescriptorUse, isLoadable } from "./descriptor_checks.ts";
 import type { DecodedInstruction } from "./instruction.ts";
 import { registerValue } from "./register_values.ts";
 import type { SystemRegisters } from "./registers.ts";
 
 /** Exceptions have the vectors below this. */
 export const EXCEPTIONS = 32;
+
+/** The vector of the non-maskable interrupt. */
+const NMI = 2;
 
 /** How interrupts are delivered and descriptors laid out. */
 type Mode = "real" | "protected" | "long";
@@ -67,9 +72,13 @@ export function* descriptorAccesses(
   const isSystem = mnemonic === "Ltr" || mnemonic === "Lldt";
   const descriptor = yield* descriptorAccess(selector, state, read, isSystem);
   if (!descriptor || mnemonic === "Lldt" || TESTS.includes(mnemonic)) return;
+  const use = useOf(instruction);
+  const isLoaded = isLoadable(descriptor, use, selector & 3, cplOf(state.sregs));
   // LTR makes the TSS busy.
-  if (mnemonic === "Ltr") yield written(descriptor);
-  else yield* target(descriptor, state, read);
+  if (use === "task") {
+    if (isLoaded) yield written(descriptor);
+  } else if (descriptor.isSystem) yield* throughGate(descriptor, state, read);
+  else if (isLoaded) yield* accessed(descriptor);
   if (isReturn(mnemonic)) yield* outerStack(instruction, selector, reads, state, read);
 }
 
@@ -98,24 +107,35 @@ function* outerStack(
   const ssSelector = read(ss.gva, 2);
   if (ssSelector === undefined) return;
   const descriptor = yield* descriptorAccess(Number(ssSelector), state, read, false);
-  if (descriptor && !descriptor.isSystem && !(descriptor.type & TYPE.accessed)) {
-    yield written(descriptor);
+  const outer = selector & 3;
+  if (descriptor && isLoadable(descriptor, "stack", Number(ssSelector) & 3, outer)) {
+    yield* accessed(descriptor);
   }
 }
 
-/** Where a code segment's descriptor leads: to itself, or through a call gate to another. */
-function* target(
-  descriptor: Descriptor,
+/** What an instruction loads a descriptor for. */
+function useOf({ mnemonic, registers }: DecodedInstruction): DescriptorUse {
+  if (mnemonic === "Ltr") return "task";
+  if (isReturn(mnemonic)) return "return";
+  if (mnemonic === "Mov" || mnemonic === "Pop") return registers[0] === "SS" ? "stack" : "data";
+  if (mnemonic === "Lss") return "stack";
+  return /^L[defg]s$/.test(mnemonic) ? "data" : "code";
+}
+
+/** The code segment behind a call gate. */
+function* throughGate(
+  { type, isPresent, gateSelector }: Descriptor,
   state: RegisterState,
   read: ReadLinear,
 ): Generator<MemoryAccess> {
-  const { isSystem, type } = descriptor;
-  if (!isSystem) {
-    if (!(type & TYPE.accessed)) yield written(descriptor);
-  } else if (type === TYPE.callGate16 || type === TYPE.callGate) {
-    const next = yield* descriptorAccess(descriptor.gateSelector, state, read, false);
-    if (next && !next.isSystem && !(next.type & TYPE.accessed)) yield written(next);
-  }
+  if (!isPresent || (type !== TYPE.callGate16 && type !== TYPE.callGate)) return;
+  const code = yield* descriptorAccess(gateSelector, state, read, false);
+  if (code && isLoadable(code, "gate", 0, cplOf(state.sregs))) yield* accessed(code);
+}
+
+/** The write that marks a segment accessed, if it is not yet. */
+function* accessed(descriptor: Descriptor): Generator<MemoryAccess> {
+  if (!(descriptor.type & TYPE.accessed)) yield written(descriptor);
 }
 
 /** The selector that an instruction loads or tests. */
@@ -144,12 +164,8 @@ function selectorOf(
 }
 
 /** A descriptor as it is in its table. */
-interface Descriptor {
+interface Descriptor extends DescriptorRights {
   readonly gva: bigint;
-  readonly type: number;
-  /** A system descriptor: a gate, TSS or LDT. */
-  readonly isSystem: boolean;
-  readonly dpl: number;
   /** The selector in a gate. */
   readonly gateSelector: number;
   readonly source: string;
@@ -180,7 +196,9 @@ function* descriptorAccess(
     yield descriptorRead(source, gva + 8n, 8);
   }
   const dpl = Number(bytes >> 45n & 3n);
-  return { gva, type, isSystem, dpl, gateSelector: Number(bytes >> 16n & 0xffffn), source };
+  const isPresent = (bytes >> 47n & 1n) !== 0n;
+  const gateSelector = Number(bytes >> 16n & 0xffffn);
+  return { gva, type, isSystem, isPresent, dpl, gateSelector, source };
 }
 
 /** What delivering an event reads and pushes. */
@@ -194,7 +212,11 @@ export function* deliveryAccesses(
   const mode = modeOf(state);
   const size = GATE_BYTES[mode];
   const offset = vector * size;
-  if (offset + size - 1 > sregs.idt.limit) return;
+  if (offset + size - 1 > sregs.idt.limit) {
+    const next = exceptionAt(vector, isSoftware);
+    if (next !== undefined) yield* deliveryAccesses(next, false, state, read);
+    return;
+  }
   const gva = linear(sregs.idt.base + BigInt(offset), state);
   const gate = descriptorRead("IDT entry", gva, size);
   if (mode === "real") {
@@ -221,27 +243,62 @@ export function* deliveryAccesses(
   yield* frame(words, wordBytes, state, stack);
 }
 
+/** What an event raises whose IDT entry is beyond the limit; after #DF there is only a shutdown. */
+function exceptionAt(vector: number, isSoftware: boolean): number | undefined {
+  if (isSoftware || vector >= EXCEPTIONS) return X86_VECTOR.GP;
+  return vector > X86_VECTOR.DF ? X86_VECTOR.DF : undefined;
+}
+
 /**
- * The reads of every exception's IDT entry, for an exception whose vector is not
- * known, and what the usual ones lead to.
+ * The reads of the IDT entries of the exceptions that an instruction may raise, where the
+ * vector is not known, and what they lead to.
  */
 export function* anyDeliveryAccesses(
+  instruction: DecodedInstruction | undefined,
   state: RegisterState,
   read: ReadLinear,
 ): Generator<MemoryAccess> {
   const { base, limit } = state.sregs.idt;
   const size = GATE_BYTES[modeOf(state)];
   const entries = Math.min(EXCEPTIONS, Math.floor((limit + 1) / size));
-  if (entries <= 0) return;
-  yield descriptorRead("IDT entry", linear(base, state), entries * size);
+  const vectors = Array.from({ length: entries }, (_, vector) => vector)
+    .filter((vector) => !instruction || mayRaise(vector, instruction, state));
+  const [first, last] = [vectors[0], vectors.at(-1)];
+  if (first === undefined || last === undefined) return;
+  const gva = linear(base + BigInt(first * size), state);
+  yield descriptorRead("IDT entry", gva, (last - first + 1) * size);
   const known = new Set<string>();
-  for (let vector = 0; vector < entries; vector++) {
+  for (const vector of vectors) {
     for (const access of deliveryAccesses(vector, false, state, read)) {
       if (access.source === "IDT entry") continue;
       const key = `${access.gva} ${access.access}`;
       if (!known.has(key)) yield access;
       known.add(key);
     }
+  }
+}
+
+/** Whether an instruction may raise an exception (SDM volume 3A, 6.15). */
+function mayRaise(
+  vector: number,
+  { mnemonic }: DecodedInstruction,
+  { regs, sregs }: RegisterState,
+): boolean {
+  switch (vector) {
+    case X86_VECTOR.DE:
+      return /^(Div|Idiv|Aam)$/.test(mnemonic);
+    case X86_VECTOR.DB:
+      return mnemonic === "Int1" || (regs.rflags & RFLAGS.TF) !== 0n;
+    case X86_VECTOR.BR:
+      return /^B(ou)?nd/.test(mnemonic);
+    case X86_VECTOR.NM:
+      return (sregs.cr0 & (CR0.EM | CR0.TS)) !== 0n;
+    case NMI: // it is queued
+    case X86_VECTOR.BP: // so are instructions with a vector of their own
+    case X86_VECTOR.OF:
+      return false;
+    default:
+      return true;
   }
 }
 

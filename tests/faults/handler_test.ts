@@ -226,6 +226,37 @@ kvmTest(
   },
 );
 
+kvmTest(
+  "an injected page fault says which address, and that a modification is a write",
+  async () => {
+    const injector: FaultResolver = {
+      name: "injector",
+      resolve: () => ({ action: "inject", note: "page fault" }),
+    };
+    const modify = code("80 04 25 00 00 30 00 01"); // add byte [0x300000], 1
+    for (
+      const [handler, value] of [
+        ["58 e6 f4", 3], // the error code: present, a write
+        ["0f 20 d0 c1 e8 10 e6 f4", 0x30], // mov eax, cr2; shr eax, 16
+      ] as const
+    ) {
+      const guest = new Uint8Array(0x80);
+      guest.set(modify);
+      guest.set(code(handler), 0x40);
+      using test = new TestMachine(guest, {
+        protocol: "flat64",
+        holes: [hole("none")],
+        resolvers: [injector],
+      });
+      const { vcpu, memory } = test.machine;
+      const idt = 0x18_0000;
+      memory.write(idt + 14 * 16, code("40 00 08 00 00 8e 10 00 00 00 00 00 00 00 00 00"));
+      vcpu.setSregs({ ...vcpu.sregs(), idt: { base: BigInt(idt), limit: 0xfff, padding: [] } });
+      assertEquals(await test.run(), { kind: "debug_exit", value });
+    }
+  },
+);
+
 kvmTest("memory that the host refuses ends the run with code 6, and says so", async () => {
   const refused: FaultResolver = {
     name: "refused",

@@ -167,7 +167,44 @@ Deno.test("INT in real mode pushes its frame, then reads the vector", () => {
     ["interrupt frame", 0x8ffa, "write"],
     ["IDT entry", 0x80, "read"],
   ]);
-  assertEquals(examined(real({}, { idt: table(0, 0x82) }), memory), []);
+});
+
+Deno.test("INT beyond the IDT's limit is #GP, and that beyond it #DF", () => {
+  const memory = memoryWith("cd 20", REAL_CODE);
+  const entryOf = (limit: number) => examined(real({}, { idt: table(0, limit) }), memory).at(-1);
+  assertEquals(entryOf(0x82), ["IDT entry", 13 * 4, "read"]);
+  assertEquals(entryOf(13 * 4), ["IDT entry", 8 * 4, "read"]);
+  assertEquals(entryOf(8 * 4), undefined);
+});
+
+Deno.test("an exception beyond the IDT's limit does not read another one's entry", () => {
+  const [ud2, wrmsr] = ["0f 0b", "0f 30"];
+  // The entry of #BR is bad, then that of #NM: neither instruction raises those.
+  for (const [listing, limit, bad] of [[ud2, 0x5f, 0x50], [wrmsr, 0x7f, 0x70]] as const) {
+    const memory = memoryWith(listing);
+    memory.break(IDT);
+    const cpu = long(CR3, {}, { idt: table(IDT - bad, limit) });
+    assertEquals(found(cpu, memory), undefined, listing);
+  }
+});
+
+Deno.test("a descriptor that the processor refuses is not written", () => {
+  const [CODE_32, NOT_PRESENT, EXECUTE_ONLY, READ_ONLY] = [0x9a, 0x12, 0x98, 0x90];
+  const refused = [
+    ["8e c0", NOT_PRESENT], // mov es, ax
+    ["8e c0", EXECUTE_ONLY],
+    ["8e d0", READ_ONLY], // mov ss, ax
+    ["8e d0", CODE_32],
+    ["ea 00 00 10 00 10 00", 0x92], // jmp 0x10:0x100000
+    ["0f 00 d8", 0x8b], // ltr ax: busy
+    ["0f 00 d8", 0x09],
+  ] as const;
+  for (const [listing, rights] of refused) {
+    const memory = memoryWith(listing);
+    memory.putInteger(GDT + 0x10, flat(rights), 8);
+    const cpu = protectedMode({ rax: 0x10n }, gdt());
+    assertEquals(examined(cpu, memory), [["GDT descriptor", GDT + 0x10, "read"]], listing);
+  }
 });
 
 Deno.test("INT in protected mode reads the gate, the handler's segment, and pushes", () => {

@@ -152,3 +152,53 @@ kvmTest("an exception whose frame, handler's segment or TSS cannot be had is a f
     assertEquals(Number(fault.gpa! & ~0xfffn), BAD, bad);
   }
 });
+
+for (
+  const [name, listing] of [
+    ["add byte [rdi], 1", "80 07 01 f4"],
+    ["lock cmpxchg8b [rdi]", "f0 0f c7 0f f4"],
+    ["sldt [rdi]", "0f 00 07 f4"],
+  ] as const
+) {
+  kvmTest(`${name} is a write, although KVM's emulator reads first`, async () => {
+    using test = new TestMachine(image(listing), { protocol: "flat64", holes: [hole(BAD)] });
+    const { vcpu } = test.machine;
+    vcpu.setRegs({ ...vcpu.regs(), rdi: BigInt(BAD) });
+    const fault = faultOf(await test.run());
+    assertEquals([Number(fault.gpa), fault.access], [BAD, "write"]);
+  });
+}
+
+for (const [name, rights, isFault] of [["available", 0x89, true], ["busy", 0x8b, false]] as const) {
+  kvmTest(`LTR of a TSS that is ${name}, in a read-only GDT`, async () => {
+    const gdt = new Uint8Array(0x1000);
+    const descriptor = 0x0000_0040_0000_0067n | BigInt(rights) << 40n;
+    new DataView(gdt.buffer).setBigUint64(0x10, descriptor, true);
+    using test = new TestMachine(image("0f 00 d8 f4", 0x1000, gdt), {
+      protocol: "flat64",
+      holes: [hole(CODE + 0x1000, "readonly")],
+    });
+    const { vcpu } = test.machine;
+    const sregs = vcpu.sregs();
+    vcpu.setSregs({
+      ...sregs,
+      gdt: { ...sregs.gdt, base: BigInt(CODE + 0x1000), limit: 0xff },
+      idt: { ...sregs.idt, limit: 0 },
+    });
+    vcpu.setRegs({ ...vcpu.regs(), rax: 0x10n });
+    const outcome = await test.run();
+    if (!isFault) return assertEquals(outcome.kind, "shutdown");
+    const fault = faultOf(outcome);
+    assertEquals([Number(fault.gpa), fault.access], [CODE + 0x1015, "write"]);
+  });
+}
+
+kvmTest(
+  "a store that a table entry forbids is a page fault, also in a read-only page",
+  async () => {
+    const outcome = await throughReadOnlyTable("88 03", 0x25n); // mov [rbx], al
+    // With nested paging the walk itself is a write: then it is the fault.
+    if (outcome.kind === "memory_fault") assertEquals(outcome.fault.shape, "unannotated");
+    else assertEquals(outcome.kind, "shutdown");
+  },
+);
