@@ -16,7 +16,7 @@
         .set CODE_SELECTOR, 0x08
         .set INTERRUPT_GATE, 0x8e00     # present, for CPL 0
 
-# Goes on at \to if the next instruction faults.
+# Continues at \to if the next instruction faults.
 .macro expect_fault to:req
         lea     rbp, [rip + \to]
 .endm

@@ -77,13 +77,13 @@ export function checkLimits(path: string, text: string): void {
   }
 }
 
-/** Where a text goes on after its next `what`. */
+/** Where a text continues after its next `what`. */
 function endOf(text: string, what: string, from: number): number {
   const at = text.indexOf(what, from);
   return at < 0 ? text.length + 1 : at + what.length;
 }
 
-/** Where a text goes on after the string that begins here; a string may lack its end. */
+/** Where a text continues after the string that begins here; a string may lack its end. */
 function endOfString(text: string, start: number): number {
   const quote = text[start]!;
   const isLong = text.startsWith(quote.repeat(3), start);

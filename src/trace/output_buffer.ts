@@ -2,8 +2,7 @@
  * A buffer in front of a stream: one reused block of memory, written out in large pieces.
  *
  * It never throws at a device that writes to it. A reader that takes nothing is waited for, or,
- * where somebody can pause the guest, reported: what does not fit in the block until the guest
- * pauses makes it grow.
+ * where the guest can be paused, reported: until it pauses, the block grows by what does not fit.
  *
  * @module
  */

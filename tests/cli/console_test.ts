@@ -186,7 +186,7 @@ kvmTest("in the background the terminal is left alone, and taken in the foregrou
 
 for (const name of ["SIGTSTP", "SIGSTOP"] as const) {
   kvmTest(
-    `${name} stops the run, and it goes on in the foreground with a raw terminal`,
+    `${name} stops the run, and it resumes in the foreground with a raw terminal`,
     async () => {
       using terminal = new Terminal();
       const child = terminal.start(

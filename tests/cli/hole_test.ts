@@ -1,5 +1,5 @@
 /**
- * `--hole` and what becomes of the faults that it makes, as users see it.
+ * `--hole` and how the faults that it makes end, as users see it.
  *
  * @module
  */

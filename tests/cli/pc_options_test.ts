@@ -26,7 +26,7 @@ kvmTest("much input arrives whole", async () => {
   assertEquals((await bash(script, ECHO)).stdout.trim(), "50000");
 });
 
-kvmTest("a guest without input goes on, from a closed stdin too", async () => {
+kvmTest("a guest without input keeps running, from a closed stdin too", async () => {
   assertEquals((await bash('vmexit run -q "$1" <&-', ECHO)).code, 0);
   assertEquals((await bash('vmexit run -q "$1" </dev/null', ECHO)).code, 0);
 });

@@ -99,7 +99,7 @@ kvmTest("an alarm that went off before the guest is entered brings it back at on
   for (let i = 0; i < 20; i++) assertEquals(runFor(guest, 0)[0], RunResult.interrupted);
 });
 
-kvmTest("an interrupted guest goes on where it was", () => {
+kvmTest("an interrupted guest resumes where it was", () => {
   using guest = new TestGuest();
   guest.enterReal(code("66 49 eb fc")); // dec ecx; jmp $-2
   runFor(guest, 5);

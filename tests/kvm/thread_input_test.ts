@@ -139,7 +139,7 @@ Deno.test("a descriptor is left as it was found, also by what is disposed", asyn
   assertEquals(flags(from.fd), before);
 });
 
-Deno.test("a descriptor that signals somebody else goes on to", async () => {
+Deno.test("a descriptor that signals another process keeps doing so", async () => {
   using dir = new TempDir();
   using from = await pipe(dir);
   using _alarm = new ThreadAlarm();

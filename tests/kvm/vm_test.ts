@@ -238,7 +238,7 @@ kvmTest("a guest's OUT to an ioeventfd signals it, and is no exit", () => {
   close(fd);
 });
 
-kvmTest("the clock is what it was set to and goes on", () => {
+kvmTest("the clock is what it was set to, and keeps ticking", () => {
   using guest = new TestGuest();
   const hour = 3_600_000_000_000n;
   guest.vm.setClock({ clock: hour });

@@ -84,7 +84,7 @@ kvmTest("breakpoints are found while single-stepping, and the steps go on", asyn
   assertEquals(debugExits(exits), ["1 step", "1 b0", "2 step", "3 step"]);
 });
 
-kvmTest("a debug exit that nobody asked for ends the run", async () => {
+kvmTest("an unrequested debug exit ends the run", async () => {
   // A guest cannot make one: the debugger is set up behind the machine's back.
   using test = new TestMachine(code("90 90 f4"), { protocol: "flat16" });
   test.machine.vcpu.setGuestDebug({ control: 3 });

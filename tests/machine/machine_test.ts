@@ -228,7 +228,7 @@ for (
   });
 }
 
-kvmTest("a guest goes on where it was when its time ran out, and loses nothing", () => {
+kvmTest("a guest resumes where it was when its time ran out, and loses nothing", () => {
   using test = new TestMachine("storm-debugcon.bin64");
   let slices = 0;
   while (!test.machine.runFor(5)) slices++;

@@ -215,7 +215,7 @@ Deno.test("exits that end the run have their outcomes, with the exit", () => {
   assert(unhandled?.kind === "unhandled" && unhandled.exit.reason === "XEN");
 });
 
-Deno.test("an access to an MSR goes on, with a #GP where nobody answers", () => {
+Deno.test("an access to an MSR continues, with a #GP where it is unhandled", () => {
   const read = kvmRun(KVM_EXIT.X86_RDMSR, KVM_RUN_MSR, { index: 0x12345, error: 0 });
   const write = kvmRun(KVM_EXIT.X86_WRMSR, KVM_RUN_MSR, { index: 0x12345, error: 0 });
   const end = kvmRun(KVM_EXIT.HLT);
@@ -278,7 +278,7 @@ Deno.test("an interruption is no exit, and the run may go on", () => {
   assertEquals([context.statistics.exits, seen], [0, []]);
 });
 
-Deno.test("an interruption ends the run where somebody asked for that", () => {
+Deno.test("an interruption ends the run where that was asked for", () => {
   const stop: Outcome = { kind: "interrupted", signal: "SIGINT" };
   const { outcome } = follow([{
     ...INTERRUPTED,
@@ -335,7 +335,7 @@ Deno.test("a device can end the run, when its exit was seen", () => {
   assertEquals(seen, ["IO 0 debug-exit"]);
 });
 
-Deno.test("a debug exit goes on or ends the run as the debugger says", () => {
+Deno.test("a debug exit continues or ends the run as the debugger says", () => {
   const debug = kvmRun(KVM_EXIT.DEBUG);
   const outcomes: (Outcome | undefined)[] = [undefined, { kind: "reset" }];
   const { outcome, runs } = follow([debug, debug], { debug: debugging(() => outcomes.shift()) });

@@ -60,7 +60,7 @@ Deno.test("a hole across the 4 GiB line is cut at the device hole", () => {
   ]);
 });
 
-Deno.test("a cut hole's file goes on where the first piece ended", () => {
+Deno.test("a cut hole's file continues where the first piece ended", () => {
   const source = { name: "file", read: () => {} };
   const across = { ...hole(3 * GIB - 0x1000, GIB + 0x2000, "lazy"), source };
   const offsets = cutHoles(ramLayout(5 * GIB), [across]).map((piece) => piece.sourceOffset);

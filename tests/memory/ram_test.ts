@@ -9,7 +9,7 @@ Deno.test("RAM up to 3 GiB is one range from 0 on", () => {
   }
 });
 
-Deno.test("RAM beyond 3 GiB goes on at 4 GiB, and none is lost", () => {
+Deno.test("RAM beyond 3 GiB continues at 4 GiB, and none is lost", () => {
   assertEquals(ramLayout(3 * GIB + 4096), [
     { gpa: 0, sizeBytes: 3 * GIB },
     { gpa: 4 * GIB, sizeBytes: 4096 },

@@ -47,7 +47,7 @@ Deno.test("an option that run does not have is listed", () => {
   assertEquals(translateQemuOptions(["-smp", "2"], ["memory"]).untranslated, ["-smp 2"]);
 });
 
-/** What becomes of `-cpu VALUE`: the option, and what is listed. */
+/** How `-cpu VALUE` is translated: the option, and what is listed. */
 function cpu(value: string): [readonly string[], readonly string[]] {
   const { options, untranslated } = translateQemuOptions(["-cpu", value], ["cpu"]);
   return [options, untranslated];

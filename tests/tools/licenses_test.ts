@@ -52,6 +52,6 @@ Deno.test("a package without a licence is an error", () => {
   dir.file("package.json", '{ "license": "MIT" }');
   assertThrows(() => licenseText(nothing), BuildError, "nothing 1.2.3 has no licence in");
   dir.file("LICENCE.md", "Do as you please.\n");
-  dir.file("NOTICE", "Made by somebody.\n");
-  assertEquals(licenseText(nothing), "Do as you please.\n\nMade by somebody.");
+  dir.file("NOTICE", "Made by the authors.\n");
+  assertEquals(licenseText(nothing), "Do as you please.\n\nMade by the authors.");
 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ConsoleKeys } from "../../../src/cli/console/console_keys.ts";
 
-/** What becomes of pieces of input: the guest's part, and what was asked of vmexit. */
+/** How pieces of input are split: the guest's part, and what was asked of vmexit. */
 function type(...pieces: string[]): [forGuest: string, asked: string[]] {
   const asked: string[] = [];
   const keys = new ConsoleKeys({
