@@ -69,6 +69,7 @@ class Copy implements Disposable {
       if (isFile) Deno.copyFileSync(path, join(this.root, "std", name));
     }
     Deno.writeTextFileSync(join(this.root, "main.ts"), MAIN);
+    Deno.writeTextFileSync(join(this.root, PACKAGES), "export {};\n");
     this.#addTask("report", "deno run $VMEXIT_DENO_FLAGS --allow-read main.ts");
     for (const tool of ["cp", "mv", "readlink", "uname"]) {
       const folder = ["/usr/bin", "/bin"].find((each) => existsSync(join(each, tool)))!;
@@ -451,6 +452,40 @@ Deno.test("packages that cannot be fetched are an error that names the remedy", 
   assertStringIncludes(stderr, "cannot fetch the packages that it is made of (@std by way of jsr)");
   assertStringIncludes(stderr, "VMEXIT_STD=npm");
   assertEquals(copy.setup(), []);
+});
+
+Deno.test("so are those of modules that are loaded on first use", async () => {
+  using copy = new Copy(WITH_DENO);
+  Deno.copyFileSync(join(PROJECT, PACKAGES), join(copy.root, PACKAGES));
+  const { code, stderr } = await copy.vmexit([], {
+    VMEXIT_STD: "npm",
+    NPM_CONFIG_REGISTRY: OUT_OF_REACH,
+    DENO_DIR: copy.path("an empty cache"),
+  });
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "cannot fetch the packages that it is made of (@std by way of npm)");
+  assertEquals(copy.setup(), []);
+});
+
+Deno.test("tools/packages.ts has every package that the program imports", () => {
+  const { imports } = JSON.parse(Deno.readTextFileSync(join(PROJECT, "deno.json")));
+  const known = Object.entries(imports as Record<string, string>)
+    .filter(([, target]) => target.startsWith("npm:"))
+    .map(([name]) => name);
+  const imported = new Set<string>();
+  for (const room of ["src", "ffi"]) {
+    for (const { path } of walkSync(join(PROJECT, room), { exts: [".ts"] })) {
+      const text = Deno.readTextFileSync(path).replace(/^\s*\*.*$/gm, "");
+      for (const [, name] of text.matchAll(/(?:from |import |import\()"([^"]+)"/g)) {
+        if (known.includes(name!)) imported.add(name!);
+      }
+    }
+  }
+  const fetched = Deno.readTextFileSync(join(PROJECT, PACKAGES));
+  const listed = [...fetched.matchAll(/^import "([^"]+)";$/gm)].map(([, name]) => name!);
+  // A package's style sheet comes with the package.
+  const packages = [...imported].filter((name) => !name.endsWith(".css"));
+  assertEquals(listed, packages.sort());
 });
 
 Deno.test("a registry that does not answer holds the first run up for five seconds at most", async () => {

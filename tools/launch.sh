@@ -95,7 +95,7 @@ launch_find() {
 launch_prefetch() {
   launch_out=$(
     "$deno" cache --quiet --config="$root/deno.json" ${map:+"$map"} "$lock" "$root/$prefetch" \
-      </dev/null 2>&1
+      "$root/tools/packages.ts" </dev/null 2>&1
   ) && return
   printf '%s\n' "$launch_out" >&2
   launch_fail "cannot fetch the packages that it is made of (@std by way of $std)." \

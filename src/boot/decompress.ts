@@ -12,6 +12,7 @@ import { type Compression, compressionOf } from "./compression.ts";
 import { isElf } from "./elf_file.ts";
 import { ImageError, ImageReader } from "./image.ts";
 import { parseLinuxHeader } from "./linux_header.ts";
+import { requireWholeXz, requireWholeZstd } from "./packed_end.ts";
 
 /** No kernel is larger. */
 const MAX_KERNEL_BYTES = 2 ** 30;
@@ -158,6 +159,7 @@ async function gunzip(packed: Uint8Array, maxBytes: number): Promise<Uint8Array>
 }
 
 async function unzstd(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  requireWholeZstd(packed);
   const { zstdDecompressSync } = await import("node:zlib");
   return plain(zstdDecompressSync(packed, { maxOutputLength: Math.max(maxBytes, 1) }));
 }
@@ -169,6 +171,7 @@ function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
 
 /** Streamed: with a kernel's dictionary of 128 MiB, the decoder has no room for all at once. */
 async function unxz(packed: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  requireWholeXz(packed);
   const { createUnxz, initModule } = await import("./unpackers.ts");
   await initModule();
   const pieces: Uint8Array[] = [];

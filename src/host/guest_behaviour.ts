@@ -9,6 +9,7 @@ import { planFlat } from "../boot/flat.ts";
 import { ThreadAlarm } from "../kvm/alarm.ts";
 import { RunResult } from "../kvm/run_result.ts";
 import { VirtualMachine } from "../machine/machine.ts";
+import { PAGE_BYTES } from "../pages.ts";
 
 /** What a mode of paging does when it is switched on; `other` where the guest ends unexpectedly. */
 export type PagingResult = "works" | "triple_fault" | "other";
@@ -26,7 +27,6 @@ export interface GuestBehaviour {
 const MEMORY_BYTES = 2 << 20;
 /** Where flat 32-bit images are loaded. */
 const BASE = 0x10_0000;
-const PAGE_BYTES = 0x1000;
 const DIRECTORY = BASE + PAGE_BYTES;
 const POINTERS = BASE + 2 * PAGE_BYTES;
 /** A large page at 0: present, writable, PS. */

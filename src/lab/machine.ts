@@ -277,7 +277,7 @@ export class Machine implements Disposable {
       for (;;) {
         const next = this.#nextExit(deadline);
         if (!next) return readableOutcome({ kind: "timeout", timeoutMs });
-        if ("kind" in next) return readableOutcome(next);
+        if (!("reason" in next)) return readableOutcome(next);
         yield next;
       }
     } finally {

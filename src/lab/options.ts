@@ -7,6 +7,7 @@
 import { BOOT_PROTOCOLS, type BootModule, type BootProtocol } from "../boot/plan.ts";
 import type { VirtualMachineOptions } from "../machine/machine.ts";
 import { type Hole, HOLE_KINDS, HoleError, type HoleKind, holeParts } from "../memory/hole.ts";
+import { PAGE_BYTES } from "../pages.ts";
 import { addressOf, sizeBytesOf } from "../units.ts";
 import { type Address, toAddress } from "./address.ts";
 
@@ -150,7 +151,7 @@ function requireOneOf(option: string, value: string, choices: readonly string[])
 /** A size in bytes. @throws {RangeError} */
 function parseMemory(size: number | string): number {
   const bytes = typeof size === "number" ? size : sizeBytesOf(size);
-  if (bytes !== undefined && Number.isInteger(bytes) && bytes > 0 && bytes % 4096 === 0) {
+  if (bytes !== undefined && Number.isInteger(bytes) && bytes > 0 && bytes % PAGE_BYTES === 0) {
     return bytes;
   }
   throw new RangeError(

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { PAGE_BYTES, pageOf } from "../pages.ts";
 import type { BeginRecord } from "../trace/records.ts";
 import { type Rows, spaceOf } from "./rows.ts";
 
@@ -18,7 +19,7 @@ export interface Region {
   readonly label: string;
 }
 
-const PAGE_BYTES = 4096n;
+const PAGE = BigInt(PAGE_BYTES);
 /** Touched pages that are closer than this are one region. */
 const NEAR_BYTES = 64n * 1024n;
 const MAX_REGIONS = 64;
@@ -121,7 +122,7 @@ function touchedPages(rows: Rows): TouchedPage[] {
   const pages = new Map<bigint, TouchedPage["kind"]>();
   addresses.forEach((address, i) => {
     if (i === 0 || touched[i] === 0) return;
-    const page = address - address % PAGE_BYTES;
+    const page = pageOf(address);
     if (touched[i]! & 2) pages.set(page, "fault");
     else if (!pages.has(page)) pages.set(page, "mmio");
   });
@@ -133,10 +134,10 @@ function cluster(pages: readonly TouchedPage[], near: bigint): Region[] {
   const clusters: { start: bigint; end: bigint; kind: string; label: string }[] = [];
   for (const { page, kind } of pages) {
     const last = clusters.at(-1);
-    if (last && last.kind === kind && page - last.end < near) last.end = page + PAGE_BYTES;
+    if (last && last.kind === kind && page - last.end < near) last.end = page + PAGE;
     else {
       const label = kind === "mmio" ? "MMIO" : "faults";
-      clusters.push({ start: page, end: page + PAGE_BYTES, kind, label });
+      clusters.push({ start: page, end: page + PAGE, kind, label });
     }
   }
   return clusters;

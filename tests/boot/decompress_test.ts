@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { payloadFormat, unpackFile, unpackKernel } from "../../src/boot/decompress.ts";
 import { ImageError } from "../../src/boot/image.ts";
 import { elf, explain } from "../lib/images.ts";
@@ -187,4 +187,31 @@ Deno.test("a damaged file is refused", async () => {
     const message = explain(await assertRejects(() => unpackFile(file, 1 << 20), ImageError));
     assertStringIncludes(message, "compressed file (gzip): damaged: ");
   }
+});
+
+Deno.test("a packed file that is cut anywhere is refused", async () => {
+  const checked = zstdCompressSync(KERNEL, {
+    params: { [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_contentSizeFlag]: 0 },
+  });
+  for (const packed of [gzip(KERNEL), XZ, zstd(KERNEL), new Uint8Array(checked)]) {
+    const { format } = (await unpackFile(packed, 1 << 20))!;
+    for (let end = 6; end < packed.length; end += packed.length > 1000 ? 97 : 1) {
+      const error = await assertRejects(
+        () => unpackFile(packed.subarray(0, end), 1 << 20),
+        ImageError,
+        undefined,
+        `${format}, ${end} of ${packed.length} bytes`,
+      );
+      assertEquals(
+        explain(error),
+        `compressed file (${format}): damaged: unexpected end of file`,
+      );
+    }
+  }
+});
+
+Deno.test("zstd may be several frames, of which some carry no data", async () => {
+  const skipped = concat(words(0x184d_2a53, 3), new Uint8Array(3));
+  const unpacked = await unpackFile(concat(zstd(KERNEL), skipped), 1 << 20);
+  assertEquals(unpacked!.bytes, KERNEL);
 });

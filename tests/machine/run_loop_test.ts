@@ -12,12 +12,18 @@ import {
   KVM_RUN_IO,
   KVM_RUN_MMIO,
   KVM_RUN_MSR,
+  KVM_RUN_REGS_OFFSET,
+  KVM_RUN_STRUCT,
   KVM_RUN_SYSTEM_EVENT,
+  KVM_SYNC_X86_REGS,
 } from "../../ffi/kvm_run.ts";
+import { encode } from "../../ffi/layout.ts";
 import { errnoCell } from "../../ffi/libc.ts";
+import { KVM_REGS } from "../../ffi/vcpu_structs.ts";
 import { MmioBus, PortBus } from "../../src/devices/bus.ts";
 import { DebugConsole } from "../../src/devices/debugcon.ts";
 import { DebugExitPort } from "../../src/devices/debug_exit_port.ts";
+import type { VmExit } from "../../src/exits/exit.ts";
 import type { FaultHandler } from "../../src/faults/handler.ts";
 import type { FaultOrigin } from "../../src/faults/origin.ts";
 import { ExitCycle } from "../../src/kvm/exit_cycle.ts";
@@ -101,6 +107,7 @@ function follow(
   steps: readonly Step[],
   changes: Partial<RunContext> = {},
   slot?: SlotKind,
+  csBase = 0n,
 ): Run {
   const cycle = new ScriptedCycle(steps);
   const ports = new PortBus();
@@ -109,7 +116,12 @@ function follow(
   const seen: string[] = [];
   const origins: FaultOrigin[] = [];
   const context: RunContext = {
-    vcpu: { id: 0, cycle, page: cycle.page } as unknown as Vcpu,
+    vcpu: {
+      id: 0,
+      cycle,
+      page: cycle.page,
+      sregs: () => ({ cs: { base: csBase } }),
+    } as unknown as Vcpu,
     memory: { slotAt: () => slot && { kind: slot } } as unknown as GuestMemory,
     ports,
     mmio: new MmioBus(),
@@ -221,6 +233,34 @@ Deno.test("an exit with an unknown reason ends the run as unhandled", () => {
   assertEquals([outcome.exit.reason, outcome.exit.code], ["UNRECOGNIZED", 0x1234]);
   assertEquals(seen, ["UNRECOGNIZED 0 unserved"]);
 });
+
+for (
+  const [base, rip, what] of [
+    [0xffff_0000n, undefined, "is dropped where KVM has reset the vCPU"],
+    [0xf_0000n, 0xfff0n, "is the guest's where CS is not as a reset leaves it"],
+  ] as const
+) {
+  Deno.test(`R13: at a triple fault RIP 0xfff0 ${what}`, () => {
+    const page = kvmRun(KVM_EXIT.SHUTDOWN);
+    encode(
+      KVM_RUN_STRUCT,
+      { exit_reason: KVM_EXIT.SHUTDOWN, kvm_valid_regs: BigInt(KVM_SYNC_X86_REGS) },
+      page,
+    );
+    encode(KVM_REGS, { rip: 0xfff0n }, page, KVM_RUN_REGS_OFFSET);
+    const exits: VmExit[] = [];
+    const { outcome } = follow(
+      [page],
+      {
+        observer: observer((exit) => exits.push(exit)),
+      },
+      undefined,
+      base,
+    );
+    assertEquals(outcome?.kind, "shutdown");
+    assertEquals(exits.map((exit) => exit.rip), [rip]);
+  });
+}
 
 Deno.test("exits that may be a memory fault in disguise are looked into first", () => {
   const shutdown = follow([kvmRun(KVM_EXIT.SHUTDOWN)]);

@@ -7,6 +7,7 @@
  */
 
 import { hex } from "../../hex.ts";
+import { PAGE_BYTES } from "../../pages.ts";
 import {
   aggregate,
   type Aggregates,
@@ -33,7 +34,6 @@ import { Timeline } from "./timeline.ts";
 
 /** The narrowest selection, in tenths of a microsecond. */
 const LEAST_RANGE = 20;
-const PAGE_BYTES = 0x1000n;
 const TYPING_MS = 150;
 /** Fewer exits have no rate. */
 const FEW_EXITS = 10;
@@ -211,7 +211,7 @@ class Page {
       new BarChart(byId(id), { ...options, toggle });
     const pageFilter = (key: number | string): string => {
       const page = BigInt(`0x${key}`);
-      return `gpa=${hex(page)}..${hex(page + PAGE_BYTES - 1n)}`;
+      return `gpa=${hex(page)}..${hex(page + BigInt(PAGE_BYTES - 1))}`;
     };
     return [
       [
