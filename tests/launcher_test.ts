@@ -31,6 +31,8 @@ interface Report {
   permissions: Record<string, Deno.PermissionState>;
 }
 
+/** What it fetches beside the packages of main.ts. */
+const PACKAGES = "tools/packages.ts";
 const MAIN = `
 import { parseArgs } from "@std/cli/parse-args";
 parseArgs([]);
