@@ -113,7 +113,7 @@ class Search {
   readonly #state: RegisterState;
   /** The vector of the exception that the guest gets instead of the next access. */
   #exception: number | undefined;
-  /** Where an undefined opcode may go on: in the next page. */
+  /** The bytes behind an undefined opcode, in the next page. */
   #more: { readonly gva: bigint; readonly sizeBytes: number } | undefined;
 
   constructor(cpu: CpuState, memory: ProbedMemory, extended?: () => ExtendedState) {

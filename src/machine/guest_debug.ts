@@ -35,9 +35,9 @@ const DR6_BREAKPOINTS = 0xfn;
 const HLT = 0xf4;
 
 /**
- * The debug exit on a page. A step's is of no breakpoint: those at instructions have exits of
- * their own, before them, while DR6 may name the next one, and any that is off, at the step
- * already (SDM volume 3B, 18.2.3).
+ * The debug exit on a page, without breakpoints where it is a step: a breakpoint at an
+ * instruction exits on its own, but at a step some processors set its bit in DR6 already, and
+ * those of disabled breakpoints (SDM volume 3B, 18.2.3).
  */
 export function decodeDebugExit(page: ExitPage): DebugExit {
   const exit = decodeExit(page) as DebugExit;
@@ -100,8 +100,8 @@ export class GuestDebug {
   }
 
   /**
-   * Whether a debug exit is a step that no one asks for: past a breakpoint, or past an access at
-   * whose exit the steps were ended.
+   * Whether a debug exit is a step that is not requested: past a breakpoint, or past an access
+   * at whose exit stepping ended.
    */
   isStepOver({ dr6 }: DebugExit): boolean {
     return this.#isStepping && !this.#options.singleStep && (dr6 & DR6_SINGLE_STEP) !== 0n;

@@ -89,13 +89,13 @@ kvmTest("breakpoints are found while single-stepping, and the steps continue", a
   assertEquals(debugExits(exits), ["1 step", "1 b0", "2 step", "3 step"]);
 });
 
-Deno.test("a step is of no breakpoint, whatever else DR6 says (synthetic exits)", () => {
-  const at = (dr6: bigint) => {
+Deno.test("a step names no breakpoint, whatever else DR6 says (synthetic exits)", () => {
+  const dr6Of = (dr6: bigint): bigint => {
     const page = kvmRun(KVM_EXIT.DEBUG, KVM_RUN_DEBUG, { arch: { exception: 1, dr6 } });
     return decodeDebugExit(new ExitPage(page)).dr6;
   };
-  assertEquals(at(0xffff_4ff1n), 0xffff_4ff0n);
-  assertEquals(at(0xffff_0ff1n), 0xffff_0ff1n);
+  assertEquals(dr6Of(0xffff_4ff1n), 0xffff_4ff0n);
+  assertEquals(dr6Of(0xffff_0ff1n), 0xffff_0ff1n);
 });
 
 kvmTest("an unexpected debug exit ends the run", async () => {
