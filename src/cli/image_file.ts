@@ -225,8 +225,10 @@ function parseMemory(text: string): number {
   const bytes = parseSize("--memory", text);
   if (bytes === 0) throw new UsageError("--memory: a guest needs at least 4K");
   if (bytes % PAGE_BYTES !== 0) {
+    // QEMU's -m counts in MiB.
+    const hint = bytes < PAGE_BYTES ? `; for MiB write ${bytes}M` : "";
     throw new UsageError(
-      `--memory: ${hex(bytes)} bytes is not a whole number of pages of ${hex(PAGE_BYTES)}`,
+      `--memory: ${hex(bytes)} bytes is not a whole number of pages of ${hex(PAGE_BYTES)}${hint}`,
     );
   }
   if (bytes > MAX_RAM_BYTES) {

@@ -137,7 +137,9 @@ async function notACommand(name: string): Promise<UsageError> {
 }
 
 function unknownCommand(message: string, given: string): UsageError {
-  return new UsageError(message, { given, choices: COMMANDS.map(({ name }) => name) });
+  const names = COMMANDS.map(({ name }) => name);
+  const choices = given.startsWith("-") ? ["--help", "--version"] : names;
+  return new UsageError(message, { given, choices });
 }
 
 /** Writes to stdout. A reader that closes it early is not an error. */

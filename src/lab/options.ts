@@ -155,7 +155,9 @@ function parseMemory(size: number | string): number {
     return bytes;
   }
   throw new RangeError(
-    `memory: ${size} is not a whole number of pages; write it as "128M" or 4096`,
+    bytes === undefined
+      ? `memory: ${size} is not a size; write it as "128M" or 4096`
+      : `memory: ${size} is not a whole number of pages; write it as "128M" or 4096`,
   );
 }
 

@@ -30,7 +30,7 @@ export interface PackedColumn {
 }
 
 /** The summary. 64-bit numbers are hexadecimal strings in JSON. */
-export interface Summary {
+export interface TraceSummary {
   /** The file that the trace came from, and the version that made the page. */
   readonly source: string;
   readonly version: string;
@@ -83,7 +83,7 @@ export function packTrace(
   trace: Trace,
   source: string,
   version: string,
-): { summary: Summary; bytes: Uint8Array<ArrayBuffer> } {
+): { summary: TraceSummary; bytes: Uint8Array<ArrayBuffer> } {
   const { rows, console } = trace;
   const { reasons, accesses, addresses, rips, notes } = rows.tables;
   const regions = regionsOf(trace.begin, rows);
@@ -126,7 +126,7 @@ export function packTrace(
     bytes.set(part, at);
     at += part.length;
   }
-  const summary: Summary = {
+  const summary: TraceSummary = {
     source,
     version,
     begin: trace.begin,
@@ -160,7 +160,7 @@ function widened({ from, to }: TimeRange): TimeRange {
 
 /** Reads packed rows. */
 export function unpackTrace(
-  summary: Summary,
+  summary: TraceSummary,
   bytes: Uint8Array<ArrayBuffer>,
 ): { rows: Rows; console: ConsoleOutput } {
   const found = new Map<string, { length: number; bytes: Uint8Array<ArrayBuffer> }>();

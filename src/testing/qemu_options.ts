@@ -7,7 +7,7 @@
 import { featureByName } from "../x86/cpu_features.ts";
 
 /** The translation of QEMU options. */
-export interface Translation {
+export interface TranslatedOptions {
   /** Words for the command line of the guest. */
   readonly args: readonly string[];
   /** Options of `vmexit run`. */
@@ -61,7 +61,7 @@ const FEATURE_NAMES: Readonly<Record<string, string>> = {
 export function translateQemuOptions(
   words: readonly string[],
   known: readonly string[],
-): Translation {
+): TranslatedOptions {
   const args: string[] = [];
   const options: string[] = [];
   const untranslated: string[] = [];

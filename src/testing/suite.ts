@@ -11,7 +11,7 @@ import type { TestResult } from "./run_result.ts";
 import type { TestCase } from "./test_case.ts";
 
 /** Which tests are wanted. */
-export interface Selection {
+export interface TestSelection {
   /** Part of the name, in any case. */
   readonly filter?: string;
   /** Any of these tags; all tests where there are none. */
@@ -31,7 +31,7 @@ export interface Selection {
  * console.log(selectTests([], { tags: [], repeat: 1 })); // []
  * ```
  */
-export function selectTests(tests: readonly TestCase[], selection: Selection): TestRun[] {
+export function selectTests(tests: readonly TestCase[], selection: TestSelection): TestRun[] {
   const { filter, tags, shard, repeat } = selection;
   const wanted = filter?.toLowerCase() ?? "";
   return tests

@@ -34,6 +34,7 @@ for (
     ],
     ["0", 2, /^vmexit: --memory: a guest needs at least 4K$/],
     ["5000", 2, /^vmexit: --memory: 0x1388 bytes is not a whole number of pages of 0x1000$/],
+    ["64", 2, /^vmexit: --memory: 0x40 bytes is not a whole .* 0x1000; for MiB write 64M$/],
     ["100T", 2, /^vmexit: --memory: 0x640000000000 bytes is more than a guest can have/],
     ["99999999T", 2, /^vmexit: --memory: "99999999T" is not a size; write it as 512K, 128M or 5G$/],
     ["much", 2, /^vmexit: --memory: "much" is not a size/],

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
-import { parse, type Summary } from "../../src/report/embed.ts";
+import { parse, type TraceSummary } from "../../src/report/embed.ts";
 import { kvmTest } from "../lib/kvm.ts";
 import { checkTraceEvents } from "../lib/trace_event_format.ts";
 import { bash, image, lastLine, TempDir, vmexit } from "../lib/vmexit.ts";
@@ -17,7 +17,7 @@ const TRACE = [BEGIN, out(1, 1, 0x3f8, "61"), OUTCOME].map((record) =>
 )
   .join("");
 
-function summaryOf(html: string): Summary {
+function summaryOf(html: string): TraceSummary {
   return parse(/id="summary">(.*?)<\/script>/s.exec(html)![1]!);
 }
 

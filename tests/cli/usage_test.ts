@@ -20,6 +20,7 @@ for (
     [[], "a command is missing; try vmexit help, or vmexit run IMAGE"],
     [["rnu"], 'unknown command "rnu"; did you mean run?'],
     [["xyzzy"], 'unknown command "xyzzy"'],
+    [["--versoin"], 'unknown command "--versoin"; did you mean --version?'],
     [[HELLO], `unknown command "${HELLO}"; to boot that image: vmexit run ${HELLO}`],
     [["hello"], 'unknown command "hello"; to boot that image: vmexit run hello'],
     [["-kernel", HELLO], `-kernel is an option of QEMU; ${OPERAND}`],

@@ -345,6 +345,7 @@ kvmTest("numbers serve as well as bigints in handlers, holes and registers' valu
 Deno.test("invalid options are refused", () => {
   assertThrows(() => Machine.create({ memory: "12 apples" }), RangeError, "memory: 12 apples");
   assertThrows(() => Machine.create({ memory: 4095 }), RangeError, "whole number of pages");
+  assertThrows(() => Machine.create({ memory: "64X" }), RangeError, "memory: 64X is not a size");
   assertThrows(() => Machine.create({ memory: 0 }), RangeError);
   assertThrows(() => Machine.create({ cpus: 2 }), RangeError, 'make it a "pc"');
   for (const cpus of [0, 1.5, NaN, 300]) {

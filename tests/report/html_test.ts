@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { parse, type Summary } from "../../src/report/embed.ts";
+import { parse, type TraceSummary } from "../../src/report/embed.ts";
 import { reportHtml } from "../../src/report/html.ts";
 import { BEGIN, out, OUTCOME, traceOf } from "./trace_lines.ts";
 
@@ -37,7 +37,7 @@ Deno.test("text of a trace never becomes markup", () => {
   assertEquals(HTML.includes("<img"), false);
   assertEquals(HTML.includes("<b>"), false);
   const [, json] = /id="summary">(.*?)<\/script>/s.exec(HTML)!;
-  const summary = parse<Summary>(json!);
+  const summary = parse<TraceSummary>(json!);
   assertEquals(summary.warnings, [WARNING.message]);
   assertEquals(summary.begin?.loaded[0]?.name, "<b>");
 });

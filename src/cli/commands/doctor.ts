@@ -56,10 +56,10 @@ export function doctor({ kvmPath, format }: DoctorOptions): DoctorResult {
 }
 
 /** How guests run, in all modes together. */
-export type Verdict = "native" | "mixed" | "mostly_emulated" | "none";
+export type SpeedVerdict = "native" | "mixed" | "mostly_emulated" | "none";
 
 /** The verdict on all modes. */
-export function verdictOf(modes: readonly ModeSpeed[]): Verdict {
+export function verdictOf(modes: readonly ModeSpeed[]): SpeedVerdict {
   const ran = modes.filter((mode) => mode.execution !== "failed");
   if (ran.length === 0) return "none";
   if (ran.every((mode) => mode.execution === "native")) return "native";
@@ -67,7 +67,7 @@ export function verdictOf(modes: readonly ModeSpeed[]): Verdict {
   return emulated.length * 2 > ran.length ? "mostly_emulated" : "mixed";
 }
 
-const VERDICTS: Record<Verdict, string> = {
+const VERDICTS: Record<SpeedVerdict, string> = {
   native: "guests run natively",
   mixed: "guests run natively in some modes, slower in others",
   mostly_emulated: "guests run mostly in KVM's instruction emulator",

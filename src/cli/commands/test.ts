@@ -21,7 +21,7 @@ import { junitReporter } from "../../testing/report_junit.ts";
 import { tapReporter } from "../../testing/report_tap.ts";
 import type { TestRun } from "../../testing/run_test.ts";
 import { summarize, type TestResult } from "../../testing/run_result.ts";
-import { runSuite, type Selection, selectTests } from "../../testing/suite.ts";
+import { runSuite, selectTests, type TestSelection } from "../../testing/suite.ts";
 import type { TestCase } from "../../testing/test_case.ts";
 import { testFileReader } from "../../testing/test_file.ts";
 import { readUnitTests } from "../../testing/unittests_cfg.ts";
@@ -110,7 +110,7 @@ export async function test(parsed: TestOptions): Promise<number> {
   return interrupted ? EXIT_CODES.interrupted.code : failed > 0 ? 1 : 0;
 }
 
-function parseSelection(parsed: TestOptions): Selection {
+function parseSelection(parsed: TestOptions): TestSelection {
   const filter = parsed.value("filter");
   const repeat = parsed.value("repeat");
   const shard = parsed.value("shard");

@@ -19,7 +19,7 @@ import {
   type Selection,
   type TimeRange,
 } from "../aggregate.ts";
-import { inflate, type Overview, parse, type Summary, unpackTrace } from "../embed.ts";
+import { inflate, type Overview, parse, type TraceSummary, unpackTrace } from "../embed.ts";
 import { BarChart, type BarOptions } from "./bars.ts";
 import { reasonColor } from "./colors.ts";
 import { ConsoleView } from "./console_view.ts";
@@ -52,7 +52,7 @@ interface Loaded {
 }
 
 class Page {
-  readonly #summary: Summary;
+  readonly #summary: TraceSummary;
   readonly #filter = byId<HTMLInputElement>("filter");
   readonly #timeline: Timeline;
   readonly #bars: readonly (readonly [BarChart, (data: Aggregates) => Histogram])[];
@@ -67,7 +67,7 @@ class Page {
   /** The row that the user chose: where table, console and timeline are unless the pointer hovers. */
   #chosen: number | undefined;
 
-  constructor(summary: Summary) {
+  constructor(summary: TraceSummary) {
     this.#summary = summary;
     const { overview } = summary;
     this.#whole = overview.range;
@@ -393,7 +393,7 @@ function pause(): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  const summary = parse<Summary>(byId("summary").textContent!);
+  const summary = parse<TraceSummary>(byId("summary").textContent!);
   const page = new Page(summary);
   await pause();
   const bytes = await inflate(byId("rows").textContent!);
