@@ -157,6 +157,8 @@ export const EPERM = 1;
 export const EINTR = 4;
 /** I/O error; from a pseudo-terminal: its other end is closed. */
 export const EIO = 5;
+/** No such device or address; of a named pipe: it has no reader. */
+export const ENXIO = 6;
 /** Try again. */
 export const EAGAIN = 11;
 /** Out of memory, or of mappings. */

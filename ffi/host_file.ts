@@ -6,12 +6,9 @@
  * @module
  */
 
-import { EAGAIN, EINTR, EPIPE } from "./errno.ts";
-import { fileIdentity } from "./file_status.ts";
+import { EAGAIN, EINTR, ENXIO, EPIPE } from "./errno.ts";
 import {
-  check,
   close,
-  libc,
   O_CLOEXEC,
   O_CREAT,
   O_RDONLY,
@@ -26,9 +23,7 @@ import { isWritable } from "./streams.ts";
 
 /** The first buffer for a file of unknown size. */
 const FIRST_BYTES = 64 * 1024;
-/** fcntl(2): set the flags of the file description. */
-const F_SETFL = 4;
-/** open(2) and fcntl(2) flag: never wait. */
+/** open(2) flag: never wait. */
 const O_NONBLOCK = 0o4000;
 /** The mode of a new file, before the umask. */
 const NEW_FILE_RIGHTS = 0o666;
@@ -99,18 +94,25 @@ function readSome(fd: number, into: Uint8Array<ArrayBuffer>): number {
  * ```
  */
 export class HostFile implements Disposable {
-  readonly #fd: number;
+  readonly #path: string;
+  /** -1 while a named pipe has no reader. */
+  #fd: number;
 
   /**
-   * Creates the file, or truncates an existing one. A named pipe is opened when it has a reader.
+   * Creates the file, or truncates an existing one. A named pipe without a reader is no error:
+   * writes to it would block until there is one.
    *
    * @throws {SystemError}
    */
   constructor(path: string) {
-    this.#fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, NEW_FILE_RIGHTS);
-    if (fileIdentity(this.#fd).type !== "disk") {
-      check("fcntl(F_SETFL)", libc.fcntl(this.#fd, F_SETFL, O_NONBLOCK));
-    }
+    this.#path = path;
+    this.#fd = openForWriting(path);
+  }
+
+  /** Whether there is a file to write to: a named pipe is opened as soon as it has a reader. */
+  #isOpen(): boolean {
+    if (this.#fd === -1) this.#fd = openForWriting(this.#path);
+    return this.#fd !== -1;
   }
 
   /**
@@ -121,6 +123,7 @@ export class HostFile implements Disposable {
    * @throws {Deno.errors.WouldBlock} when the write would block
    */
   writeSync(bytes: Uint8Array<ArrayBuffer>): number {
+    if (!this.#isOpen()) throw new Deno.errors.WouldBlock("the pipe has no reader");
     try {
       return write(this.#fd, bytes);
     } catch (error) {
@@ -134,10 +137,38 @@ export class HostFile implements Disposable {
 
   /** Waits for room. @returns whether there is any; after an error the next write throws it */
   waitForRoom(timeoutMs: number): boolean {
-    return isWritable(this.#fd, timeoutMs);
+    const deadline = performance.now() + timeoutMs;
+    while (!this.#isOpen()) {
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      Atomics.wait(NEVER, 0, 0, Math.min(left, READER_POLL_MS));
+    }
+    return isWritable(this.#fd, Math.max(0, Math.ceil(deadline - performance.now())));
   }
 
   [Symbol.dispose](): void {
-    close(this.#fd);
+    if (this.#fd !== -1) close(this.#fd);
+  }
+}
+
+/** How often a named pipe is tried while it has no reader. */
+const READER_POLL_MS = 20;
+const NEVER = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
+/** Opens a file. @returns -1 for a named pipe without a reader @throws {SystemError} */
+function openForWriting(path: string): number {
+  try {
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, NEW_FILE_RIGHTS);
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === ENXIO && isNamedPipe(path)) return -1;
+    throw error;
+  }
+}
+
+function isNamedPipe(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFifo === true;
+  } catch {
+    return false;
   }
 }

@@ -148,6 +148,22 @@ kvmTest("so does a serial port into a named pipe that is not read", async () => 
   assertMatch(stderr, /lost \d+ bytes of .*com2: its reader .*\nvmexit: timeout after 1000 ms/);
 });
 
+kvmTest(
+  "a named pipe that no one reads stops no timeout, and gets all of it from who does",
+  async () => {
+    using dir = new TempDir();
+    const { stdout } = await bash(
+      `mkfifo "$2"
+     vmexit run -q --timeout 1s --com1 "file:$2" "$1" 2>/dev/null; echo $?
+     vmexit run --trace-file "$2" "$3" >/dev/null 2>&1 & sleep 1; grep -c '^#' "$2"; wait $!; echo $?`,
+      image("spin.bin64"),
+      `${dir.path}/pipe`,
+      image("hello.elf"),
+    );
+    assertEquals(stdout, "124\n13\n0\n");
+  },
+);
+
 kvmTest("a signal ends the tests though their report is not read", async () => {
   using dir = new TempDir();
   const tests = dir.file(

@@ -67,3 +67,15 @@ Deno.test("a reader that closed its end is distinguished from other errors", asy
   reader.close();
   assertThrows(() => writer.writeSync(new Uint8Array([1])), Deno.errors.BrokenPipe);
 });
+
+Deno.test("a named pipe without a reader would block, until there is one", async () => {
+  using dir = new TempDir();
+  const path = `${dir.path}/pipe`;
+  assert((await new Deno.Command("mkfifo", { args: [path] }).output()).success);
+  using writer = new HostFile(path);
+  assertThrows(() => writer.writeSync(new Uint8Array([1])), Deno.errors.WouldBlock);
+  assertEquals(writer.waitForRoom(30), false);
+  using _reader = Deno.openSync(path, { read: true, write: true });
+  assertEquals(writer.waitForRoom(1000), true);
+  assertEquals(writer.writeSync(new Uint8Array([1])), 1);
+});
