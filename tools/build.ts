@@ -129,7 +129,7 @@ export async function buildCompiled(parts: Parts, out: string): Promise<void> {
     const others = [...parts.files.keys()].filter((name) => name !== "main.js");
     await run(parts.deno, [
       ...["compile", "--quiet", "--no-check", "--no-lock", "--no-prompt", "-P=test"],
-      "--v8-flags=--no-lazy,--min-semi-space-size=8", // as in the launcher
+      "--v8-flags=--no-lazy,--min-semi-space-size=8,--max-semi-space-size=8", // as in the launcher
       ...[`--config=${join(folder, "deno.json")}`, `--output=${temporary}`],
       ...others.map((name) => `--include=${join(folder, name)}`),
       join(folder, "main.js"),

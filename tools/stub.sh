@@ -29,7 +29,7 @@ start() { # ARG...
   # Deno keeps its compile cache beside the program. V8's flags are those of the launcher.
   VMEXIT_PROGRAM=$self DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 \
     exec "$dir/deno" run --quiet --no-prompt --cached-only --no-lock -P=$permissions \
-    --v8-flags=--no-lazy,--min-semi-space-size=8 \
+    --v8-flags=--no-lazy,--min-semi-space-size=8,--max-semi-space-size=8 \
     --config="$dir/deno.json" "$dir/main.js" "$@"
 }
 
