@@ -11,6 +11,7 @@ import {
   close,
   O_CLOEXEC,
   O_CREAT,
+  O_NONBLOCK,
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
@@ -19,12 +20,10 @@ import {
   SystemError,
   write,
 } from "./libc.ts";
-import { isWritable } from "./streams.ts";
+import { isWritable, sleep } from "./streams.ts";
 
 /** The first buffer for a file of unknown size. */
 const FIRST_BYTES = 64 * 1024;
-/** open(2) flag: never wait. */
-const O_NONBLOCK = 0o4000;
 /** The mode of a new file, before the umask. */
 const NEW_FILE_RIGHTS = 0o666;
 
@@ -141,7 +140,7 @@ export class HostFile implements Disposable {
     while (!this.#isOpen()) {
       const left = deadline - performance.now();
       if (left <= 0) return false;
-      Atomics.wait(NEVER, 0, 0, Math.min(left, READER_POLL_MS));
+      sleep(Math.min(left, READER_POLL_MS));
     }
     return isWritable(this.#fd, Math.max(0, Math.ceil(deadline - performance.now())));
   }
@@ -153,7 +152,6 @@ export class HostFile implements Disposable {
 
 /** How often a named pipe is tried while it has no reader. */
 const READER_POLL_MS = 20;
-const NEVER = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
 /** Opens a file. @returns -1 for a named pipe without a reader @throws {SystemError} */
 function openForWriting(path: string): number {

@@ -179,6 +179,8 @@ export const O_CREAT = 0o100;
 export const O_TRUNC = 0o1000;
 /** open(2) flag: close on exec. */
 export const O_CLOEXEC = 0o2000000;
+/** open(2), pipe2(2) and socket(2) flag: non-blocking. */
+export const O_NONBLOCK = 0o4000;
 
 /**
  * open(2).
@@ -248,5 +250,5 @@ export function ioctlBuffer(
 
 /** eventfd(2) with EFD_CLOEXEC and EFD_NONBLOCK. @returns the file descriptor. */
 export function eventfd(initial = 0): number {
-  return check("eventfd", libc.eventfd(initial, O_CLOEXEC | 0o4000));
+  return check("eventfd", libc.eventfd(initial, O_CLOEXEC | O_NONBLOCK));
 }

@@ -10,13 +10,20 @@
 
 import { EAGAIN, EINTR, EPIPE, errnoText } from "./errno.ts";
 import { type FileIdentity, fileIdentity } from "./file_status.ts";
-import { close, errnoCell, libc, O_CLOEXEC, O_WRONLY, open, SystemError } from "./libc.ts";
+import {
+  close,
+  errnoCell,
+  libc,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_WRONLY,
+  open,
+  SystemError,
+} from "./libc.ts";
 import { isWritable } from "./streams.ts";
 
 /** open(2) flag: do not make the terminal this process's own. */
 const O_NOCTTY = 0o400;
-/** open(2) flag: never wait. */
-const O_NONBLOCK = 0o4000;
 /** A pipe that has room at all takes this many bytes at once (PIPE_BUF), and so does a socket. */
 const PIPE_BYTES = 4096;
 /** A terminal that has room at all may have room for a single byte. */

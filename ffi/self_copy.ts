@@ -7,10 +7,9 @@
  */
 
 import { EAGAIN, EFAULT, ENOSYS, EPERM } from "./errno.ts";
-import { check, errnoCell, libc, O_CLOEXEC, SystemError } from "./libc.ts";
+import { check, errnoCell, libc, O_CLOEXEC, O_NONBLOCK, SystemError } from "./libc.ts";
 import { addressOf } from "./memory.ts";
 
-const O_NONBLOCK = 0o4000;
 /** What a pipe takes at once in any case (PIPE_BUF). */
 const PIECE_BYTES = 4096;
 

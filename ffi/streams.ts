@@ -6,13 +6,20 @@
  */
 
 import { EAGAIN, ECONNRESET, EINTR, EIO, EPIPE } from "./errno.ts";
-import { check, close, errnoCell, libc, O_CLOEXEC, O_RDWR, SystemError } from "./libc.ts";
+import {
+  check,
+  close,
+  errnoCell,
+  libc,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  SystemError,
+} from "./libc.ts";
 import { setTerminalMode, terminalMode, transparentMode } from "./terminal.ts";
 
 /** open(2) flag: do not make it the controlling terminal. */
 const O_NOCTTY = 0o400;
-/** open(2) and socket(2) flag: non-blocking. */
-const O_NONBLOCK = 0o4000;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 /** Not in Linux's UAPI, but the same value as `O_*` there. */
@@ -148,4 +155,9 @@ export function isWritable(fd: number, timeoutMs = 0): boolean {
 function pollFor(fd: number, events: number, timeoutMs: number): boolean {
   const poll = new Int32Array([fd, events]); // struct pollfd
   return libc.poll(new Uint8Array(poll.buffer), 1n, timeoutMs) > 0;
+}
+
+/** Blocks the thread for so many milliseconds. */
+export function sleep(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }

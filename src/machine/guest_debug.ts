@@ -7,10 +7,10 @@
 import { KVM_GUESTDBG } from "../../ffi/kvm_consts.ts";
 import { decodeExit } from "../exits/decode.ts";
 import type { DebugExit } from "../exits/exit.ts";
+import { readLinear } from "../faults/linear_memory.ts";
 import type { ExitPage } from "../kvm/exit_page.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { pagePieces } from "../pages.ts";
 import { bitnessOf, decoder, linearRip, MAX_INSTRUCTION_BYTES } from "../x86/instruction.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -141,24 +141,14 @@ export class GuestDebug {
     const regs = this.#vcpu.regs();
     const sregs = this.#vcpu.sregs();
     const rip = regs.rip + pc - linearRip(regs, sregs);
-    const code = this.#read(pc, MAX_INSTRUCTION_BYTES);
-    return decoder().decode(code, bitnessOf(sregs), { ...regs, rip })?.text;
+    const code = readLinear(sregs, this.#memory, pc, MAX_INSTRUCTION_BYTES);
+    return decoder().decode(code, bitnessOf(sregs), { rip })?.text;
   }
 
   /** Whether the next instruction is an HLT that ends the run. */
   #isHalt(pc: bigint): boolean {
-    return this.#isHltExit && this.#read(pc, 1)[0] === HLT;
-  }
-
-  /** As many bytes at a linear address as can be read. */
-  #read(address: bigint, sizeBytes: number): Uint8Array {
-    const bytes: number[] = [];
-    for (const piece of pagePieces(address, sizeBytes)) {
-      const { valid, physical_address: gpa } = this.#vcpu.translate(piece.address);
-      if (valid === 0) break;
-      bytes.push(...this.#memory.tryRead(gpa, piece.sizeBytes));
-    }
-    return Uint8Array.from(bytes);
+    if (!this.#isHltExit) return false;
+    return readLinear(this.#vcpu.sregs(), this.#memory, pc, 1)[0] === HLT;
   }
 }
 

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { sleep } from "../../ffi/streams.ts";
+
 /** Something that takes bytes: `Deno.stdout`, an open file. */
 export interface ByteStream {
   /**
@@ -173,8 +175,4 @@ export class OutputBuffer {
     };
     this.onFailure(this.failure);
   }
-}
-
-function sleep(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
