@@ -27,9 +27,11 @@ start() { # ARG...
     *) permissions=default ;;
   esac
   # Deno keeps its compile cache beside the program. V8's flags are those of the launcher.
+  v8=--no-lazy
+  [ -n "${DENO_V8_FLAGS-}" ] || v8=$v8,--min-semi-space-size=8,--max-semi-space-size=8
   VMEXIT_PROGRAM=$self DENO_DIR=$dir/deno-cache DENO_NO_UPDATE_CHECK=1 \
     exec "$dir/deno" run --quiet --no-prompt --cached-only --no-lock -P=$permissions \
-    --v8-flags=--no-lazy,--min-semi-space-size=8,--max-semi-space-size=8 \
+    --v8-flags=$v8 \
     --config="$dir/deno.json" "$dir/main.js" "$@"
 }
 
